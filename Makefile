@@ -1,0 +1,40 @@
+# `make tables` sets up .venv on the first call and makes every table; `make test` runs the tests.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+SHELL := /bin/bash
+
+.PHONY: setup tables report test lint format clean
+
+setup: $(READY)
+
+$(READY): envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python >= 3.11 is needed, found $$($(PYTHON) --version); name another with make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement envs/requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+tables: $(READY)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --cores all --resources gpu=1
+
+report: tables
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --report report.zip
+
+test: $(READY)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pytest -q
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/snakefmt --check Snakefile rules
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --lint
+
+format: $(READY)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/snakefmt Snakefile rules
+
+clean:
+	rm -rf $(VENV) .snakemake

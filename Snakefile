@@ -1,0 +1,28 @@
+# The table of contents. `snakemake --cores all --resources gpu=1` makes Tables 2 and 3 of the paper on the data set
+# that config.yaml names; data flows from the first include to the last.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+report: "rules/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/generators.smk"
+include: "rules/synthesis.smk"
+include: "rules/segmentation.smk"
+include: "rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
+        expand(f"{RESULTS}/figures/{{figure}}.png", figure=[*TABLES, "panel"]),
+        f"{RESULTS}/manifest.json",
+        VOLUMES if config["synthesis"]["volumes"] else [],

@@ -1,0 +1,85 @@
+# Config validation, names and input functions; no rule.
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from pivm import code_hash, config as pivm_config, errors
+from pivm.datasets import Dataset
+from pivm.datasets.totalsegmentator import ct_file, mask_files
+from pivm.job import require_writable
+from pivm.labels import ORGANS_34, LabelSet
+
+try:
+    pivm_config.validate(config, Path(workflow.basedir) / "rules/schemas/config.schema.yaml")
+    DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
+    LISTING = DATASET.listing()
+    RESULTS = f"{config['results']}/{DATASET.name}"
+    require_writable(RESULTS)
+except errors.PivmError as error:
+    raise WorkflowError(str(error)) from None
+
+LABELS = LabelSet.from_config(config["labels"])
+SUBJECTS = sorted(LISTING.subjects)
+SEEDS = config["segmentation"]["seeds"]
+GENERATED = config["tables"]["generated"]
+TABLES = ["table2", "table3"]
+TABLE_FORMS = ["csv", "md", "tex", "html"]
+# training set of the segmenter behind each column of each table
+COLUMNS = {
+    "table2": {name: name for name in config["tables"]["generators"]},
+    "table3": {"original": "original", "generated": GENERATED, "combined": "combined"},
+}
+SETS = sorted({one for columns in COLUMNS.values() for one in columns.values()})
+VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/volumes"
+
+# One training at a time where there is a GPU; side by side on half the cores each where there is none.
+ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
+GPUS = 1 if ON_GPU else 0
+
+
+def training_threads(wildcards):
+    cores = workflow.cores or 1
+    return min(cores, 8) if ON_GPU else max(1, cores // 2)
+
+
+wildcard_constraints:
+    subject="[A-Za-z0-9][A-Za-z0-9._-]*",
+    generator="|".join(config["generators"]),
+    training_set="|".join(SETS),
+    seed=r"\d+",
+    table="|".join(TABLES),
+
+
+def code(name):
+    """Hash of the library code behind a script; see pivm.code_hash."""
+    return code_hash.code_hash(SCRIPTS / f"{name}.py", SCRIPTS)
+
+
+def subject_ct(wildcards):
+    folder = LISTING.subjects[wildcards.subject]
+    if DATASET.is_phantom:
+        return str(folder / "ct.nii.gz")
+    return [str(p) for p in [ct_file(folder)] if p]
+
+
+def subject_masks(wildcards):
+    folder = LISTING.subjects[wildcards.subject]
+    if DATASET.is_phantom:
+        return [str(folder / "segmentations" / f"{organ}.nii.gz") for organ in LABELS.names]
+    return [str(p) for p in mask_files(folder, LABELS.names).values()]
+
+
+def per_subject(name):
+    return expand(f"{RESULTS}/subjects/{{subject}}/{name}", subject=SUBJECTS)
+
+
+def synthetic_part(wildcards):
+    """The synthetic slices in a training set of the segmenter."""
+    generator = {"original": None, "combined": GENERATED}.get(wildcards.training_set, wildcards.training_set)
+    return [f"{RESULTS}/synthesis/{generator}/slices/{f}" for f in ("hu.npy", "labels.npy", "index.csv")] if generator else []

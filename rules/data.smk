@@ -1,0 +1,129 @@
+# Scans -> slices and organ means.
+# in: <path>/<id>/ct.nii.gz and segmentations/   out: subjects/, cohort/, store/, prior.json
+if DATASET.is_phantom:
+    PHANTOM = DATASET.roots[0]
+
+    rule phantom_patient:
+        output:
+            ct=f"{PHANTOM}/{{subject}}/ct.nii.gz",
+            masks=[f"{PHANTOM}/{{subject}}/segmentations/{organ}.nii.gz" for organ in ORGANS_34],
+        log:
+            f"{RESULTS}/logs/phantom_patient/{{subject}}.log",
+        params:
+            code=code("phantom_patient"),
+            settings={k: DATASET.settings[k] for k in ("seed", "matrix", "slice_spacing")},
+        conda:
+            "../envs/data.yaml"
+        script:
+            "../workflow_scripts/phantom_patient.py"
+
+    rule phantom_meta:
+        output:
+            f"{PHANTOM}/meta.csv",
+        log:
+            f"{RESULTS}/logs/phantom_meta.log",
+        params:
+            code=code("phantom_meta"),
+            settings={k: DATASET.settings[k] for k in ("seed", "matrix", "slice_spacing", "patients")},
+        conda:
+            "../envs/data.yaml"
+        script:
+            "../workflow_scripts/phantom_meta.py"
+
+
+rule prepare_subject:
+    input:
+        ct=subject_ct,
+        masks=subject_masks,
+    output:
+        record=f"{RESULTS}/subjects/{{subject}}/record.json",
+        rows=f"{RESULTS}/subjects/{{subject}}/rows.csv",
+        hu=f"{RESULTS}/subjects/{{subject}}/hu.npy",
+        labels=f"{RESULTS}/subjects/{{subject}}/labels.npy",
+        body=f"{RESULTS}/subjects/{{subject}}/body.npy",
+    log:
+        f"{RESULTS}/logs/prepare_subject/{{subject}}.log",
+    params:
+        code=code("prepare_subject"),
+        labels=config["labels"],
+        size=config["image"]["size"],
+        selection=config["selection"],
+    conda:
+        "../envs/data.yaml"
+    script:
+        "../workflow_scripts/prepare_subject.py"
+
+
+rule select_scans:
+    input:
+        records=per_subject("record.json"),
+        meta=f"{PHANTOM}/meta.csv" if DATASET.is_phantom else [],
+    output:
+        selection=f"{RESULTS}/cohort/selection.csv",
+        labels=f"{RESULTS}/cohort/labels.csv",
+    log:
+        f"{RESULTS}/logs/select_scans.log",
+    params:
+        code=code("select_scans"),
+        labels=config["labels"],
+        refused=LISTING.refused,
+    conda:
+        "../envs/data.yaml"
+    script:
+        "../workflow_scripts/select_scans.py"
+
+
+rule split_patients:
+    input:
+        selection=f"{RESULTS}/cohort/selection.csv",
+    output:
+        split=f"{RESULTS}/cohort/split.csv",
+    log:
+        f"{RESULTS}/logs/split_patients.log",
+    params:
+        code=code("split_patients"),
+        split=config["split"],
+        own_split=LISTING.split,
+    conda:
+        "../envs/data.yaml"
+    script:
+        "../workflow_scripts/split_patients.py"
+
+
+rule slice_store:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        records=per_subject("record.json"),
+    output:
+        index=f"{RESULTS}/store/index.csv",
+        hu=f"{RESULTS}/store/hu.npy",
+        labels=f"{RESULTS}/store/labels.npy",
+        body=f"{RESULTS}/store/body.npy",
+    log:
+        f"{RESULTS}/logs/slice_store.log",
+    params:
+        code=code("slice_store"),
+        subjects=f"{RESULTS}/subjects",
+        size=config["image"]["size"],
+    conda:
+        "../envs/data.yaml"
+    script:
+        "../workflow_scripts/slice_store.py"
+
+
+rule organ_means:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+    output:
+        prior=f"{RESULTS}/prior.json",
+    log:
+        f"{RESULTS}/logs/organ_means.log",
+    params:
+        code=code("organ_means"),
+        labels=config["labels"],
+        kind=config["prior"],
+    conda:
+        "../envs/data.yaml"
+    script:
+        "../workflow_scripts/organ_means.py"

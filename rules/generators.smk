@@ -1,0 +1,29 @@
+# Slices -> one trained generator each.
+# in: store/, prior.json   out: generators/<name>/
+rule train_generator:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        prior=f"{RESULTS}/prior.json",
+    output:
+        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
+    log:
+        f"{RESULTS}/logs/train_generator/{{generator}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_generator/{{generator}}.tsv"
+    params:
+        code=code("train_generator"),
+        settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
+        seed=config["seed"],
+        compute=config["compute"],
+        root=RESULTS,
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    priority: 10
+    conda:
+        "../envs/training.yaml"
+    script:
+        "../workflow_scripts/train_generator.py"

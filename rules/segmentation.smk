@@ -1,0 +1,55 @@
+# Training sets -> segmenters -> scores of every test patient and class.
+# in: store/, synthesis/<name>/slices/   out: segmentation/<set>/
+rule train_segmenter:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        synthetic=synthetic_part,
+    output:
+        weights=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.safetensors",
+        facts=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.json",
+        losses=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/losses.csv",
+    log:
+        f"{RESULTS}/logs/train_segmenter/{{training_set}}_{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_segmenter/{{training_set}}_{{seed}}.tsv"
+    params:
+        code=code("train_segmenter"),
+        settings={k: v for k, v in config["segmentation"].items() if k != "seeds"},
+        labels=config["labels"],
+        compute=config["compute"],
+        root=RESULTS,
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    conda:
+        "../envs/training.yaml"
+    script:
+        "../workflow_scripts/train_segmenter.py"
+
+
+rule test_segmenter:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        models=expand(
+            f"{RESULTS}/segmentation/{{{{training_set}}}}/seed_{{seed}}/model.{{kind}}",
+            seed=SEEDS,
+            kind=["safetensors", "json"],
+        ),
+    output:
+        cases=f"{RESULTS}/segmentation/{{training_set}}/cases.csv",
+    log:
+        f"{RESULTS}/logs/test_segmenter/{{training_set}}.log",
+    params:
+        code=code("test_segmenter"),
+        seeds=SEEDS,
+        labels=config["labels"],
+        compute=config["compute"],
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    conda:
+        "../envs/training.yaml"
+    script:
+        "../workflow_scripts/test_segmenter.py"

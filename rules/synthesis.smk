@@ -1,0 +1,60 @@
+# Labels of training patients -> synthetic slices and volumes.
+# in: store/, prior.json, generators/<name>/   out: synthesis/<name>/slices/, synthesis/<name>/volumes/
+rule synthesise_slices:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        prior=f"{RESULTS}/prior.json",
+        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+    output:
+        hu=f"{RESULTS}/synthesis/{{generator}}/slices/hu.npy",
+        labels=f"{RESULTS}/synthesis/{{generator}}/slices/labels.npy",
+        index=f"{RESULTS}/synthesis/{{generator}}/slices/index.csv",
+    log:
+        f"{RESULTS}/logs/synthesise_slices/{{generator}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/synthesise_slices/{{generator}}.tsv"
+    params:
+        code=code("synthesise_slices"),
+        slices=config["synthesis"]["slices"],
+        batch=config["synthesis"]["batch"],
+        seed=config["seed"],
+        compute=config["compute"],
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    priority: 5
+    conda:
+        "../envs/training.yaml"
+    script:
+        "../workflow_scripts/synthesise_slices.py"
+
+
+rule synthesise_volumes:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        records=per_subject("record.json"),
+        prior=f"{RESULTS}/prior.json",
+        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+    output:
+        directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+    log:
+        f"{RESULTS}/logs/synthesise_volumes/{{generator}}.log",
+    params:
+        code=code("synthesise_volumes"),
+        volumes=config["synthesis"]["volumes"],
+        folders={name: str(folder) for name, folder in LISTING.subjects.items()},
+        labels=config["labels"],
+        overlap=config["selection"]["overlap"],
+        size=config["image"]["size"],
+        seed=config["seed"],
+        compute=config["compute"],
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    conda:
+        "../envs/training.yaml"
+    script:
+        "../workflow_scripts/synthesise_volumes.py"

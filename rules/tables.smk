@@ -1,0 +1,105 @@
+# Scores -> tables, figures, manifest.
+# in: segmentation/<set>/cases.csv   out: tables/, figures/, manifest.json
+rule table:
+    input:
+        cases=lambda wildcards: expand(
+            f"{RESULTS}/segmentation/{{training_set}}/cases.csv", training_set=COLUMNS[wildcards.table].values()
+        ),
+    output:
+        csv=report(
+            f"{RESULTS}/tables/{{table}}.csv",
+            caption="report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "form": "tidy CSV"},
+        ),
+        md=f"{RESULTS}/tables/{{table}}.md",
+        tex=f"{RESULTS}/tables/{{table}}.tex",
+        html=report(
+            f"{RESULTS}/tables/{{table}}.html",
+            caption="report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "form": "as in the paper"},
+        ),
+        cases=f"{RESULTS}/tables/{{table}}_cases.csv",
+        differences=f"{RESULTS}/tables/{{table}}_differences.csv",
+    log:
+        f"{RESULTS}/logs/table/{{table}}.log",
+    params:
+        code=code("table"),
+        columns=lambda wildcards: COLUMNS[wildcards.table],
+        tables={k: config["tables"][k] for k in ("metrics", "confidence", "resamples")},
+        seed=config["seed"],
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../workflow_scripts/table.py"
+
+
+rule figure_table:
+    input:
+        cases=f"{RESULTS}/tables/{{table}}_cases.csv",
+        table=f"{RESULTS}/tables/{{table}}.csv",
+    output:
+        report(
+            f"{RESULTS}/figures/{{table}}.png",
+            caption="report/figure_table.rst",
+            category="Figures",
+            labels={"figure": "{table} as a plot"},
+        ),
+    wildcard_constraints:
+        table="|".join(TABLES),
+    log:
+        f"{RESULTS}/logs/figure_table/{{table}}.log",
+    params:
+        code=code("figure_table"),
+        confidence=config["tables"]["confidence"],
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../workflow_scripts/figure_table.py"
+
+
+rule figure_panel:
+    input:
+        store=rules.slice_store.output,
+        prior=f"{RESULTS}/prior.json",
+        synthetic=expand(
+            f"{RESULTS}/synthesis/{{generator}}/slices/{{name}}",
+            generator=config["tables"]["generators"],
+            name=["hu.npy", "index.csv"],
+        ),
+    output:
+        report(
+            f"{RESULTS}/figures/panel.png",
+            caption="report/panel.rst",
+            category="Figures",
+            labels={"figure": "real, prior, variation and synthetic slices"},
+        ),
+    log:
+        f"{RESULTS}/logs/figure_panel.log",
+    params:
+        code=code("figure_panel"),
+        synthesis=f"{RESULTS}/synthesis",
+        generators=config["tables"]["generators"],
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../workflow_scripts/figure_panel.py"
+
+
+rule manifest:
+    input:
+        tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+    output:
+        f"{RESULTS}/manifest.json",
+    log:
+        f"{RESULTS}/logs/manifest.log",
+    params:
+        code=code("manifest"),
+        config=config,
+    conda:
+        "../envs/training.yaml"
+    script:
+        "../workflow_scripts/manifest.py"

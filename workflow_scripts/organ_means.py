@@ -1,0 +1,18 @@
+"""Fit organ means and scales on the training split."""
+
+from pathlib import Path
+
+from pivm.cohort import read_split, require_split
+from pivm.job import job, log
+from pivm.labels import LabelSet
+from pivm.prior import fit_prior
+from pivm.slices import SliceStore
+
+with job(snakemake):
+    store = SliceStore(Path(snakemake.input.store[0]).parent)
+    train = store.index["subject"][store.rows("train")]
+    require_split(train, read_split(snakemake.input.split), ("train",), "organ means")
+    prior = fit_prior(store, LabelSet.from_config(snakemake.params.labels), snakemake.params.kind)
+    if prior.never_seen:
+        log.warning("no training pixel of %s: handled as unlabelled tissue", ", ".join(prior.never_seen))
+    prior.save(snakemake.output.prior)

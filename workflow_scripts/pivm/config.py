@@ -1,0 +1,122 @@
+"""The config: validated against its schema with messages for people, and resolved per generator."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from pivm.errors import ConfigError, nearest
+from pivm.evaluation.metrics import METRICS
+from pivm.labels import LabelSet
+
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+def validate(config: dict, schema_file: Path) -> None:
+    """Check a merged config.
+
+    Raises:
+        ConfigError: the first wrong key, type or value, with what was found, what is allowed and, for a name,
+            the nearest right one.
+    """
+    schema = yaml.safe_load(Path(schema_file).read_text())
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    if errors:
+        raise _explain(errors[0])
+    _cross_check(config)
+
+
+def _explain(error) -> ConfigError:
+    while error.context:  # anyOf: the branch that got furthest says most
+        error = max(error.context, key=lambda e: (len(e.absolute_path), e.validator != "type"))
+    key = ".".join(str(p) for p in error.absolute_path) or "(top level)"
+    found, allowed = error.instance, error.validator_value
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        wrong = next(k for k in found if k not in known)
+        inside = f"{key}.{wrong}" if error.absolute_path else str(wrong)
+        return ConfigError(inside, f"unknown key{nearest(wrong, known)}; allowed here: {', '.join(known)}")
+    if error.validator == "required":
+        lacking = next(k for k in allowed if k not in found)
+        return ConfigError(key, f"the key {lacking!r} is missing")
+    if error.validator == "enum":
+        return ConfigError(
+            key, f"found {found!r}{nearest(found, allowed)}, expected one of {', '.join(map(str, allowed))}"
+        )
+    if error.validator == "type":
+        names = [allowed] if isinstance(allowed, str) else allowed
+        hint = ""
+        if isinstance(found, str) and "number" in names and _is_number(found):
+            hint = f"; YAML reads {found} as text, write {float(found):.1e}"
+        return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}{hint}")
+    if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[error.validator]
+        return ConfigError(key, f"found {found!r}, expected {sign} {allowed}")
+    return ConfigError(key, f"found {found!r}: {error.message}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _cross_check(config: dict) -> None:
+    """What a schema cannot say: names that must point to something."""
+    _one_of(config, "dataset", config["dataset"], config["datasets"])
+    tables = config["tables"]
+    for name in tables["generators"]:
+        _one_of(config, "tables.generators", name, config["generators"])
+    _one_of(config, "tables.generated", tables["generated"], config["generators"])
+    for metric in tables["metrics"]:
+        _one_of(config, "tables.metrics", metric, METRICS)
+    labels = LabelSet.from_config(config["labels"])
+    for organ in config["selection"]["organs"]:
+        _one_of(config, "selection.organs", organ, labels.names)
+    low, high = config["selection"]["axial_slices"]
+    if low > high:
+        raise ConfigError("selection.axial_slices", f"found [{low}, {high}], expected [fewest, most]")
+    for name in ("original", "combined", "generated"):
+        if name in config["generators"]:
+            raise ConfigError(f"generators.{name}", "this name is taken by a training set of Table 3")
+    low, high = config["segmentation"]["window"]
+    if low >= high:
+        raise ConfigError("segmentation.window", f"found [{low}, {high}], expected [low, high] in HU")
+    for name in config["generators"]:
+        generator_settings(config, name)
+
+
+def _one_of(config: dict, key: str, name: str, known) -> None:
+    if name not in known:
+        raise ConfigError(key, f"unknown {name!r}{nearest(name, known)}, expected one of {', '.join(known)}")
+
+
+def generator_settings(config: dict, name: str) -> dict:
+    """The settings of one generator: the shared section of its kind, overridden by its own."""
+    own = copy.deepcopy(config["generators"][name])
+    shared = copy.deepcopy(config[own["kind"]])
+    overrides = own.pop("overrides", {})
+    for section, values in overrides.items():
+        shared[section].update(values)
+    settings = {"name": name, **own, **shared}
+    multiple = 2 ** len(settings["network"]["channels"])
+    if config["image"]["size"] % multiple:
+        raise ConfigError(
+            "image.size",
+            f"found {config['image']['size']}, expected a multiple of {multiple} for the "
+            f"{len(settings['network']['channels'])} levels of diffusion.network.channels",
+        )
+    return settings

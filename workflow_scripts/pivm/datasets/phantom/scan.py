@@ -1,0 +1,77 @@
+"""One phantom patient from anatomy to NIfTI files in TotalSegmentator's layout."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from pivm.datasets.phantom.canvas import Canvas
+from pivm.datasets.phantom.organs import paint_organs
+from pivm.datasets.phantom.patient import Patient
+from pivm.datasets.phantom.torso import paint_torso
+from pivm.labels import ORGANS_34
+from pivm.volumes import write_volume
+
+
+def scan_patient(seed: int, index: int, matrix: int, slice_spacing: float):
+    """Paint and "scan" one patient.
+
+    Args:
+        seed: of the cohort; index: of the patient, counted from 0; together they fix every voxel.
+        matrix: voxels per side of a slice.
+        slice_spacing: mm between slices.
+
+    Returns:
+        (hu int16 [R, A, S], labels uint8 of the same shape with ids of the 34 organs, affine 4x4, patient)
+    """
+    patient = Patient.draw(seed, index, matrix, slice_spacing)
+    canvas = Canvas(
+        (matrix, matrix, patient.slices),
+        patient.spacing,
+        patient.centre_z,
+        patient.scale,
+        patient.pose,
+        patient.displacement,
+    )
+    ids = {name: k for k, name in enumerate(ORGANS_34, start=1)}
+    cavity = paint_torso(canvas, patient, ids)
+    paint_organs(canvas, patient, cavity, ids)
+    hu = _acquire(canvas.hu, patient)
+    affine = np.diag([*patient.spacing, 1.0])
+    affine[:3, 3] = -0.5 * patient.spacing * (np.array(hu.shape) - 1)
+    return hu, canvas.label, affine, patient
+
+
+def _acquire(hu: np.ndarray, patient: Patient) -> np.ndarray:
+    """Blur of the scanner, parenchymal mottle, correlated noise; int16 HU, not below -1024."""
+    rng = patient.rng
+    hu = ndimage.gaussian_filter(hu, (0.45, 0.45, 0.3))
+    mottle = ndimage.gaussian_filter(rng.normal(0, 1, hu.shape).astype(np.float32), (3, 3, 1.5))
+    noise = ndimage.gaussian_filter(rng.normal(0, 1, hu.shape).astype(np.float32), (0.8, 0.8, 0.35))
+    tissue = hu > -300
+    hu = hu + np.where(tissue, 5.0 / mottle.std() * mottle, 0) + patient.noise / noise.std() * noise
+    return np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
+
+
+def write_patient(folder: Path, seed: int, index: int, matrix: int, slice_spacing: float) -> Patient:
+    """Write ``ct.nii.gz`` and ``segmentations/<organ>.nii.gz`` for all 34 organs into ``folder``."""
+    hu, labels, affine, patient = scan_patient(seed, index, matrix, slice_spacing)
+    masks = Path(folder) / "segmentations"
+    write_volume(hu, affine, Path(folder) / "ct.nii.gz")
+    for k, name in enumerate(ORGANS_34, start=1):
+        write_volume((labels == k).astype(np.uint8), affine, masks / f"{name}.nii.gz")
+    return patient
+
+
+def write_meta(path: Path, seed: int, patients: int, matrix: int, slice_spacing: float) -> None:
+    """Write ``meta.csv`` as TotalSegmentator has it: semicolons, one row per patient."""
+    with open(path, "w", newline="") as stream:
+        writer = csv.writer(stream, delimiter=";", lineterminator="\n")
+        writer.writerow(["image_id", "phase", "habitus", "noise_hu", "spacing_mm", "axial_slices"])
+        for index in range(patients):
+            p = Patient.draw(seed, index, matrix, slice_spacing)
+            spacing = "x".join(f"{s:.2f}" for s in p.spacing)
+            writer.writerow([f"phantom_{index:04d}", p.phase, f"{p.habitus:.2f}", f"{p.noise:.1f}", spacing, p.slices])

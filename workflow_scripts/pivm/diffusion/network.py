@@ -1,0 +1,156 @@
+"""The denoiser: a U-Net behind a space-to-depth stem, conditioned on label map, prior and previous slice.
+
+The stem folds 2 x 2 pixels into channels, so that every convolution runs at half the resolution or less;
+labels enter by a learnt embedding instead of one-hot channels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+#: channels that each optional condition adds to the stem (per pixel)
+CONDITION_CHANNELS = {"prior": 1, "previous": 2}
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Size of the denoiser.
+
+    Attributes:
+        classes: ids of the label map; condition: subset of labels, prior, previous;
+        label_channels: width of the label embedding; channels: width per level, each level halves the size;
+        blocks: residual blocks per level; attention: self-attention at the lowest level.
+    """
+
+    classes: int
+    condition: tuple[str, ...]
+    label_channels: int
+    channels: tuple[int, ...]
+    blocks: int
+    attention: bool
+
+
+def time_embedding(t: torch.Tensor, width: int) -> torch.Tensor:
+    """Sinusoidal embedding [N, width] of integer steps [N]."""
+    rates = torch.exp(-math.log(10_000) * torch.arange(width // 2, device=t.device) / (width // 2))
+    angles = t[:, None].float() * rates
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(channels, 8), channels)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions; the step enters as scale and shift of the second norm."""
+
+    def __init__(self, c_in: int, c_out: int, c_time: int):
+        super().__init__()
+        self.norm1, self.conv1 = _norm(c_in), nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.norm2, self.conv2 = _norm(c_out), nn.Conv2d(c_out, c_out, 3, padding=1)
+        self.film = nn.Linear(c_time, 2 * c_out)
+        self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        h = self.conv1(functional.silu(self.norm1(x)))
+        scale, shift = self.film(step)[:, :, None, None].chunk(2, dim=1)
+        h = self.norm2(h) * (1 + scale) + shift
+        return self.skip(x) + self.conv2(functional.silu(h))
+
+
+class Attention(nn.Module):
+    """Self-attention over all positions of a feature map."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = _norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        self.heads = max(channels // 64, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, c, h, w = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(n, 3, self.heads, c // self.heads, h * w)
+        q, k, v = qkv.transpose(3, 4).unbind(1)
+        y = functional.scaled_dot_product_attention(q, k, v)
+        return x + self.out(y.transpose(2, 3).reshape(n, c, h, w))
+
+
+class Denoiser(nn.Module):
+    """epsilon_theta(v_t, t, s, I) of section 2.1, with the previous slice of section 2.2 as an option."""
+
+    def __init__(self, settings: NetworkSettings):
+        super().__init__()
+        self.settings = settings
+        widths, c_time = settings.channels, 4 * settings.channels[0]
+        self.embed = nn.Embedding(settings.classes, settings.label_channels)
+        per_pixel = 1 + settings.label_channels + sum(CONDITION_CHANNELS.get(c, 0) for c in settings.condition)
+        self.stem = nn.Conv2d(4 * per_pixel, widths[0], 3, padding=1)
+        self.time = nn.Sequential(nn.Linear(widths[0], c_time), nn.SiLU(), nn.Linear(c_time, c_time), nn.SiLU())
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        skips, current = [], widths[0]
+        for level, width in enumerate(widths):
+            for _ in range(settings.blocks):
+                self.down.append(ResidualBlock(current, width, c_time))
+                current = width
+                skips.append(current)
+            if level < len(widths) - 1:
+                self.shrink.append(nn.Conv2d(current, current, 3, stride=2, padding=1))
+        self.middle1 = ResidualBlock(current, current, c_time)
+        self.attention = Attention(current) if settings.attention else nn.Identity()
+        self.middle2 = ResidualBlock(current, current, c_time)
+        for level, width in reversed(list(enumerate(widths))):
+            for _ in range(settings.blocks):
+                self.up.append(ResidualBlock(current + skips.pop(), width, c_time))
+                current = width
+            if level > 0:
+                self.grow.append(nn.Conv2d(current, current, 3, padding=1))
+        self.head = nn.Sequential(_norm(current), nn.SiLU(), nn.Conv2d(current, 4, 3, padding=1))
+        nn.init.zeros_(self.head[-1].weight)
+        nn.init.zeros_(self.head[-1].bias)
+
+    @property
+    def multiple(self) -> int:
+        """Image sides must be a multiple of this."""
+        return 2 ** len(self.settings.channels)
+
+    def forward(self, noisy, t, label_map, prior=None, previous=None) -> torch.Tensor:
+        """Predict the target of the noise process.
+
+        Args:
+            noisy: float [N, 1, H, W]; t: int [N]; label_map: int [N, H, W];
+            prior: float [N, 1, H, W], normalised prior map; previous: float [N, 2, H, W], the slice below
+                in the network's units and a flag that is 1 where there is one.
+
+        Returns:
+            float [N, 1, H, W].
+        """
+        parts = [noisy, self.embed(label_map).permute(0, 3, 1, 2)]
+        parts += [c for c, name in ((prior, "prior"), (previous, "previous")) if name in self.settings.condition]
+        x = functional.pixel_unshuffle(torch.cat(parts, dim=1), 2)
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        step = self.time(time_embedding(t, self.settings.channels[0]).to(x.dtype))
+        per_level, skips = self.settings.blocks, []
+        for i, block in enumerate(self.down):
+            x = block(x, step)
+            skips.append(x)
+            level, last = divmod(i + 1, per_level)
+            if not last and level <= len(self.shrink):
+                x = self.shrink[level - 1](x)
+        x = self.middle2(self.attention(self.middle1(x, step)), step)
+        for i, block in enumerate(self.up):
+            x = block(torch.cat([x, skips.pop()], dim=1), step)
+            level, last = divmod(i + 1, per_level)
+            if not last and level <= len(self.grow):
+                x = self.grow[level - 1](functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return functional.pixel_shuffle(self.head(x), 2)

@@ -1,0 +1,69 @@
+"""The noise process: cosine schedule with zero terminal SNR, and the quantities a network may predict.
+
+Forward process ``z_t = a_t x + s_t e`` with ``a_t^2 + s_t^2 = 1`` (DDPM, Ho et al. 2020); cosine schedule of
+Nichol and Dhariwal 2021; rescaling to zero terminal SNR of Lin et al. 2024; v-prediction
+``v = a_t e - s_t x`` of Salimans and Ho 2022.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+PREDICTIONS = ("v", "epsilon", "sample")
+
+
+def cosine_betas(steps: int) -> torch.Tensor:
+    """Betas of the cosine schedule, float32 [steps], before any rescaling."""
+
+    def level(t: float) -> float:
+        return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    betas = [min(1 - level((i + 1) / steps) / level(i / steps), 0.999) for i in range(steps)]
+    return torch.tensor(betas, dtype=torch.float32)
+
+
+def rescale_to_zero_terminal_snr(betas: torch.Tensor) -> torch.Tensor:
+    """Shift and scale sqrt(alpha bar) so that the last step is pure noise and the first is unchanged."""
+    root = (1 - betas).cumprod(0).sqrt()
+    first, last = root[0].clone(), root[-1].clone()
+    root = (root - last) * first / (first - last)
+    bar = root**2
+    alphas = torch.cat([bar[:1], bar[1:] / bar[:-1]])
+    return 1 - alphas
+
+
+class NoiseProcess:
+    """Noise levels of a discrete diffusion.
+
+    Args:
+        steps: T; zero_terminal_snr: make step T - 1 pure noise.
+
+    Attributes:
+        betas: float32 [T]; signal, noise: a_t and s_t, float32 [T].
+    """
+
+    def __init__(self, steps: int, zero_terminal_snr: bool, device: torch.device | str = "cpu"):
+        betas = cosine_betas(steps)
+        self.betas = rescale_to_zero_terminal_snr(betas) if zero_terminal_snr else betas
+        bar = (1 - self.betas).cumprod(0)
+        self.signal = bar.sqrt().to(device)
+        self.noise = (1 - bar).sqrt().to(device)
+
+    def __len__(self) -> int:
+        return len(self.betas)
+
+    def add(self, clean: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """z_t for images [N, C, H, W] and integer steps [N]."""
+        return self._at(self.signal, t) * clean + self._at(self.noise, t) * noise
+
+    def target(self, clean: torch.Tensor, noise: torch.Tensor, t: torch.Tensor, prediction: str) -> torch.Tensor:
+        """What the network is to predict: ``v``, ``epsilon`` or ``sample``."""
+        if prediction == "v":
+            return self._at(self.signal, t) * noise - self._at(self.noise, t) * clean
+        return noise if prediction == "epsilon" else clean
+
+    @staticmethod
+    def _at(levels: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return levels[t][:, None, None, None]

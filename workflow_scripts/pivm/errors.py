@@ -1,0 +1,41 @@
+"""Errors that people read: what is wrong, where, what was found and expected, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PivmError(Exception):
+    """An error whose message is meant for the user of the workflow; shown without a traceback."""
+
+
+class ConfigError(PivmError):
+    """A wrong key, type or value of the config.
+
+    Args:
+        key: dotted path of the key, for example ``diffusion.sampler.steps``.
+        problem: what was found and what is allowed.
+    """
+
+    def __init__(self, key: str, problem: str):
+        self.key = key
+        super().__init__(f"config: {key}: {problem}")
+
+
+class DataError(PivmError):
+    """Input data that cannot be used; the scan is set aside with this message as its reason."""
+
+
+class CohortError(PivmError):
+    """Too few usable patients to go on with."""
+
+
+class StateError(PivmError):
+    """A checkpoint, model or stored array that does not fit what is asked of it."""
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """A hint `` (did you mean 'x'?)`` for the closest candidate, or an empty string."""
+    close = difflib.get_close_matches(str(word), [str(c) for c in candidates], n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,254 @@
+"""Diffusion generators: PIVM on the variation and CDDPM on absolute HU, one code path (paper, section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from pivm.diffusion.network import Denoiser, NetworkSettings
+from pivm.diffusion.noise import NoiseProcess
+from pivm.diffusion.sampler import make_scheduler, sample
+from pivm.errors import ConfigError
+from pivm.model_files import load_model, save_model
+from pivm.prior import Prior
+from pivm.training import Batches, Resume, Schedule, step_generator, train
+
+CONDITIONS = ("labels", "prior", "previous")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What is diffused, and how HU become the network's units of about unit variance.
+
+    For ``variation`` the network sees (x - I) / scale; for ``absolute`` (x - mean) / scale, with one mean and
+    one scale for the whole training split.
+    """
+
+    target: str
+    prior: Prior
+
+    @property
+    def scale(self) -> float:
+        return self.prior.variation_sd if self.target == "variation" else self.prior.absolute_sd
+
+    def baseline(self, label_map: torch.Tensor) -> torch.Tensor:
+        """What is subtracted from HU, float [N, 1, H, W]."""
+        if self.target == "absolute":
+            return torch.full((len(label_map), 1, 1, 1), self.prior.absolute_mean, device=label_map.device)
+        return self.prior_map(label_map)
+
+    def prior_map(self, label_map: torch.Tensor) -> torch.Tensor:
+        means = torch.tensor(self.prior.means, dtype=torch.float32, device=label_map.device)
+        return means[label_map][:, None]
+
+    def encode(self, hu: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
+        """HU [N, H, W] to the network's units [N, 1, H, W]."""
+        return (hu[:, None].float() - self.baseline(label_map)) / self.scale
+
+    def decode(self, signal: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
+        """The inverse of :meth:`encode`: int16 HU [N, H, W], kept to the range of the training data."""
+        hu = signal * self.scale + self.baseline(label_map)
+        return hu[:, 0].round().clamp(*self.prior.hu_range).to(torch.int16)
+
+    def prior_channel(self, label_map: torch.Tensor) -> torch.Tensor:
+        """The prior map as an input channel, standardised as absolute HU."""
+        return (self.prior_map(label_map) - self.prior.absolute_mean) / self.prior.absolute_sd
+
+
+class DiffusionGenerator:
+    """A trained or untrained generator.
+
+    Args:
+        settings: the resolved generator settings: ``target``, ``condition`` and the sections ``network``,
+            ``noise``, ``sampler`` and ``training`` of the config.
+        prior: organ means of the training split.
+    """
+
+    def __init__(self, settings: dict, prior: Prior, device: torch.device):
+        self.settings, self.device = settings, device
+        self.signal = Signal(settings["target"], prior)
+        network = settings["network"]
+        self.net = Denoiser(
+            NetworkSettings(
+                classes=prior.classes,
+                condition=tuple(settings["condition"]),
+                label_channels=network["label_channels"],
+                channels=tuple(network["channels"]),
+                blocks=network["blocks"],
+                attention=network["attention"],
+            )
+        ).to(device, memory_format=torch.channels_last)
+        noise = settings["noise"]
+        self.noise = NoiseProcess(noise["steps"], noise["zero_terminal_snr"], device)
+
+    def require_size(self, size: int) -> None:
+        """Raises ConfigError where the image size does not fit the depth of the network."""
+        if size % self.net.multiple:
+            raise ConfigError(
+                "image.size", f"{size} is no multiple of {self.net.multiple}, which diffusion.network.channels needs"
+            )
+
+    def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, log_file: Path, resume: Resume):
+        """Train and keep the final (EMA) weights."""
+        options = self.settings["training"]
+        per_epoch = -(-len(data) // options["batch"])
+        schedule = Schedule(
+            steps=options["epochs"] * per_epoch,
+            learning_rate=options["learning_rate"],
+            halve_every=options["halve_every_epochs"] * per_epoch,
+        )
+        batches = Batches(len(data), options["batch"], seed)
+        drop = options["drop_previous"]
+
+        def loss_at(step: int) -> torch.Tensor:
+            return self._loss(data, batches.at(step), step_generator(seed, "step", step), drop)
+
+        weights = train(
+            self.net,
+            loss_at,
+            schedule,
+            log_file,
+            betas=tuple(options["betas"]),
+            ema_decay=options["ema_decay"],
+            validate=None if validation is None else lambda: self._validation_loss(validation, seed),
+            resume=resume,
+            name=self.settings["name"],
+        )
+        self.net.load_state_dict(weights)
+
+    def _loss(self, data: TrainingData, rows: torch.Tensor, generator: torch.Generator, drop: float) -> torch.Tensor:
+        hu, label_map, below, below_map, has = (a.to(self.device) for a in data.batch(rows))
+        clean = self.signal.encode(hu, label_map)
+        t = torch.randint(len(self.noise), (len(rows),), generator=generator).to(self.device)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        keep = torch.rand(len(rows), generator=generator).to(self.device) >= drop
+        previous = None
+        if "previous" in self.settings["condition"]:
+            previous = self._previous(self.signal.encode(below, below_map), has & keep)
+        predicted = self._predict(self.noise.add(clean, noise, t), t, label_map, previous)
+        target = self.noise.target(clean, noise, t, self.settings["noise"]["prediction"])
+        return functional.mse_loss(predicted, target)
+
+    def _validation_loss(self, data: TrainingData, seed: int, rounds: int = 4) -> float:
+        """Mean loss over the validation slices with the same steps and noise at every call."""
+        batch, losses = self.settings["training"]["batch"], []
+        for i in range(rounds):
+            for start in range(0, len(data), batch):
+                rows = torch.arange(start, min(start + batch, len(data)))
+                loss = self._loss(data, rows, step_generator(seed, "validation", i, start), drop=0.5)
+                losses.append(float(loss) * len(rows))
+        return sum(losses) / (rounds * len(data))
+
+    @staticmethod
+    def _previous(signal: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        flag = present.float()[:, None, None, None].expand_as(signal)
+        return torch.cat([signal * flag, flag], dim=1)
+
+    def _predict(self, noisy, t, label_map, previous):
+        if "previous" in self.settings["condition"] and previous is None:
+            previous = torch.zeros(len(noisy), 2, *noisy.shape[2:], device=self.device)
+        return self.net(noisy, t, label_map, self.signal.prior_channel(label_map), previous)
+
+    def scheduler(self):
+        noise, sampler = self.settings["noise"], self.settings["sampler"]
+        return make_scheduler(
+            sampler["name"], sampler["steps"], noise["steps"], noise["zero_terminal_snr"], noise["prediction"]
+        )
+
+    @torch.no_grad()
+    def generate(self, label_map: np.ndarray, seeds: list[int], scheduler, below=None) -> np.ndarray:
+        """Synthetic slices for label maps.
+
+        Args:
+            label_map: uint8 [N, H, W], as :meth:`Prior.label_map` gives it.
+            seeds: one per slice; a slice depends on its own seed and label map alone.
+            below: (int16 HU [N, H, W], label map [N, H, W]) of the slices below, or ``None``.
+
+        Returns:
+            int16 HU [N, H, W].
+        """
+        self.net.eval()
+        ids = torch.from_numpy(label_map.astype(np.int64)).to(self.device)
+        shape = (1, *label_map.shape[1:])
+        start = torch.stack([torch.randn(shape, generator=step_generator(s, "start")) for s in seeds])
+        previous = None
+        if below is not None and "previous" in self.settings["condition"]:
+            hu, maps = below
+            encoded = self.signal.encode(
+                torch.from_numpy(hu.astype(np.float32)).to(self.device),
+                torch.from_numpy(maps.astype(np.int64)).to(self.device),
+            )
+            previous = self._previous(encoded, torch.ones(len(hu), dtype=torch.bool, device=self.device))
+        signal = sample(
+            lambda z, t: self._predict(z, t, ids, previous),
+            start.to(self.device),
+            scheduler,
+            step_generator(seeds[0], "steps"),
+        )
+        return self.signal.decode(signal, ids).cpu().numpy()
+
+    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int], scheduler) -> Iterator[np.ndarray]:
+        """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
+
+        All volumes advance together, one batch per slice index.
+
+        Args:
+            label_maps: one uint8 [S, H, W] per volume; seeds: one per volume.
+
+        Yields:
+            int16 HU [S, H, W] per volume, in order.
+        """
+        volumes = [np.zeros(m.shape, np.int16) for m in label_maps]
+        for z in range(max(len(m) for m in label_maps)):
+            live = [i for i, m in enumerate(label_maps) if z < len(m)]
+            below = None
+            if z > 0:
+                below = tuple(np.stack([a[i][z - 1] for i in live]) for a in (volumes, label_maps))
+            maps = np.stack([label_maps[i][z] for i in live])
+            for i, hu in zip(live, self.generate(maps, [seeds[i] + z for i in live], scheduler, below), strict=True):
+                volumes[i][z] = hu
+        yield from volumes
+
+    def save(self, folder: Path, facts: dict) -> None:
+        """Weights as safetensors, settings and facts about the training as JSON."""
+        save_model(folder, self.net.state_dict(), {"settings": self.settings, **facts})
+
+    @classmethod
+    def load(cls, folder: Path, prior: Prior, device: torch.device) -> DiffusionGenerator:
+        """Raises StateError where weights and settings do not fit each other."""
+        weights, facts = load_model(folder)
+        generator = cls(facts["settings"], prior, device)
+        generator.net.load_state_dict(weights)
+        return generator
+
+
+class TrainingData:
+    """Slices of one split with the slices right below them, read from the store batch by batch.
+
+    Args:
+        store: arrays ``hu``, ``labels``, ``body`` [N, H, W]; rows: the target slices to use;
+        previous: per store row the row of the slice below, -1 where there is none.
+    """
+
+    def __init__(self, store, prior: Prior, rows: np.ndarray, previous: np.ndarray):
+        self.store, self.prior, self.rows, self.previous = store, prior, rows, previous
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, which: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """hu, label map, hu below, label map below, whether there is a slice below."""
+        rows = self.rows[which.numpy()]
+        below = self.previous[rows]
+        safe = np.where(below < 0, rows, below)
+        return (*self._read(rows), *self._read(safe), torch.from_numpy(below >= 0))
+
+    def _read(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        hu = np.asarray(self.store.hu[rows], np.float32)
+        label_map = self.prior.label_map(self.store.labels[rows], self.store.body[rows])
+        return torch.from_numpy(hu), torch.from_numpy(label_map.astype(np.int64))

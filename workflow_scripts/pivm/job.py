@@ -1,0 +1,114 @@
+"""The one place that knows Snakemake: log file, threads, device, resume state, and errors with a hint."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pivm.errors import PivmError
+
+log = logging.getLogger("pivm")
+_DISK = {
+    errno.ENOSPC: "the disk is full; free some space and run again, finished results are kept",
+    errno.EDQUOT: "the disk quota is used up; free some space and run again, finished results are kept",
+    errno.EROFS: "the file system is read-only; set 'results' to a folder that can be written",
+    errno.EACCES: "no permission; set 'results' to a folder that you may write",
+}
+
+
+def require_writable(folder: str) -> None:
+    """Find out before any work whether results can be written.
+
+    Raises:
+        PivmError: the folder cannot be made or written.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PivmError(f"results: {folder}: cannot be written: {explain(error)}") from None
+
+
+@contextmanager
+def job(snakemake) -> Iterator[None]:
+    """Run the body of a workflow script.
+
+    Messages go to the rule's log file, warnings to the terminal as well. An error that is meant for people is
+    shown without a traceback (the log has it); the exit status is 1 either way.
+    """
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_file, to_terminal = logging.FileHandler(path, "w"), logging.StreamHandler()
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal.setFormatter(logging.Formatter(f"%(levelname)s {snakemake.rule}: %(message)s"))
+    to_terminal.setLevel(logging.WARNING)
+    log.setLevel(logging.INFO)
+    log.handlers[:] = [to_file, to_terminal]
+    try:
+        yield
+    except (PivmError, OSError) as error:
+        _fail(explain(error), path)
+    except Exception as error:
+        _fail(
+            f"{type(error).__name__}: {error}\nThis is not an error this workflow knows; the traceback is in {path}",
+            path,
+        )
+
+
+def explain(error: Exception) -> str:
+    """The message for people of an expected error."""
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return f"{error.filename or 'write'}: {error.strerror}: {_DISK[error.errno]}"
+    return str(error)
+
+
+def _fail(message: str, path: Path) -> None:
+    try:
+        with open(path, "a") as stream:
+            stream.write(traceback.format_exc())
+    except OSError:
+        pass  # the log's own disk is full: the terminal still gets the message
+    print(f"\nError: {message}\n", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def device(snakemake, settings: dict):
+    """The torch device of a job, with its CPU threads set.
+
+    Args:
+        settings: config section ``compute``: ``device`` auto, cpu or gpu, and ``require_device``.
+
+    Raises:
+        PivmError: a GPU is required and there is none.
+    """
+    import torch
+
+    torch.set_num_threads(max(int(snakemake.threads), 1))
+    available = torch.cuda.is_available()
+    if settings["device"] == "gpu" and not available:
+        if settings["require_device"]:
+            raise PivmError(
+                "compute.device is gpu and compute.require_device is true, but torch finds no GPU; "
+                "check the driver with nvidia-smi, or set compute.device: auto"
+            )
+        log.warning("compute.device is gpu, but torch finds no GPU: going on with the CPU, which is slower")
+    return torch.device("cuda" if available and settings["device"] != "cpu" else "cpu")
+
+
+def resume_path(snakemake, root: str) -> Path:
+    """Where this job keeps its training state: a path keyed by its params and inputs, outside its outputs."""
+    digest = hashlib.sha256(repr(sorted((k, repr(v)) for k, v in snakemake.params.items())).encode())
+    digest.update(repr(sorted(snakemake.wildcards.items())).encode())
+    for name in snakemake.input:
+        facts = os.stat(name)
+        digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\0".encode())
+    return Path(root) / ".resume" / f"{snakemake.rule}-{digest.hexdigest()[:20]}.pt"

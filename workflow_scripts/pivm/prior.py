@@ -1,0 +1,147 @@
+"""Organ means, the average intensity map and the variation (paper, sections 2 and 3.1)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pivm.labels import LabelSet
+
+if TYPE_CHECKING:
+    from pivm.slices import SliceStore
+
+#: organ means are taken from intensities clipped to this range (paper, section 3.1)
+CLIP_HU = (-200, 300)
+KINDS = ("body", "paper")
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Organ means of a training split and the scales that go with them.
+
+    Attributes:
+        kind: ``paper`` (mu_k inside organ k, 0 HU elsewhere) or ``body`` (the label map is completed by *body*
+            and *air*, each with its own mean over unclipped HU).
+        names: organ names, in label order.
+        means: HU per id of the label map the generators see: ``paper`` 0..K, ``body`` 0..K+1 (0 = air).
+        voxels: training pixels per id.
+        variation_sd: root mean square of the variation over the training pixels, HU; the one scale.
+        absolute_mean, absolute_sd: of the HU themselves, for generators of absolute HU.
+        hu_range: smallest and largest HU of the training pixels.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    means: tuple[float, ...]
+    voxels: tuple[int, ...]
+    variation_sd: float
+    absolute_mean: float
+    absolute_sd: float
+    hu_range: tuple[int, int]
+
+    @property
+    def classes(self) -> int:
+        """Number of ids of the label map that the generators see."""
+        return len(self.means)
+
+    @property
+    def never_seen(self) -> tuple[str, ...]:
+        """Organs without a single training pixel."""
+        return tuple(n for n, v in zip(self.names, self.voxels[1:], strict=False) if v == 0)
+
+    def label_map(self, labels: np.ndarray, body: np.ndarray) -> np.ndarray:
+        """The label map that every generator is given.
+
+        An organ that never occurs in the training split has no mean and no learnt appearance; its pixels
+        are handed over as if they had no organ label.
+
+        Args:
+            labels: uint8, 0 = background; body: bool of the same shape.
+
+        Returns:
+            uint8 of the same shape, ids ``0..classes - 1``.
+        """
+        table = np.arange(256, dtype=np.uint8)
+        for name in self.never_seen:
+            table[self.names.index(name) + 1] = 0
+        known = table[labels]
+        return LabelSet(self.names).complete(known, body) if self.kind == "body" else known
+
+    def map(self, label_map: np.ndarray) -> np.ndarray:
+        """The average intensity map I: the mean of each pixel's label (paper, section 3.1), float32 HU."""
+        return np.asarray(self.means, np.float32)[label_map]
+
+    def variation(self, hu: np.ndarray, label_map: np.ndarray) -> np.ndarray:
+        """v = x - I on unclipped HU (paper, section 2), float32."""
+        return hu.astype(np.float32) - self.map(label_map)
+
+    def restore(self, variation: np.ndarray, label_map: np.ndarray) -> np.ndarray:
+        """x = I + v, rounded to int16 HU; the exact inverse of :meth:`variation`."""
+        hu = np.rint(variation + self.map(label_map))
+        return np.clip(hu, -32768, 32767).astype(np.int16)
+
+    def save(self, path: Path) -> None:
+        Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Prior:
+        fields = json.loads(Path(path).read_text())
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+
+def fit_prior(store: SliceStore, label_set: LabelSet, kind: str, chunk: int = 256) -> Prior:
+    """Organ means mu_k and scales over the target slices of the training split alone.
+
+    All sums are integers, so that neither the order nor the number of chunks can change a mean.
+
+    Args:
+        chunk: slices in memory at a time.
+    """
+    rows = store.rows("train")
+    classes = len(label_set) + 2
+    n, clipped, plain, squared = (np.zeros(classes, np.int64) for _ in range(4))
+    low, high = 32767, -32768
+    for start in range(0, len(rows), chunk):
+        some = rows[start : start + chunk]
+        hu = np.asarray(store.hu[some]).astype(np.int64)
+        ids = label_set.complete(np.asarray(store.labels[some]), np.asarray(store.body[some]))
+        low, high = min(low, int(hu.min())), max(high, int(hu.max()))
+        for k in np.unique(ids):
+            x = hu[ids == k]
+            n[k] += x.size
+            clipped[k] += int(np.clip(x, *CLIP_HU).sum())
+            plain[k] += int(x.sum())
+            squared[k] += int((x * x).sum())
+    if kind == "paper":
+        # body and air are one background of 0 HU
+        n, clipped, plain, squared = (_merge_background(a) for a in (n, clipped, plain, squared))
+    means = clipped / np.maximum(n, 1)
+    if kind == "paper":
+        means[0] = 0.0
+    else:
+        outside = [0, classes - 1]
+        means[outside] = plain[outside] / np.maximum(n[outside], 1)
+    total = int(n.sum())
+    spread = squared - 2 * means * plain + n * means**2
+    absolute_mean = int(plain.sum()) / total
+    absolute_var = int(squared.sum()) / total - absolute_mean**2
+    return Prior(
+        kind=kind,
+        names=label_set.names,
+        means=tuple(float(m) for m in means),
+        voxels=tuple(int(v) for v in n),
+        variation_sd=float(np.sqrt(spread.sum() / total)),
+        absolute_mean=absolute_mean,
+        absolute_sd=float(np.sqrt(absolute_var)),
+        hu_range=(low, high),
+    )
+
+
+def _merge_background(sums: np.ndarray) -> np.ndarray:
+    merged = sums[:-1].copy()
+    merged[0] += sums[-1]
+    return merged

@@ -1,0 +1,118 @@
+"""Train the downstream U-Net on one training set, and apply it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from pivm.model_files import load_model, save_model
+from pivm.segmentation.network import make_unet
+from pivm.training import Batches, Resume, Schedule, step_generator, train
+
+
+class Segmenter:
+    """The U-Net with its settings (config section ``segmentation``).
+
+    Args:
+        classes: labels, background included.
+    """
+
+    def __init__(self, settings: dict, classes: int, device: torch.device):
+        self.settings, self.classes, self.device = settings, classes, device
+        self.net = make_unet(settings["encoder"], settings["depth"], settings["decoder_channels"], classes).to(device)
+
+    def _input(self, hu: torch.Tensor) -> torch.Tensor:
+        """HU [N, H, W] to [N, 1, H, W] in [-1, 1]: the same window for every training set."""
+        low, high = self.settings["window"]
+        unit = (hu.float().clamp(low, high) - low) / (high - low)
+        return (2 * unit - 1)[:, None].contiguous(memory_format=torch.channels_last)
+
+    def fit(self, parts: list[tuple[np.ndarray, np.ndarray]], seed: int, log_file: Path, resume: Resume) -> None:
+        """Train on the union of ``parts``, each (int16 HU [N, H, W], uint8 labels [N, H, W])."""
+        options = self.settings
+        starts = np.cumsum([0, *(len(hu) for hu, _ in parts)])
+        batches = Batches(int(starts[-1]), options["batch"], seed)
+
+        def read(rows: np.ndarray, which: int) -> np.ndarray:
+            part = np.searchsorted(starts, rows, side="right") - 1
+            return np.stack([parts[p][which][r - starts[p]] for p, r in zip(part, rows, strict=True)])
+
+        def loss_at(step: int) -> torch.Tensor:
+            rows = batches.at(step).numpy()
+            image = self._input(torch.from_numpy(read(rows, 0)).to(self.device))
+            truth = torch.from_numpy(read(rows, 1)).to(self.device).long()
+            image, truth = augment(image, truth, options["augmentation"], step_generator(seed, "augment", step))
+            return segmentation_loss(self.net(image), truth)
+
+        schedule = Schedule(options["steps"], options["learning_rate"], cosine=True)
+        weights = train(
+            self.net,
+            loss_at,
+            schedule,
+            log_file,
+            weight_decay=options["weight_decay"],
+            resume=resume,
+            name="segmenter",
+        )
+        self.net.load_state_dict(weights)
+
+    @torch.no_grad()
+    def predict(self, hu: np.ndarray, batch: int = 32) -> np.ndarray:
+        """Labels uint8 [N, H, W] for int16 HU [N, H, W]."""
+        self.net.eval()
+        parts = []
+        for start in range(0, len(hu), batch):
+            image = self._input(torch.from_numpy(np.array(hu[start : start + batch])).to(self.device))
+            parts.append(self.net(image).argmax(1).to(torch.uint8).cpu().numpy())
+        return np.concatenate(parts)
+
+    def save(self, folder: Path, facts: dict) -> None:
+        """Weights as safetensors, settings and facts as JSON."""
+        save_model(folder, self.net.state_dict(), {"settings": self.settings, "classes": self.classes, **facts})
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> Segmenter:
+        """Raises StateError where the model is incomplete."""
+        weights, facts = load_model(folder)
+        segmenter = cls(facts["settings"], facts["classes"], device)
+        segmenter.net.load_state_dict(weights)
+        return segmenter
+
+
+def segmentation_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy plus soft Dice over the classes that occur in the batch.
+
+    Args:
+        logits: [N, C, H, W]; truth: int [N, H, W].
+    """
+    entropy = functional.cross_entropy(logits, truth)
+    probability = logits.softmax(1)
+    onehot = functional.one_hot(truth, logits.shape[1]).permute(0, 3, 1, 2).float()
+    overlap = (probability * onehot).sum((0, 2, 3))
+    sizes = probability.sum((0, 2, 3)) + onehot.sum((0, 2, 3))
+    present = onehot.sum((0, 2, 3)) > 0
+    dice = (2 * overlap + 1) / (sizes + 1)
+    return entropy + 1 - dice[present].mean()
+
+
+def augment(image: torch.Tensor, truth: torch.Tensor, options: dict, generator: torch.Generator):
+    """Random rotation, scaling and shift of each slice; no flips, which would swap left and right organs.
+
+    Args:
+        image: [N, 1, H, W] in [-1, 1], -1 is air; truth: int [N, H, W];
+        options: ``rotate`` in degrees, ``scale`` and ``shift`` as fractions.
+    """
+    n = len(image)
+    draw = 2 * torch.rand(n, 4, generator=generator) - 1
+    angle = torch.deg2rad(draw[:, 0] * options["rotate"])
+    zoom = 1 + draw[:, 1] * options["scale"]
+    cos, sin = angle.cos() * zoom, angle.sin() * zoom
+    shift = draw[:, 2:] * 2 * options["shift"]
+    theta = torch.stack([cos, -sin, shift[:, 0], sin, cos, shift[:, 1]], 1).reshape(n, 2, 3).to(image.device)
+    grid = functional.affine_grid(theta, image.shape, align_corners=False)
+    moved = functional.grid_sample(image + 1, grid, align_corners=False) - 1
+    labels = functional.grid_sample(truth[:, None].float(), grid, mode="nearest", align_corners=False)
+    return moved.contiguous(memory_format=torch.channels_last), labels[:, 0].long()

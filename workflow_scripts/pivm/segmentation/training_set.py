@@ -1,0 +1,49 @@
+"""The training sets of Tables 2 and 3: real slices, synthetic slices, or both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pivm.slices import SliceStore
+
+
+def real_part(store: SliceStore, count: int | str, subjects: set[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Real training slices.
+
+    Args:
+        count: ``all``, or how many, spread evenly over the training slices; subjects: receives their patients.
+
+    Returns:
+        (int16 HU [N, H, W], uint8 labels [N, H, W])
+    """
+    rows = store.rows("train")
+    if count != "all" and count < len(rows):
+        rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+    subjects.update(store.index["subject"][rows])
+    return Rows(store.hu, rows), Rows(store.labels, rows)
+
+
+def synthetic_part(folder: Path, subjects: set[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Synthetic slices as :mod:`pivm.synthesis` wrote them, memory-mapped.
+
+    Args:
+        subjects: receives the patients whose labels were used.
+    """
+    subjects.update(pd.read_csv(folder / "index.csv", dtype={"source_subject": str})["source_subject"])
+    return tuple(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
+
+
+class Rows:
+    """A choice of rows of a memory-mapped array, read only when asked for."""
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray):
+        self._array, self._rows = array, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self._array[self._rows[i]]

@@ -1,0 +1,59 @@
+"""Labels of training patients to synthetic slices with provenance (paper, section 3.4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from pivm.prior import Prior
+from pivm.slices import SliceStore
+from pivm.training import derived_seed
+
+
+def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Store rows whose label maps are synthesised: every row once before any row comes again.
+
+    Args:
+        rows: candidate rows; count: how many synthetic slices are wanted.
+    """
+    rng = np.random.default_rng(seed)
+    rounds = [rng.permutation(rows) for _ in range(-(-count // len(rows)))]
+    return np.concatenate(rounds)[:count]
+
+
+def synthesise_slices(
+    generator, store: SliceStore, prior: Prior, sources: np.ndarray, batch: int, seed: int, model: str, folder: Path
+) -> None:
+    """Write ``hu.npy`` int16, ``labels.npy`` uint8 [N, H, W] and ``index.csv`` with the provenance of each slice.
+
+    Args:
+        sources: store row of each slice's label map; model: hash of the generator's weights.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (len(sources), store.size, store.size)
+    hu = np.lib.format.open_memmap(folder / "hu.npy", "w+", np.int16, shape)
+    labels = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
+    seeds = [derived_seed(seed, "slice", i) for i in range(len(sources))]
+    scheduler = generator.scheduler()
+    for start in tqdm(range(0, len(sources), batch), "slices", disable=None):
+        some = sources[start : start + batch]
+        label_map = prior.label_map(store.labels[some], store.body[some])
+        hu[start : start + batch] = generator.generate(label_map, seeds[start : start + batch], scheduler)
+        labels[start : start + batch] = store.labels[some]
+    hu.flush()
+    labels.flush()
+    source = store.index.iloc[sources]
+    pd.DataFrame(
+        {
+            "row": range(len(sources)),
+            "source_subject": source["subject"].to_numpy(),
+            "source_row": sources,
+            "source_z": source["z"].to_numpy(),
+            "seed": seeds,
+            "model": model,
+        }
+    ).to_csv(folder / "index.csv", index=False)

@@ -1,0 +1,20 @@
+"""Concatenate the slices of all selected patients into the memory-mapped store."""
+
+from pathlib import Path
+
+import pandas as pd
+from pivm.cohort import read_split
+from pivm.job import job
+from pivm.slices import ARRAYS, SubjectRecord, write_store
+
+with job(snakemake):
+    parts = []
+    for subject, split in read_split(snakemake.input.split).items():
+        folder = Path(snakemake.params.subjects) / subject
+        record = SubjectRecord.load(folder / "record.json")
+        rows = pd.read_csv(folder / "rows.csv")
+        rows.insert(0, "subject", subject)
+        rows.insert(1, "split", split)
+        rows["pixel_mm"], rows["step_mm"] = record.pixel_mm, record.step_mm
+        parts.append((rows, {name: folder / f"{name}.npy" for name in ARRAYS}))
+    write_store(Path(snakemake.output.index).parent, parts, snakemake.params.size)

@@ -1,0 +1,31 @@
+"""Train the downstream U-Net on one training set."""
+
+from pathlib import Path
+
+import torch
+from pivm.cohort import read_split, require_split
+from pivm.job import device, job, resume_path
+from pivm.labels import LabelSet
+from pivm.segmentation.segmenter import Segmenter
+from pivm.segmentation.training_set import real_part, synthetic_part
+from pivm.slices import SliceStore
+from pivm.training import Resume, derived_seed
+
+with job(snakemake):
+    where, settings = device(snakemake, snakemake.params.compute), snakemake.params.settings
+    store, split = SliceStore(Path(snakemake.input.store[0]).parent), read_split(snakemake.input.split)
+    # the seed does not name the training set: all sets of a table start from the same weights
+    seed = derived_seed(snakemake.wildcards.seed, "segmenter")
+    parts, subjects = [], set()
+    if snakemake.wildcards.training_set in ("original", "combined"):
+        parts.append(real_part(store, settings["real_slices"], subjects))
+    if snakemake.input.synthetic:
+        parts.append(synthetic_part(Path(snakemake.input.synthetic[0]).parent, subjects))
+    require_split(subjects, split, ("train",), f"segmenter on {snakemake.wildcards.training_set}")
+    torch.manual_seed(seed)
+    segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, where)
+    resume = Resume(resume_path(snakemake, snakemake.params.root))
+    segmenter.fit(parts, seed, Path(snakemake.output.losses), resume)
+    facts = {"training_set": snakemake.wildcards.training_set, "slices": [len(hu) for hu, _ in parts]}
+    segmenter.save(Path(snakemake.output.weights).parent, {**facts, "seed": int(snakemake.wildcards.seed)})
+    resume.clear()
