@@ -82,4 +82,8 @@ def per_subject(name):
 def synthetic_part(wildcards):
     """The synthetic slices in a training set of the segmenter."""
     generator = {"original": None, "combined": GENERATED}.get(wildcards.training_set, wildcards.training_set)
-    return [f"{RESULTS}/synthesis/{generator}/slices/{f}" for f in ("hu.npy", "labels.npy", "index.csv")] if generator else []
+    return (
+        [f"{RESULTS}/synthesis/{generator}/slices/{f}" for f in ("hu.npy", "labels.npy", "index.csv")]
+        if generator
+        else []
+    )

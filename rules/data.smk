@@ -9,11 +9,11 @@ if DATASET.is_phantom:
             masks=[f"{PHANTOM}/{{subject}}/segmentations/{organ}.nii.gz" for organ in ORGANS_34],
         log:
             f"{RESULTS}/logs/phantom_patient/{{subject}}.log",
+        conda:
+            "../envs/data.yaml"
         params:
             code=code("phantom_patient"),
             settings={k: DATASET.settings[k] for k in ("seed", "matrix", "slice_spacing")},
-        conda:
-            "../envs/data.yaml"
         script:
             "../workflow_scripts/phantom_patient.py"
 
@@ -22,11 +22,11 @@ if DATASET.is_phantom:
             f"{PHANTOM}/meta.csv",
         log:
             f"{RESULTS}/logs/phantom_meta.log",
+        conda:
+            "../envs/data.yaml"
         params:
             code=code("phantom_meta"),
             settings={k: DATASET.settings[k] for k in ("seed", "matrix", "slice_spacing", "patients")},
-        conda:
-            "../envs/data.yaml"
         script:
             "../workflow_scripts/phantom_meta.py"
 
@@ -43,13 +43,13 @@ rule prepare_subject:
         body=f"{RESULTS}/subjects/{{subject}}/body.npy",
     log:
         f"{RESULTS}/logs/prepare_subject/{{subject}}.log",
+    conda:
+        "../envs/data.yaml"
     params:
         code=code("prepare_subject"),
         labels=config["labels"],
         size=config["image"]["size"],
         selection=config["selection"],
-    conda:
-        "../envs/data.yaml"
     script:
         "../workflow_scripts/prepare_subject.py"
 
@@ -63,12 +63,12 @@ rule select_scans:
         labels=f"{RESULTS}/cohort/labels.csv",
     log:
         f"{RESULTS}/logs/select_scans.log",
+    conda:
+        "../envs/data.yaml"
     params:
         code=code("select_scans"),
         labels=config["labels"],
         refused=LISTING.refused,
-    conda:
-        "../envs/data.yaml"
     script:
         "../workflow_scripts/select_scans.py"
 
@@ -80,12 +80,12 @@ rule split_patients:
         split=f"{RESULTS}/cohort/split.csv",
     log:
         f"{RESULTS}/logs/split_patients.log",
+    conda:
+        "../envs/data.yaml"
     params:
         code=code("split_patients"),
         split=config["split"],
         own_split=LISTING.split,
-    conda:
-        "../envs/data.yaml"
     script:
         "../workflow_scripts/split_patients.py"
 
@@ -101,12 +101,11 @@ rule slice_store:
         body=f"{RESULTS}/store/body.npy",
     log:
         f"{RESULTS}/logs/slice_store.log",
-    params:
-        code=code("slice_store"),
-        subjects=f"{RESULTS}/subjects",
-        size=config["image"]["size"],
     conda:
         "../envs/data.yaml"
+    params:
+        code=code("slice_store"),
+        size=config["image"]["size"],
     script:
         "../workflow_scripts/slice_store.py"
 
@@ -119,11 +118,11 @@ rule organ_means:
         prior=f"{RESULTS}/prior.json",
     log:
         f"{RESULTS}/logs/organ_means.log",
+    conda:
+        "../envs/data.yaml"
     params:
         code=code("organ_means"),
         labels=config["labels"],
         kind=config["prior"],
-    conda:
-        "../envs/data.yaml"
     script:
         "../workflow_scripts/organ_means.py"

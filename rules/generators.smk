@@ -13,17 +13,16 @@ rule train_generator:
         f"{RESULTS}/logs/train_generator/{{generator}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_generator/{{generator}}.tsv"
+    priority: 10
+    conda:
+        "../envs/training.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
     params:
         code=code("train_generator"),
         settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
         seed=config["seed"],
         compute=config["compute"],
-        root=RESULTS,
-    threads: training_threads
-    resources:
-        gpu=GPUS,
-    priority: 10
-    conda:
-        "../envs/training.yaml"
     script:
         "../workflow_scripts/train_generator.py"

@@ -13,17 +13,16 @@ rule train_segmenter:
         f"{RESULTS}/logs/train_segmenter/{{training_set}}_{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_segmenter/{{training_set}}_{{seed}}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
     params:
         code=code("train_segmenter"),
         settings={k: v for k, v in config["segmentation"].items() if k != "seeds"},
         labels=config["labels"],
         compute=config["compute"],
-        root=RESULTS,
-    threads: training_threads
-    resources:
-        gpu=GPUS,
-    conda:
-        "../envs/training.yaml"
     script:
         "../workflow_scripts/train_segmenter.py"
 
@@ -41,15 +40,15 @@ rule test_segmenter:
         cases=f"{RESULTS}/segmentation/{{training_set}}/cases.csv",
     log:
         f"{RESULTS}/logs/test_segmenter/{{training_set}}.log",
+    conda:
+        "../envs/training.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
     params:
         code=code("test_segmenter"),
         seeds=SEEDS,
         labels=config["labels"],
         compute=config["compute"],
-    threads: training_threads
-    resources:
-        gpu=GPUS,
-    conda:
-        "../envs/training.yaml"
     script:
         "../workflow_scripts/test_segmenter.py"

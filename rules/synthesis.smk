@@ -15,18 +15,18 @@ rule synthesise_slices:
         f"{RESULTS}/logs/synthesise_slices/{{generator}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/synthesise_slices/{{generator}}.tsv"
+    priority: 5
+    conda:
+        "../envs/training.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
     params:
         code=code("synthesise_slices"),
         slices=config["synthesis"]["slices"],
         batch=config["synthesis"]["batch"],
         seed=config["seed"],
         compute=config["compute"],
-    threads: training_threads
-    resources:
-        gpu=GPUS,
-    priority: 5
-    conda:
-        "../envs/training.yaml"
     script:
         "../workflow_scripts/synthesise_slices.py"
 
@@ -42,6 +42,11 @@ rule synthesise_volumes:
         directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
     log:
         f"{RESULTS}/logs/synthesise_volumes/{{generator}}.log",
+    conda:
+        "../envs/training.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
     params:
         code=code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
@@ -51,10 +56,5 @@ rule synthesise_volumes:
         size=config["image"]["size"],
         seed=config["seed"],
         compute=config["compute"],
-    threads: training_threads
-    resources:
-        gpu=GPUS,
-    conda:
-        "../envs/training.yaml"
     script:
         "../workflow_scripts/synthesise_volumes.py"

@@ -24,13 +24,13 @@ rule table:
         differences=f"{RESULTS}/tables/{{table}}_differences.csv",
     log:
         f"{RESULTS}/logs/table/{{table}}.log",
+    conda:
+        "../envs/report.yaml"
     params:
         code=code("table"),
         columns=lambda wildcards: COLUMNS[wildcards.table],
         tables={k: config["tables"][k] for k in ("metrics", "confidence", "resamples")},
         seed=config["seed"],
-    conda:
-        "../envs/report.yaml"
     script:
         "../workflow_scripts/table.py"
 
@@ -46,15 +46,15 @@ rule figure_table:
             category="Figures",
             labels={"figure": "{table} as a plot"},
         ),
-    wildcard_constraints:
-        table="|".join(TABLES),
     log:
         f"{RESULTS}/logs/figure_table/{{table}}.log",
+    wildcard_constraints:
+        table="|".join(TABLES),
+    conda:
+        "../envs/report.yaml"
     params:
         code=code("figure_table"),
         confidence=config["tables"]["confidence"],
-    conda:
-        "../envs/report.yaml"
     script:
         "../workflow_scripts/figure_table.py"
 
@@ -66,7 +66,7 @@ rule figure_panel:
         synthetic=expand(
             f"{RESULTS}/synthesis/{{generator}}/slices/{{name}}",
             generator=config["tables"]["generators"],
-            name=["hu.npy", "index.csv"],
+            name=["index.csv", "hu.npy"],
         ),
     output:
         report(
@@ -77,12 +77,11 @@ rule figure_panel:
         ),
     log:
         f"{RESULTS}/logs/figure_panel.log",
-    params:
-        code=code("figure_panel"),
-        synthesis=f"{RESULTS}/synthesis",
-        generators=config["tables"]["generators"],
     conda:
         "../envs/report.yaml"
+    params:
+        code=code("figure_panel"),
+        generators=config["tables"]["generators"],
     script:
         "../workflow_scripts/figure_panel.py"
 
@@ -96,10 +95,10 @@ rule manifest:
         f"{RESULTS}/manifest.json",
     log:
         f"{RESULTS}/logs/manifest.log",
+    conda:
+        "../envs/training.yaml"
     params:
         code=code("manifest"),
         config=config,
-    conda:
-        "../envs/training.yaml"
     script:
         "../workflow_scripts/manifest.py"

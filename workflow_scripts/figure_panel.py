@@ -9,5 +9,6 @@ from pivm.slices import SliceStore
 
 with job(snakemake):
     store = SliceStore(Path(snakemake.input.store[0]).parent)
-    folders = {name: Path(snakemake.params.synthesis) / name / "slices" for name in snakemake.params.generators}
+    places = [Path(p).parent for p in snakemake.input.synthetic if p.endswith(".npy")]
+    folders = dict(zip(snakemake.params.generators, places, strict=True))
     plot_panel(store, Prior.load(snakemake.input.prior), folders, snakemake.output[0])

@@ -8,9 +8,10 @@ from pivm.job import job
 from pivm.slices import ARRAYS, SubjectRecord, write_store
 
 with job(snakemake):
+    folders = {Path(p).parent.name: Path(p).parent for p in snakemake.input.records}
     parts = []
     for subject, split in read_split(snakemake.input.split).items():
-        folder = Path(snakemake.params.subjects) / subject
+        folder = folders[subject]
         record = SubjectRecord.load(folder / "record.json")
         rows = pd.read_csv(folder / "rows.csv")
         rows.insert(0, "subject", subject)

@@ -24,7 +24,7 @@ with job(snakemake):
     seed = derived_seed(snakemake.params.seed, "generator")
     torch.manual_seed(seed)
     generator = make_generator(snakemake.params.settings, prior, where)
-    resume = Resume(resume_path(snakemake, snakemake.params.root))
+    resume = Resume(resume_path(snakemake))
     generator.fit(data["train"], data["val"], seed, Path(snakemake.output.losses), resume)
     patients = sorted(set(store.index["subject"][store.rows("train")]))
     generator.save(Path(snakemake.output.weights).parent, {"patients": patients, "seed": snakemake.params.seed})

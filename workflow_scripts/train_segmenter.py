@@ -24,7 +24,7 @@ with job(snakemake):
     require_split(subjects, split, ("train",), f"segmenter on {snakemake.wildcards.training_set}")
     torch.manual_seed(seed)
     segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, where)
-    resume = Resume(resume_path(snakemake, snakemake.params.root))
+    resume = Resume(resume_path(snakemake))
     segmenter.fit(parts, seed, Path(snakemake.output.losses), resume)
     facts = {"training_set": snakemake.wildcards.training_set, "slices": [len(hu) for hu, _ in parts]}
     segmenter.save(Path(snakemake.output.weights).parent, {**facts, "seed": int(snakemake.wildcards.seed)})

@@ -45,7 +45,7 @@ class InPlane:
         """Voxels to add before and after along R and A."""
         pads = []
         for n, s in zip(self.shape, self.spacing, strict=True):
-            extra = max(int(round(self.field_mm / s)) - n, 0)
+            extra = max(round(self.field_mm / s) - n, 0)
             pads.append((extra // 2, extra - extra // 2))
         return pads
 
@@ -99,7 +99,7 @@ def outline(hu: np.ndarray, labels: np.ndarray, pixel_mm: float) -> np.ndarray:
     Returns:
         bool [N, H, W].
     """
-    radius = max(1, int(round(COUCH_MM / 2 / pixel_mm)))
+    radius = max(1, round(COUCH_MM / 2 / pixel_mm))
     span = np.arange(-radius, radius + 1)
     disc = span[:, None] ** 2 + span[None] ** 2 <= radius**2 + 0.5
     body = np.zeros(hu.shape, bool)

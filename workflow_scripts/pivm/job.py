@@ -104,11 +104,14 @@ def device(snakemake, settings: dict):
     return torch.device("cuda" if available and settings["device"] != "cpu" else "cpu")
 
 
-def resume_path(snakemake, root: str) -> Path:
-    """Where this job keeps its training state: a path keyed by its params and inputs, outside its outputs."""
+def resume_path(snakemake) -> Path:
+    """Where this job keeps its training state: beside its outputs, but none of them.
+
+    Snakemake deletes the outputs of a job that was killed. The name holds a hash of the job's params and inputs,
+    so that a state is never taken up by a job that differs.
+    """
     digest = hashlib.sha256(repr(sorted((k, repr(v)) for k, v in snakemake.params.items())).encode())
-    digest.update(repr(sorted(snakemake.wildcards.items())).encode())
     for name in snakemake.input:
         facts = os.stat(name)
         digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\0".encode())
-    return Path(root) / ".resume" / f"{snakemake.rule}-{digest.hexdigest()[:20]}.pt"
+    return Path(snakemake.output[0]).parent / f"resume-{digest.hexdigest()[:20]}.pt"

@@ -28,7 +28,8 @@ ORGANS_13 = (
     "adrenal_gland_right",
     "adrenal_gland_left",
 )
-ORGANS_34 = ORGANS_13 + (
+ORGANS_34 = (
+    *ORGANS_13,
     "small_bowel",
     "duodenum",
     "colon",

@@ -124,8 +124,10 @@ class Resume:
         self._last = time.monotonic()
 
     def clear(self) -> None:
+        """Remove this state, and those that jobs with other settings left in the same folder."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            for old in self.path.parent.glob("resume-*"):
+                old.unlink()
 
 
 def train(

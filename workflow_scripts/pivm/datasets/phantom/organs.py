@@ -100,7 +100,7 @@ def _colon(canvas: Canvas, patient: Patient, cavity: Cavity, ids) -> None:
     )  # fmt: skip
     radii = patient.size(np.array([27, 26, 23, 22, 20, 19, 18, 17, 17, 15, 13, 12, 13, 14, 14, 14, 17, 18]), 0.1, 0.08)
     block, d = canvas.tube(course, radii, within=cavity.abdomen, noise=0.10)
-    x, y, z = canvas.at(block)
+    _, y, z = canvas.at(block)
     canvas.blend(block, d, hu["colon"], ids.get("colon", 0))
     mottle = ndimage.gaussian_filter(rng.normal(0, 1, d.shape).astype(np.float32), (1.2, 1.2, 0.7))
     mottle /= mottle.std() + 1e-6

@@ -62,7 +62,7 @@ class Patient:
             scale=scale,
             pose=rng.normal(0, [1.5, 1.5, 4.0]),
             spacing=np.array([width / matrix, width / matrix, slice_spacing]),
-            slices=int(round(extent / slice_spacing)),
+            slices=round(extent / slice_spacing),
             centre_z=float(rng.normal(2, 9)),
             noise=float(np.clip(rng.normal(11 + 6 * habitus, 1.5), 9.5, 20)),
             displacement=rng.normal(0, 1, (3, 6, 6, 7)) * np.array([6.0, 6.0, 8.0])[:, None, None, None],
