@@ -1,0 +1,181 @@
+"""Selection, split and leak checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pivm.cohort import label_table, read_split, require_split, selection_table, split_patients
+from pivm.datasets.totalsegmentator import ct_file, list_subjects, mask_files
+from pivm.errors import CohortError, ConfigError, DataError, StateError
+from pivm.labels import LabelSet
+from pivm.slices import SubjectRecord, choose_slices, prepare_subject
+from tests.conftest import ORGANS, make_scan, save_nifti
+
+RANDOM = {"source": "auto", "seed": 1, "val": 2, "test": 3}
+LABELS = LabelSet(ORGANS)
+
+
+def names(n):
+    return [f"s{i:04d}" for i in range(n)]
+
+
+@given(n=st.integers(6, 60), seed=st.integers(0, 99))
+def test_split_has_the_asked_sizes_and_every_patient_once(n, seed):
+    table = split_patients(names(n), {**RANDOM, "seed": seed}, {})
+    assert table["split"].value_counts().to_dict() == {"test": 3, "val": 2, "train": n - 5}
+    assert sorted(table["subject"]) == names(n)
+
+
+def test_one_more_patient_moves_at_most_the_borders():
+    before = split_patients(names(40), RANDOM, {}).set_index("subject")["split"]
+    after = split_patients([*names(40), "new"], RANDOM, {}).set_index("subject")["split"]
+    assert (before != after[before.index]).sum() <= 2
+
+
+def test_the_data_sets_own_split_wins():
+    own = {"s0000": "train", "s0001": "test", "s0002": "val"}
+    table = split_patients(names(3), RANDOM, own)
+    assert dict(zip(table["subject"], table["split"], strict=True)) == own
+
+
+def test_a_patient_unknown_to_the_own_split_is_an_error():
+    with pytest.raises(CohortError, match="'s0002'.*no split in the data set's meta.csv"):
+        split_patients(names(3), RANDOM, {"s0000": "train", "s0001": "test"})
+
+
+def test_too_few_patients_for_the_split():
+    with pytest.raises(CohortError, match="5 selected patients, but 3 for test, 2 for val"):
+        split_patients(names(5), RANDOM, {})
+
+
+def test_a_share_is_a_share():
+    table = split_patients(names(20), {**RANDOM, "val": 0.1, "test": 0.25}, {})
+    assert table["split"].value_counts().to_dict() == {"train": 13, "test": 5, "val": 2}
+
+
+def test_a_leak_is_caught():
+    split = {"a": "train", "b": "test"}
+    require_split(["a"], split, ("train",), "organ means")
+    with pytest.raises(StateError, match="organ means: patient 'b' is in split 'test'"):
+        require_split(["a", "b"], split, ("train",), "organ means")
+
+
+def test_a_patient_in_two_splits_is_caught(tmp_path):
+    pd.DataFrame({"subject": ["a", "a"], "split": ["train", "test"]}).to_csv(tmp_path / "s.csv", index=False)
+    with pytest.raises(StateError, match="'a' is listed more than once"):
+        read_split(tmp_path / "s.csv")
+
+
+@given(first=st.integers(0, 10), extent=st.integers(1, 60), count=st.integers(1, 20))
+def test_chosen_slices_are_evenly_spaced_inside_the_labelled_extent(first, extent, count):
+    labels = np.zeros((2, 2, first + extent + 3), np.uint8)
+    labels[..., first : first + extent] = np.array([[1, 2], [3, 0]])[..., None]
+    chosen = choose_slices(labels, count, 3)
+    assert 1 <= len(chosen) <= count
+    assert chosen[0] >= first
+    assert chosen[-1] < first + extent
+    assert len(set(np.diff(chosen))) <= 1
+    if extent >= count:
+        assert len(chosen) == count
+
+
+def prepare(folder, selection, **changes):
+    return prepare_subject(
+        folder.name, ct_file(folder), mask_files(folder, ORGANS), LABELS, 32, {**selection, **changes}
+    )
+
+
+def test_a_good_scan_is_cut_into_slices_with_the_ones_below(scan, selection):
+    record, arrays, rows = prepare(scan, selection)
+    assert record.status == "selected", record.reason
+    assert record.slices == 6 == (rows["role"] == "target").sum()
+    assert arrays["hu"].dtype == np.int16
+    assert arrays["hu"].shape == (len(rows), 32, 32)
+    for row in rows[rows["role"] == "target"].itertuples():
+        assert rows["z"][row.previous] == row.z - 1
+    assert set(np.unique(arrays["labels"])) == set(range(7))
+    # 40 x 32 voxels of 4 mm: a field of 160 mm
+    assert record.pixel_mm == 5.0
+    assert record.step_mm == 5.0 * (rows["z"][rows["role"] == "target"].diff().dropna().iloc[0])
+
+
+def test_reasons_for_setting_a_scan_aside(scan, selection, tmp_path):
+    cases = [
+        (scan, {"axial_slices": [100, 600]}, "30 axial slices, selection.axial_slices wants 100 to 600"),
+        (scan, {"min_organ_ml": 1e6}, "not an abdominal scan"),
+        (scan, {"min_labels_per_slice": 9}, "no axial slice holds 9"),
+        (tmp_path / "empty", {}, "no ct.nii.gz"),
+    ]
+    (tmp_path / "empty" / "segmentations").mkdir(parents=True)
+    for folder, changes, reason in cases:
+        record, arrays, rows = prepare(folder, selection, **changes)
+        assert record.status == "set aside"
+        assert reason in record.reason
+        assert len(rows) == 0
+        assert arrays["hu"].shape == (0, 32, 32)
+
+
+def test_an_empty_mask_is_normal(scan, selection):
+    save_nifti(np.zeros((40, 32, 30), np.uint8), scan / "segmentations" / "pancreas.nii.gz")
+    record, _, _ = prepare(scan, selection)
+    assert record.status == "selected"
+    assert "pancreas" not in record.voxels
+
+
+def test_the_selection_table_lists_every_scan_with_its_reason(scan, selection):
+    good, _, _ = prepare(scan, selection)
+    bad, _, _ = prepare(scan, selection, min_organ_ml=1e6)
+    bad.subject = "p0"
+    table = selection_table([good, bad], {"x y": "name holds other characters"})
+    assert table["subject"].tolist() == ["p0", "p1", "x y"]
+    assert table["status"].tolist() == ["set aside", "selected", "set aside"]
+    assert table["reason"][2] == "name holds other characters"
+
+
+def test_a_listed_label_without_any_mask_is_an_error_with_the_nearest_name():
+    record = SubjectRecord("a", status="selected", voxels={"liver": 5}, missing=["livr"])
+    labels = LabelSet(("liver", "livr"))
+    with pytest.raises(ConfigError, match="'livr' has no mask file.*did you mean 'liver'"):
+        label_table([record], labels, explicit=True)
+    assert label_table([record], labels, explicit=False)["patients"].tolist() == [1, 0]
+
+
+class TestListing:
+    def test_no_such_folder(self, tmp_path):
+        with pytest.raises(DataError, match="no such folder"):
+            list_subjects([tmp_path / "nowhere"])
+
+    def test_empty_folder(self, tmp_path):
+        with pytest.raises(DataError, match="no subject found"):
+            list_subjects([tmp_path])
+
+    def test_two_subjects_of_one_name(self, tmp_path):
+        for root in ("a", "b"):
+            make_scan(tmp_path / root / "s1", slices=8)
+        with pytest.raises(DataError, match="two subjects are named 's1'"):
+            list_subjects([tmp_path / "a", tmp_path / "b"])
+
+    def test_a_subject_listed_twice_in_meta_csv(self, tmp_path):
+        make_scan(tmp_path / "s1", slices=8)
+        (tmp_path / "meta.csv").write_text("image_id;split\ns1;train\ns1;test\n")
+        with pytest.raises(DataError, match="'s1' is listed 2 times"):
+            list_subjects([tmp_path])
+
+    def test_hostile_names_and_strange_folders_are_refused_with_a_reason(self, tmp_path):
+        make_scan(tmp_path / "good", slices=8)
+        for name in ("<script>", "a b", "ünïcode"):
+            make_scan(tmp_path / name, slices=8)
+        (tmp_path / "notes").mkdir()
+        listing = list_subjects([tmp_path])
+        assert list(listing.subjects) == ["good"]
+        assert len(listing.refused) == 4
+        assert "neither ct.nii.gz" in listing.refused["notes"]
+
+    def test_meta_csv_gives_the_split(self, tmp_path):
+        make_scan(tmp_path / "s1", slices=8)
+        (tmp_path / "meta.csv").write_text("\ufeffimage_id;age;split\ns1;60;test\n")
+        assert list_subjects([tmp_path]).split == {"s1": "test"}

@@ -1,0 +1,122 @@
+"""A wrong config names its key, what was found, what is allowed and the nearest right name."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from pivm.config import generator_settings, validate
+from pivm.errors import ConfigError
+from pivm.labels import ORGANS_13, ORGANS_34, LabelSet
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "rules/schemas/config.schema.yaml"
+
+
+@pytest.fixture
+def config() -> dict:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def put(config: dict, key: str, value) -> dict:
+    config = copy.deepcopy(config)
+    *path, last = key.split(".")
+    place = config
+    for part in path:
+        place = place[part]
+    place[last] = value
+    return config
+
+
+def test_the_default_config_is_valid(config):
+    validate(config, SCHEMA)
+
+
+@pytest.mark.parametrize("overlay", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_overlay_is_valid(config, overlay):
+    update_config(config, yaml.safe_load(overlay.read_text()))
+    validate(config, SCHEMA)
+
+
+WRONG = [
+    ("sede", 3, "sede: unknown key (did you mean 'seed'?)"),
+    ("split.tset", 3, "split.tset: unknown key (did you mean 'test'?)"),
+    ("image.size", "64", "image.size: found '64', expected a whole number"),
+    ("image.size", 8, "image.size: found 8, expected >= 16"),
+    ("image.size", 60, "image.size: found 60, expected a multiple of 8"),
+    ("prior", "bdy", "prior: found 'bdy' (did you mean 'body'?), expected one of body, paper"),
+    ("diffusion.training.learning_rate", "1e-4", "YAML reads 1e-4 as text, write 1.0e-04"),
+    ("diffusion.training.betas", [0.9, 1.0], "diffusion.training.betas.1: found 1.0, expected < 1"),
+    ("diffusion.sampler.name", "dpm", "diffusion.sampler.name: found 'dpm' (did you mean 'd"),
+    ("diffusion.network.chanels", [8], "diffusion.network.chanels: unknown key (did you mean 'channels'?)"),
+    ("dataset", "phantoms", "dataset: unknown 'phantoms' (did you mean 'phantom'?)"),
+    ("datasets.phantom.layout", "totalsegmentor", "(did you mean 'totalsegmentator'?)"),
+    ("datasets.phantom.path", None, "datasets.phantom.path: found None, expected a text or a list"),
+    ("datasets.mine", {"layout": "totalsegmentator"}, "datasets.mine: the key 'path' is missing"),
+    ("datasets.mine", {"layout": "phantom", "path": "x"}, "datasets.mine: the key 'patients' is missing"),
+    ("tables.generators", ["pivm", "cdpm"], "tables.generators: unknown 'cdpm' (did you mean 'cddpm'?)"),
+    ("tables.generated", "pivn", "tables.generated: unknown 'pivn' (did you mean 'pivm'?)"),
+    ("tables.metrics", ["dise"], "tables.metrics: unknown 'dise' (did you mean 'dice'?)"),
+    ("labels", ["liver", "liver"], "labels: 'liver' is listed more than once"),
+    ("labels", 35, "labels: found 35, expected 34, 13 or a list"),
+    ("labels", 13, None),
+    ("selection.organs", ["livr"], "selection.organs: unknown 'livr' (did you mean 'liver'?)"),
+    ("selection.axial_slices", [600, 100], "selection.axial_slices: found [600, 100]"),
+    ("generators.combined", {"kind": "diffusion", "target": "absolute", "condition": ["labels"]}, "is taken"),
+    ("generators.pivm.condition", ["prior"], "generators.pivm.condition"),
+    ("generators.pivm.overrides", {"sampler": {"step": 5}}, "step: unknown key (did you mean 'steps'?)"),
+    ("segmentation.window", [300, -200], "segmentation.window: found [300, -200]"),
+    ("segmentation.real_slices", "al", "segmentation.real_slices"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG, ids=[f"{k}={v}"[:60] for k, v, _ in WRONG])
+def test_a_wrong_value_is_explained(config, key, value, message):
+    wrong = put(config, key, value)
+    if message is None:
+        validate(wrong, SCHEMA)
+        return
+    with pytest.raises(ConfigError) as caught:
+        validate(wrong, SCHEMA)
+    assert message in str(caught.value)
+
+
+def test_a_missing_section_is_named(config):
+    del config["synthesis"]
+    with pytest.raises(ConfigError, match="the key 'synthesis' is missing"):
+        validate(config, SCHEMA)
+
+
+def test_overrides_change_one_generator_alone(config):
+    changed = put(config, "generators.pivm.overrides", {"training": {"epochs": 3}})
+    assert generator_settings(changed, "pivm")["training"]["epochs"] == 3
+    assert generator_settings(changed, "pivm")["training"]["batch"] == config["diffusion"]["training"]["batch"]
+    assert generator_settings(changed, "cddpm") == generator_settings(config, "cddpm")
+
+
+def test_the_papers_numbers(config):
+    update_config(config, yaml.safe_load((ROOT / "configs/paper.yaml").read_text()))
+    training = config["diffusion"]["training"]
+    assert (training["batch"], training["epochs"], training["halve_every_epochs"]) == (32, 200, 20)
+    assert (training["learning_rate"], training["betas"]) == (1e-4, [0.9, 0.99])
+    assert (config["image"]["size"], config["labels"], config["prior"]) == (256, 34, "paper")
+    assert config["selection"]["axial_slices"] == [100, 600]
+    assert (config["synthesis"]["slices"], config["segmentation"]["real_slices"]) == (5000, 5000)
+
+
+def test_every_key_of_the_default_config_is_in_the_schema(config):
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert set(schema["properties"]) == set(config)
+    assert set(schema["required"]) == set(config)
+
+
+def test_label_sets():
+    assert len(ORGANS_34) == len(set(ORGANS_34)) == 34
+    assert ORGANS_34[:13] == ORGANS_13
+    assert LabelSet.from_config(34).id_of("liver") == 6
+    with pytest.raises(ConfigError, match="did you mean 'liver'"):
+        LabelSet.from_config(13).id_of("livr")

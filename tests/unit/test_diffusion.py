@@ -1,0 +1,122 @@
+"""Noise process, sampler and network against closed forms and the reference library."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pivm.diffusion.network import Denoiser, NetworkSettings
+from pivm.diffusion.noise import PREDICTIONS, NoiseProcess, cosine_betas
+from pivm.diffusion.sampler import make_scheduler, sample
+
+
+def settings(**changes) -> NetworkSettings:
+    base = {
+        "classes": 5,
+        "condition": ("labels", "prior", "previous"),
+        "label_channels": 4,
+        "channels": (16, 24),
+        "blocks": 1,
+        "attention": True,
+    }
+    return NetworkSettings(**{**base, **changes})
+
+
+def test_signal_and_noise_have_unit_power():
+    process = NoiseProcess(1000, True)
+    torch.testing.assert_close(process.signal**2 + process.noise**2, torch.ones(1000))
+    assert (process.signal.diff() < 0).all()
+
+
+def test_the_last_step_is_pure_noise_only_with_zero_terminal_snr():
+    assert NoiseProcess(1000, True).signal[-1] < 1e-3
+    assert NoiseProcess(1000, False).signal[-1] > 0
+    torch.testing.assert_close(NoiseProcess(1000, True).signal[0], NoiseProcess(1000, False).signal[0])
+
+
+@pytest.mark.parametrize("zero", [True, False])
+def test_training_and_sampling_agree_on_noise_levels(zero):
+    process, scheduler = NoiseProcess(1000, zero), make_scheduler("dpm++", 10, 1000, zero, "v")
+    torch.testing.assert_close(scheduler.alphas_cumprod.sqrt(), process.signal, atol=1e-3, rtol=0)
+    assert int(scheduler.timesteps[0]) == 999
+    assert len(scheduler.timesteps) == 10
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_each_target_gives_the_clean_signal_back(prediction):
+    process = NoiseProcess(1000, True)
+    clean, noise = torch.randn(2, 8, 1, 4, 4).unbind(0)
+    t = torch.randint(1, 998, (8,))
+    z, target = process.add(clean, noise, t), process.target(clean, noise, t, prediction)
+    a, s = (x[t][:, None, None, None] for x in (process.signal, process.noise))
+    back = {"v": a * z - s * target, "epsilon": (z - s * target) / a, "sample": target}[prediction]
+    torch.testing.assert_close(back, clean, atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("dpm++", 10), ("ddim", 50), ("ddpm", 50)])
+def test_samplers_recover_the_mean_of_a_gaussian(name, steps):
+    """For x ~ N(m, s^2) the best v-prediction is known in closed form, so samples must have mean m and spread s."""
+    process, m, s = NoiseProcess(1000, True), 1.5, 0.4
+
+    def predict(z, t):
+        a, b = (x[t][:, None, None, None] for x in (process.signal, process.noise))
+        x0 = m + a * s**2 / (a**2 * s**2 + b**2) * (z - a * m)
+        noise = (z - a * x0) / b.clamp_min(1e-4)
+        return a * noise - b * x0
+
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(64, 1, 16, 16, generator=generator)
+    out = sample(predict, start, make_scheduler(name, steps, 1000, True, "v"), generator)
+    assert float(out.mean()) == pytest.approx(m, abs=0.03)
+    assert float(out.std()) == pytest.approx(s, abs=0.06)
+
+
+def test_a_second_batch_does_not_depend_on_the_first():
+    scheduler = make_scheduler("dpm++", 5, 1000, True, "v")
+    start = torch.randn(2, 1, 8, 8)
+    first = sample(lambda z, t: 0.5 * z, start, scheduler, torch.Generator())
+    second = sample(lambda z, t: 0.5 * z, start, scheduler, torch.Generator())
+    assert torch.equal(first, second)
+
+
+def test_betas_stay_below_one():
+    betas = cosine_betas(1000)
+    assert float(betas.min()) > 0
+    assert float(betas.max()) < 1
+
+
+@pytest.mark.parametrize("condition", [("labels",), ("labels", "prior"), ("labels", "prior", "previous")])
+@pytest.mark.parametrize("channels", [(16, 24), (16, 24, 32)])
+def test_the_network_keeps_the_shape_and_uses_its_conditions(condition, channels):
+    torch.manual_seed(0)
+    net = Denoiser(settings(condition=condition, channels=channels, blocks=2))
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.1)
+    z, t = torch.randn(2, 1, 32, 32), torch.tensor([3, 900])
+    labels = torch.randint(0, 5, (2, 32, 32))
+    prior, previous = torch.randn(2, 1, 32, 32), torch.randn(2, 2, 32, 32)
+    out = net(z, t, labels, prior, previous)
+    assert out.shape == z.shape
+    assert not torch.allclose(out, net(z, t, (labels + 1) % 5, prior, previous))
+    assert torch.allclose(out, net(z, t, labels, prior + 1, previous)) == ("prior" not in condition)
+    assert torch.allclose(out, net(z, t, labels, prior, previous + 1)) == ("previous" not in condition)
+
+
+def test_a_fresh_network_predicts_nothing():
+    net = Denoiser(settings())
+    maps = torch.zeros(1, 32, 32, dtype=torch.long)
+    out = net(torch.randn(1, 1, 32, 32), torch.tensor([5]), maps, torch.randn(1, 1, 32, 32), torch.randn(1, 2, 32, 32))
+    assert float(out.detach().abs().max()) == 0
+
+
+def test_numpy_and_torch_suffice_for_the_core():
+    """The training core must import where nibabel, MONAI, pandas and Snakemake are absent."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\n"
+        "for name in ('nibabel', 'monai', 'snakemake', 'pandas', 'scipy'): sys.modules[name] = None\n"
+        "import pivm.generators.diffusion, pivm.training\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "workflow_scripts"})

@@ -1,0 +1,168 @@
+"""Metrics by hand and against MONAI; intervals and tables from scores."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_iou
+
+from pivm.evaluation.overlap import score_patient, surface_distances
+from pivm.evaluation.statistics import TIDY, differences, interval, per_patient, summarise
+from pivm.report.tables import write_table
+
+SPACING = (5.0, 2.0, 2.0)
+
+
+def boxes(*spans):
+    out = []
+    for z, y, x in spans:
+        mask = np.zeros((6, 20, 20), bool)
+        mask[z, y, x] = True
+        out.append(mask)
+    return out
+
+
+def test_two_voxels_three_columns_apart():
+    a, b = boxes((2, 5, 5), (2, 5, 8))
+    assert surface_distances(a, b, SPACING) == (6.0, 6.0)
+
+
+def test_two_voxels_two_slices_apart():
+    a, b = boxes((1, 5, 5), (3, 5, 5))
+    assert surface_distances(a, b, SPACING) == (10.0, 10.0)
+
+
+def test_a_voxel_inside_a_row_of_three():
+    a, b = boxes((2, 5, 5), (2, 5, slice(4, 7)))
+    hausdorff, average = surface_distances(a, b, SPACING)
+    assert hausdorff == 2.0
+    assert average == (0 + 2 + 0 + 2) / 4
+
+
+def test_equal_masks_have_distance_zero_and_dice_one():
+    (a,) = boxes((slice(1, 4), slice(3, 9), slice(3, 9)))
+    (score,) = score_patient(a.astype(np.uint8), a.astype(np.uint8), 1, SPACING)
+    assert (score.dice, score.miou, score.hausdorff_distance, score.average_surface_distance) == (1, 1, 0, 0)
+
+
+def test_overlap_by_hand():
+    a, b = boxes((2, 5, slice(0, 4)), (2, 5, slice(2, 8)))
+    (score,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), 1, SPACING)
+    assert score.dice == pytest.approx(2 * 2 / (4 + 6))
+    assert score.miou == pytest.approx(2 / 8)
+    assert (score.truth_voxels, score.predicted_voxels, score.missed) == (4, 6, 0)
+
+
+def test_absent_in_both_is_left_out_and_absent_in_one_is_missed():
+    truth, predicted = np.zeros((2, 3, 30, 40), np.uint8)
+    truth[0, 0, 0] = 1
+    predicted[0, 0, 0] = 2
+    scores = score_patient(truth, predicted, 3, SPACING)
+    assert [s.label for s in scores] == [1, 2]
+    diagonal = np.hypot(60, 80)
+    for score in scores:
+        assert (score.dice, score.miou, score.missed) == (0, 0, 1)
+        assert score.hausdorff_distance == score.average_surface_distance == diagonal
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_metrics_agree_with_monai(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.random((2, 5, 9, 8)) < 0.3
+    if not (a.any() and b.any()):
+        return
+    mine = surface_distances(a, b, SPACING)
+    one, two = (torch.from_numpy(m[None, None]) for m in (a, b))
+    theirs = (
+        float(compute_hausdorff_distance(one, two, include_background=True, spacing=SPACING)),
+        float(compute_average_surface_distance(one, two, include_background=True, symmetric=True, spacing=SPACING)),
+    )
+    assert mine == pytest.approx(theirs, rel=1e-5)
+    (score,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), 1, SPACING)
+    assert score.miou == pytest.approx(float(compute_iou(one, two)), rel=1e-6)
+
+
+@pytest.fixture
+def cases():
+    rows = []
+    for method, lift in (("cddpm", 0.0), ("pivm", 0.1)):
+        for seed in (1, 2):
+            for p in range(4):
+                for label in ("liver", "spleen"):
+                    dice = 0.3 + 0.1 * p + lift + 0.02 * seed + (0.04 if label == "liver" else 0)
+                    rows.append(
+                        {"method": method, "seed": seed, "patient": f"p{p}", "label": label, "dice": dice}
+                        | {"miou": dice / 2, "hausdorff_distance": 10 * dice, "missed": 0}
+                        | {"average_surface_distance": 5 - 4 * dice}
+                    )
+    return pd.DataFrame(rows)
+
+
+HOW = (["dice", "hausdorff_distance"], ["cddpm", "pivm"], 0.95, 500, 1)
+
+
+def test_classes_are_averaged_first_then_seeds_then_patients(cases):
+    frame = pd.DataFrame(
+        {
+            "method": "m",
+            "seed": [1, 1, 1],
+            "patient": ["a", "a", "b"],
+            "dice": [0.0, 1.0, 1.0],
+        }
+    )
+    assert per_patient(frame, ["dice"])["dice"].tolist() == [0.5, 1.0]
+
+
+def test_the_tidy_table_holds_what_the_contract_says(cases):
+    tidy = summarise(cases, *HOW)
+    assert list(tidy.columns) == TIDY
+    row = tidy[(tidy["metric"] == "dice") & (tidy["method"] == "pivm")].iloc[0]
+    values = 0.3 + 0.1 * np.arange(4) + 0.1 + 0.03 + 0.02
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["sd"] == pytest.approx(values.std(ddof=1))
+    assert row["ci_low"] < row["mean"] < row["ci_high"]
+    assert (row["patients"], row["seeds"], row["better"], row["unit"]) == (4, 2, "higher", "1")
+    assert not tidy.isna().any().any()
+
+
+def test_paired_differences_take_out_the_patients(cases):
+    table = differences(cases, *HOW).set_index("metric")
+    assert table.loc["dice", "difference"] == pytest.approx(0.1)
+    assert table.loc["dice", "ci_high"] - table.loc["dice", "ci_low"] < 1e-9
+
+
+def test_an_interval_needs_two_patients_and_is_repeatable():
+    assert interval(np.array([0.5]), 0.95, 500, 1) == (None, None)
+    values = np.random.default_rng(0).normal(0, 1, 12)
+    assert interval(values, 0.95, 500, 1) == interval(values, 0.95, 500, 1)
+
+
+def test_an_interval_covers_the_mean_about_as_often_as_it_says():
+    rng, hits = np.random.default_rng(0), 0
+    for i in range(200):
+        low, high = interval(rng.normal(0, 1, 15), 0.9, 300, i)
+        hits += low <= 0 <= high
+    assert 0.8 <= hits / 200 <= 0.97
+
+
+def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
+    tidy = summarise(cases, *HOW)
+    paths = SimpleNamespace(**{k: tmp_path / f"table2.{k}" for k in ("csv", "md", "tex", "html")})
+    write_table(tidy, cases, "table2", paths)
+    pd.testing.assert_frame_equal(pd.read_csv(paths.csv), tidy)
+    markdown, latex, html = (getattr(paths, k).read_text() for k in ("md", "tex", "html"))
+    assert "| Dice Coefficient ↑" in markdown
+    assert "**0.600**" in markdown  # the best of the row
+    assert r"\textbf{0.600}" in latex
+    assert r"$\downarrow$" in latex
+    assert "<b>0.600</b>" in html
+    for text in (markdown, latex, html):
+        assert "4 test patients; 2 seeds" in text
+        assert "0 of 16" in text

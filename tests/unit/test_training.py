@@ -1,0 +1,196 @@
+"""The training loop: seeded by step, bit-identical after a kill, honest about a loss that explodes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from pivm.errors import PivmError, StateError
+from pivm.generators.diffusion import DiffusionGenerator, TrainingData
+from pivm.model_files import load_model, save_model
+from pivm.prior import Prior
+from pivm.training import Batches, Resume, Schedule, derived_seed, step_generator, train
+
+PRIOR = Prior("body", ("a", "b"), (-950.0, 40.0, 200.0, -80.0), (9, 9, 9, 9), 60.0, -300.0, 400.0, (-1024, 900))
+SETTINGS = {
+    "name": "pivm",
+    "kind": "diffusion",
+    "target": "variation",
+    "condition": ["labels", "prior", "previous"],
+    "network": {"label_channels": 4, "channels": [16, 24], "blocks": 1, "attention": True},
+    "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True},
+    "sampler": {"name": "dpm++", "steps": 4},
+    "training": {
+        "batch": 4,
+        "epochs": 10,
+        "learning_rate": 2e-3,
+        "halve_every_epochs": 3,
+        "betas": [0.9, 0.99],
+        "ema_decay": 0.9,
+        "drop_previous": 0.5,
+    },
+}
+
+
+def slices(n=8, size=16) -> TrainingData:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (n, size, size)).astype(np.uint8)
+    body = rng.random((n, size, size)) < 0.8
+    hu = (PRIOR.map(PRIOR.label_map(labels, body)) + rng.normal(0, 30, labels.shape)).astype(np.int16)
+    previous = np.array([-1, *range(n - 1)])
+    return TrainingData(SimpleNamespace(hu=hu, labels=labels, body=body), PRIOR, np.arange(n), previous)
+
+
+def fit(folder: Path, resume: Resume | None = None, **changes) -> DiffusionGenerator:
+    torch.manual_seed(0)
+    settings = {**SETTINGS, "training": {**SETTINGS["training"], **changes}}
+    generator = DiffusionGenerator(settings, PRIOR, torch.device("cpu"))
+    generator.fit(slices(), slices(4), 7, folder / "losses.csv", resume or Resume(None))
+    return generator
+
+
+def weights(generator):
+    return torch.cat([p.flatten() for p in generator.net.state_dict().values()])
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path):
+    assert torch.equal(weights(fit(tmp_path)), weights(fit(tmp_path)))
+
+
+def test_the_loss_falls_and_is_logged_with_the_validation_loss(tmp_path):
+    fit(tmp_path, epochs=40, learning_rate=5e-3, halve_every_epochs=0)
+    rows = list(csv.DictReader(open(tmp_path / "losses.csv")))
+    assert int(rows[-1]["step"]) == 80
+    assert float(rows[-1]["validation_loss"]) < float(rows[0]["validation_loss"])
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+import torch
+from tests.unit.test_training import fit
+from pivm import training
+
+folder = Path(sys.argv[1])
+torch.set_num_threads(1)
+done = training.Resume.save
+def slow(self, make, force=False):
+    done(self, make, force=True)
+    (folder / "saved").touch()
+    time.sleep(0.2)
+training.Resume.save = slow
+generator = fit(folder, training.Resume(folder / "resume-x.pt"))
+generator.save(folder, {})
+"""
+
+
+def test_killed_and_started_again_ends_in_the_same_weights(tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    straight = weights(fit(tmp_path))
+    torch.set_num_threads(threads)
+    command = [sys.executable, "-c", _KILLED, str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": f"workflow_scripts{os.pathsep}."}
+    process = subprocess.Popen(command, env=env)
+    for _ in range(600):
+        if (tmp_path / "saved").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    state = torch.load(tmp_path / "resume-x.pt", weights_only=True)
+    assert 0 < state["step"] < 20
+    subprocess.run(command, env=env, check=True)
+    resumed, _ = load_model(tmp_path)
+    assert torch.equal(torch.cat([p.flatten() for p in resumed.values()]).sort()[0], straight.sort()[0])
+
+
+def test_an_exploding_loss_stops_with_the_step(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    with pytest.raises(PivmError, match="boom: the loss became nan before step 5"):
+        train(
+            model,
+            lambda step: model(torch.ones(1, 1)).sum() * (float("nan") if step == 3 else 1.0),
+            Schedule(20, 1e-3),
+            tmp_path / "l.csv",
+            validate_every=5,
+            name="boom",
+        )
+
+
+def test_every_row_comes_once_per_epoch():
+    batches = Batches(rows=10, batch=4, seed=1)
+    seen = torch.cat([batches.at(i) for i in range(5)])
+    assert sorted(seen[:10].tolist()) == list(range(10))
+    assert sorted(seen[10:].tolist()) == list(range(10))
+    assert seen[:10].tolist() != seen[10:].tolist()
+
+
+def test_steps_are_seeded_independently_of_each_other():
+    draws = [torch.rand(3, generator=step_generator(5, "step", i)) for i in (0, 1, 0)]
+    assert torch.equal(draws[0], draws[2])
+    assert not torch.equal(draws[0], draws[1])
+    assert len({derived_seed(1, "a"), derived_seed(1, "b"), derived_seed(2, "a")}) == 3
+
+
+def test_the_learning_rate_halves_as_in_the_paper():
+    schedule = Schedule(steps=100, learning_rate=1e-4, halve_every=20)
+    assert [schedule.rate(s) for s in (0, 19, 20, 40, 99)] == [1e-4, 1e-4, 5e-5, 2.5e-5, 1e-4 / 16]
+
+
+def test_full_hu_range_survives_encoding():
+    generator = DiffusionGenerator(SETTINGS, PRIOR, torch.device("cpu"))
+    hu = torch.arange(-1024, 900, dtype=torch.int16)[: 16 * 16].reshape(1, 16, 16)
+    maps = torch.randint(0, 4, (1, 16, 16))
+    for target in ("variation", "absolute"):
+        signal = type(generator.signal)(target, PRIOR)
+        assert torch.equal(signal.decode(signal.encode(hu, maps), maps), hu)
+
+
+def test_a_generated_slice_depends_on_its_own_seed_alone(tmp_path):
+    generator = fit(tmp_path)
+    maps = slices().batch(torch.arange(3))[1].numpy().astype(np.uint8)
+    scheduler = generator.scheduler()
+    together = generator.generate(maps, [1, 2, 3], scheduler)
+    alone = generator.generate(maps[1:2], [2], scheduler)
+    assert together.dtype == np.int16
+    assert np.abs(together[1].astype(int) - alone[0]).max() <= 1  # one rounding of HU between batch sizes
+
+
+def test_volumes_start_from_a_generated_slice_and_follow_the_one_below(tmp_path):
+    generator = fit(tmp_path)
+    maps = [slices(5).batch(torch.arange(5))[1].numpy().astype(np.uint8) for _ in range(2)]
+    maps[1] = maps[1][:3]
+    scheduler = generator.scheduler()
+    volumes = list(generator.generate_volumes(maps, [10, 20], scheduler))
+    assert [len(v) for v in volumes] == [5, 3]
+    first = generator.generate(np.stack([maps[0][0], maps[1][0]]), [10, 20], scheduler)
+    np.testing.assert_array_equal(volumes[0][0], first[0])
+    alone = generator.generate(maps[0][4:5], [14], scheduler)
+    assert (volumes[0][4] != alone[0]).any()
+
+
+class TestModelFiles:
+    def test_a_model_comes_back(self, tmp_path):
+        save_model(tmp_path, {"w": torch.arange(3.0)}, {"settings": {"a": 1}})
+        loaded, facts = load_model(tmp_path)
+        assert torch.equal(loaded["w"], torch.arange(3.0))
+        assert facts == {"settings": {"a": 1}}
+
+    @pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x80\x04\x95pickle"])
+    def test_foreign_or_truncated_weights_are_refused(self, tmp_path, content):
+        save_model(tmp_path, {"w": torch.arange(3.0)}, {})
+        (tmp_path / "model.safetensors").write_bytes(content)
+        with pytest.raises(StateError, match="not a complete model"):
+            load_model(tmp_path)
