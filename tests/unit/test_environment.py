@@ -62,7 +62,9 @@ def test_every_dependency_has_its_reason():
 def library(tmp_path):
     (tmp_path / "pivm").mkdir()
     (tmp_path / "pivm/__init__.py").write_text("")
-    (tmp_path / "pivm/a.py").write_text('"""Doc."""\nfrom pivm import b\n\n\ndef f():\n    """Doc."""\n    return b.g()\n')
+    (tmp_path / "pivm/a.py").write_text(
+        '"""Doc."""\nfrom pivm import b\n\n\ndef f():\n    """Doc."""\n    return b.g()\n'
+    )
     (tmp_path / "pivm/b.py").write_text("def g():\n    return 1\n")
     (tmp_path / "pivm/c.py").write_text("x = 1\n")
     (tmp_path / "script.py").write_text("from pivm.a import f\n")

@@ -115,9 +115,11 @@ class Denoiser(nn.Module):
                 current = width
             if level > 0:
                 self.grow.append(nn.Conv2d(current, current, 3, padding=1))
-        self.head = nn.Sequential(_norm(current), nn.SiLU(), nn.Conv2d(current, 4, 3, padding=1))
-        nn.init.zeros_(self.head[-1].weight)
-        nn.init.zeros_(self.head[-1].bias)
+        # the head also sees the noisy pixels themselves, which it must subtract at low noise
+        self.head_norm = _norm(current)
+        self.head = nn.Conv2d(current + 4, 4, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     @property
     def multiple(self) -> int:
@@ -153,4 +155,5 @@ class Denoiser(nn.Module):
             level, last = divmod(i + 1, per_level)
             if not last and level <= len(self.grow):
                 x = self.grow[level - 1](functional.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return functional.pixel_shuffle(self.head(x), 2)
+        x = functional.silu(self.head_norm(x))
+        return functional.pixel_shuffle(self.head(torch.cat([x, functional.pixel_unshuffle(noisy, 2)], dim=1)), 2)

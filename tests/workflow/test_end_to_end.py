@@ -1,0 +1,189 @@
+"""The whole chain at miniature size: real tables, nothing twice, nothing stale, the same bytes again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from pivm.datasets.totalsegmentator import list_subjects
+from pivm.evaluation.statistics import TIDY, per_patient
+from pivm.prior import Prior
+from pivm.slices import SliceStore
+from tests.workflow.conftest import Workflow
+
+TABLES = {"table2": ["cddpm", "pivm"], "table3": ["original", "generated", "combined"]}
+
+
+@pytest.fixture(scope="module")
+def results(finished):
+    return finished.folder / "results" / "phantom"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_can_be_recomputed_from_its_cases(results, table):
+    tidy = pd.read_csv(results / "tables" / f"{table}.csv")
+    cases = pd.read_csv(results / "tables" / f"{table}_cases.csv")
+    assert list(tidy.columns) == TIDY
+    assert list(dict.fromkeys(tidy["method"])) == TABLES[table]
+    assert not cases.isna().any().any()
+    again = per_patient(cases, ["dice", "hausdorff_distance"]).groupby("method")["dice"].mean()
+    for row in tidy[tidy["metric"] == "dice"].itertuples():
+        assert row.mean == pytest.approx(again[row.method])
+        assert row.patients == 2
+    for form in ("md", "tex", "html"):
+        assert (results / "tables" / f"{table}.{form}").stat().st_size > 300
+    for figure in (table, "panel"):
+        assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+
+
+def test_no_test_patient_reaches_training(results):
+    split = pd.read_csv(results / "cohort" / "split.csv").set_index("subject")["split"]
+    store = SliceStore(results / "store")
+    for part in ("train", "val", "test"):
+        assert (split[store.index["subject"][store.rows(part)]] == part).all()
+    for generator in ("cddpm", "pivm"):
+        facts = json.loads((results / "generators" / generator / "model.json").read_text())
+        assert (split[facts["patients"]] == "train").all()
+        provenance = pd.read_csv(results / "synthesis" / generator / "slices" / "index.csv")
+        assert (split[provenance["source_subject"]] == "train").all()
+    tested = pd.read_csv(results / "tables" / "table3_cases.csv")["patient"].unique()
+    assert (split[tested] == "test").all()
+
+
+def test_organ_means_are_those_of_the_training_slices(results):
+    store, prior = SliceStore(results / "store"), Prior.load(results / "prior.json")
+    rows = store.rows("train")
+    hu, labels = np.asarray(store.hu[rows]).astype(float), np.asarray(store.labels[rows])
+    for k in (1, 6, 16):
+        assert prior.means[k] == pytest.approx(np.clip(hu[labels == k], -200, 300).mean())
+    assert prior.means[-1] == pytest.approx(hu[(labels == 0) & np.asarray(store.body[rows])].mean())
+
+
+def test_synthetic_slices_carry_their_labels_and_provenance(results):
+    store = SliceStore(results / "store")
+    folder = results / "synthesis" / "pivm" / "slices"
+    provenance = pd.read_csv(folder / "index.csv")
+    hu, labels = np.load(folder / "hu.npy"), np.load(folder / "labels.npy")
+    assert hu.dtype == np.int16
+    assert len(hu) == len(provenance) == 12
+    np.testing.assert_array_equal(labels, store.labels[provenance["source_row"].to_numpy()])
+    assert provenance["seed"].is_unique
+    assert provenance["model"].str.fullmatch(r"[0-9a-f]{16}").all()
+
+
+def test_synthetic_volumes_are_a_data_set_on_the_grid_of_their_source(finished, results):
+    listing = list_subjects([results / "synthesis" / "pivm" / "volumes"])
+    ((name, folder),) = listing.subjects.items()
+    source = finished.folder / "data" / "phantom" / name.removesuffix("_pivm")
+    synthetic, real = nib.load(folder / "ct.nii.gz"), nib.load(source / "ct.nii.gz")
+    np.testing.assert_array_equal(synthetic.affine, real.affine)
+    assert synthetic.shape == real.shape
+    assert synthetic.get_data_dtype() == np.int16
+    for organ in ("liver", "sacrum"):
+        masks = [np.asarray(nib.load(f / "segmentations" / f"{organ}.nii.gz").dataobj) for f in (folder, source)]
+        np.testing.assert_array_equal(*masks)
+
+
+def test_synthetic_volumes_can_be_prepared_like_any_scan(finished, results):
+    path = str(results / "synthesis" / "pivm" / "volumes")
+    own = {"dataset": "again", "datasets": {"again": {"layout": "totalsegmentator", "path": path}}}
+    done = finished.run(
+        "results/again/cohort/selection.csv", configs=("configs/smoke.yaml", finished.overlay("again", own))
+    )
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(finished.folder / "results/again/cohort/selection.csv")
+    assert table["status"].tolist() == ["selected"], table["reason"].tolist()
+
+
+def test_the_manifest_says_what_made_the_results(results):
+    manifest = json.loads((results / "manifest.json").read_text())
+    assert manifest["config"]["image"]["size"] == 32
+    assert manifest["versions"]["torch"]
+    assert set(manifest["data"]["slices"]) == {"hu.npy", "labels.npy", "body.npy", "index.csv"}
+    assert manifest["seeds"]["segmentation"] == [1]
+
+
+def test_a_second_run_does_nothing(finished):
+    done = finished.run()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def rules_of(jobs):
+    return {rule for rule in jobs if rule != "all"}
+
+
+def test_new_segmenter_settings_retrain_no_generator(finished):
+    jobs = finished.dry_run(finished.overlay("o1", {"segmentation": {"steps": 13}}))
+    assert len(jobs["train_segmenter"]) == 4
+    assert rules_of(jobs).isdisjoint({"train_generator", "synthesise_slices", "prepare_subject", "organ_means"})
+
+
+def test_one_changed_generator_touches_its_own_column_alone(finished):
+    change = {"generators": {"cddpm": {"overrides": {"training": {"epochs": 7}}}}}
+    jobs = finished.dry_run(finished.overlay("o2", change))
+    assert jobs["train_generator"] == ["generator=cddpm"]
+    assert jobs["synthesise_slices"] == ["generator=cddpm"]
+    assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=cddpm"}
+    assert "table=table2" in jobs["table"]
+    assert "synthesise_volumes" not in jobs
+
+
+def test_one_more_patient_is_read_alone(finished):
+    jobs = finished.dry_run(finished.overlay("o3", {"datasets": {"phantom": {"patients": 6}}}))
+    assert jobs["prepare_subject"] == ["subject=phantom_0005"]
+    assert jobs["phantom_patient"] == ["subject=phantom_0005"]
+    assert "slice_store" in jobs
+
+
+def test_another_data_set_leaves_the_first_in_place(finished):
+    other = {"dataset": "second", "datasets": {"second": {"layout": "phantom", "path": "data/second"}}}
+    other["datasets"]["second"] |= {"patients": 5, "seed": 8, "matrix": 48, "slice_spacing": 12.0}
+    jobs = finished.dry_run(finished.overlay("o4", other))
+    assert len(jobs["prepare_subject"]) == 5
+    assert finished.dry_run() == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("segmentation/segmenter.py", {"train_segmenter", "test_segmenter", "table", "figure_table", "manifest"}),
+        ("report/figures.py", {"figure_table", "figure_panel"}),
+    ],
+)
+def test_edited_library_code_reruns_the_stages_that_use_it(finished, module, expected):
+    path = finished.folder / "workflow_scripts" / "pivm" / module
+    before = path.read_text()
+    try:
+        path.write_text(before + "\nEDITED = True\n")
+        assert rules_of(finished.dry_run()) == expected
+        path.write_text(before + "\n# a comment only\n")
+        assert finished.dry_run() == {}
+    finally:
+        path.write_text(before)
+
+
+def test_the_report_holds_tables_and_figures(finished):
+    done = finished._call(["snakemake", "--cores", "1", "--configfile", "configs/smoke.yaml", "--report", "report.zip"])
+    assert done.returncode == 0, done.stderr
+    shutil.unpack_archive(finished.folder / "report.zip", finished.folder / "unpacked")
+    names = " ".join(p.name for p in (finished.folder / "unpacked").rglob("*"))
+    for name in ("table2.csv", "table3.html", "panel.png", "table2.png"):
+        assert name in names
+    page = next((finished.folder / "unpacked").rglob("report.html")).read_text()
+    assert re.search("held-out", page)
+
+
+def test_two_fresh_runs_give_the_same_bytes(finished, tmp_path):
+    again = Workflow(tmp_path / "again")
+    assert again.run().returncode == 0
+    for table in TABLES:
+        for name in (f"{table}.csv", f"{table}_cases.csv", f"{table}_differences.csv"):
+            first, second = (w.folder / "results/phantom/tables" / name for w in (finished, again))
+            assert first.read_bytes() == second.read_bytes(), name

@@ -1,0 +1,70 @@
+"""Real scans: two usable patients, two that selection must turn away."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from pivm.datasets.totalsegmentator import ct_file, list_subjects, mask_files
+from pivm.labels import ORGANS_34, LabelSet
+from pivm.slices import prepare_subject
+from pivm.volumes import read_ct
+
+
+@pytest.fixture
+def relaxed(selection):
+    return {
+        **selection,
+        "axial_slices": [20, 600],
+        "organs": ["liver", "spleen", "kidney_right", "kidney_left", "stomach", "pancreas"],
+    }
+
+
+def test_head_and_thorax_are_turned_away_and_abdomens_taken(real_ct, relaxed):
+    labels, status = LabelSet(ORGANS_34), {}
+    for name, folder in list_subjects([real_ct]).subjects.items():
+        masks = mask_files(folder, labels.names)
+        record, arrays, _ = prepare_subject(name, ct_file(folder), masks, labels, 64, relaxed)
+        status[name] = (record.status, record.reason)
+        if record.status == "selected":
+            present = np.unique(arrays["labels"])
+            assert len(present) > 8
+            liver = arrays["hu"][arrays["labels"] == labels.id_of("liver")]
+            assert 30 < np.median(liver) < 130
+            assert arrays["body"][arrays["labels"] > 0].all()
+    assert {n for n, (s, _) in status.items() if s == "selected"} == {"ts_example_ct", "ts_example_dicom"}
+    for name in ("s0002", "s0003"):
+        assert "not an abdominal scan" in status[name][1]
+
+
+def test_hu_are_those_of_the_file(real_ct):
+    path = real_ct / "ts_example_ct" / "ct.nii.gz"
+    volume = read_ct(path)
+    assert volume.hu.min() == -1207
+    assert volume.hu.max() == 3382
+    reference = nib.as_closest_canonical(nib.load(path))
+    np.testing.assert_array_equal(volume.hu, np.asarray(reference.dataobj))
+
+
+def test_the_whole_chain_runs_on_real_scans(real_ct, workflow):
+    own = workflow.overlay(
+        "own", {"datasets": {"ct_sample": {"path": str(real_ct)}}, "synthesis": {"slices": 4, "volumes": 1}}
+    )
+    smaller = workflow.overlay(
+        "smaller", {"diffusion": {"training": {"epochs": 2}}, "segmentation": {"steps": 4, "batch": 2}}
+    )
+    configs = ("configs/ct_sample.yaml", "configs/smoke.yaml", own, smaller, workflow.overlay("split", TINY))
+    done = workflow.run(configs=configs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = workflow.folder / "results" / "ct_sample"
+    table = pd.read_csv(results / "tables" / "table3.csv")
+    assert table["patients"].tolist() == [1] * len(table)
+    assert table["mean"].notna().all()
+    assert table["ci_low"].isna().all()
+    selection = pd.read_csv(results / "cohort" / "selection.csv").set_index("subject")
+    assert (selection["status"] == "selected").sum() == 2
+
+
+TINY = {"split": {"val": 0, "test": 1}, "selection": {"axial_slices": [20, 600]}}
