@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pivm.cohort import label_table, read_split, require_split, selection_table, split_patients
 from pivm.datasets.totalsegmentator import ct_file, list_subjects, mask_files
 from pivm.errors import CohortError, ConfigError, DataError, StateError
 from pivm.labels import LabelSet
 from pivm.slices import SubjectRecord, choose_slices, prepare_subject
+
 from tests.conftest import ORGANS, make_scan, save_nifti
 
 RANDOM = {"source": "auto", "seed": 1, "val": 2, "test": 3}
@@ -43,7 +43,7 @@ def test_the_data_sets_own_split_wins():
 
 
 def test_a_patient_unknown_to_the_own_split_is_an_error():
-    with pytest.raises(CohortError, match="'s0002'.*no split in the data set's meta.csv"):
+    with pytest.raises(CohortError, match=r"'s0002'.*no split in the data set's meta.csv"):
         split_patients(names(3), RANDOM, {"s0000": "train", "s0001": "test"})
 
 
@@ -139,7 +139,7 @@ def test_the_selection_table_lists_every_scan_with_its_reason(scan, selection):
 def test_a_listed_label_without_any_mask_is_an_error_with_the_nearest_name():
     record = SubjectRecord("a", status="selected", voxels={"liver": 5}, missing=["livr"])
     labels = LabelSet(("liver", "livr"))
-    with pytest.raises(ConfigError, match="'livr' has no mask file.*did you mean 'liver'"):
+    with pytest.raises(ConfigError, match=r"'livr' has no mask file.*did you mean 'liver'"):
         label_table([record], labels, explicit=True)
     assert label_table([record], labels, explicit=False)["patients"].tolist() == [1, 0]
 

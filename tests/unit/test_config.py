@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from snakemake.utils import update_config
-
 from pivm.config import generator_settings, validate
 from pivm.errors import ConfigError
 from pivm.labels import ORGANS_13, ORGANS_34, LabelSet
+from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "rules/schemas/config.schema.yaml"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from pivm.diffusion.network import Denoiser, NetworkSettings
 from pivm.diffusion.noise import PREDICTIONS, NoiseProcess, cosine_betas
 from pivm.diffusion.sampler import make_scheduler, sample

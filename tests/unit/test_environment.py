@@ -10,7 +10,6 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from pivm.code_hash import code_hash
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_iou
-
 from pivm.evaluation.overlap import score_patient, surface_distances
 from pivm.evaluation.statistics import TIDY, differences, interval, per_patient, summarise
 from pivm.report.tables import write_table

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pivm.inplane import AIR_HU, InPlane, outline
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-
 from pivm.labels import LabelSet
 from pivm.prior import Prior, fit_prior
 
@@ -50,6 +49,9 @@ def test_scale_is_the_spread_of_unclipped_variation(tiny):
         maps = prior.label_map(tiny.labels[:2], tiny.body[:2])
         v = prior.variation(tiny.hu[:2], maps)
         assert prior.variation_sd == pytest.approx(np.sqrt((v**2).mean()), rel=1e-6)
+        for k in np.unique(maps):
+            own = np.sqrt((v[maps == k] ** 2).mean())
+            assert prior.organ_sd[k] == pytest.approx(max(own, 5.0), rel=1e-6)
     assert prior.absolute_mean == pytest.approx(tiny.hu[:2].mean())
     assert prior.absolute_sd == pytest.approx(tiny.hu[:2].std())
 
@@ -76,7 +78,7 @@ def test_other_splits_do_not_move_a_mean(tiny):
     means=st.lists(st.floats(-1024, 1024, width=32), min_size=5, max_size=5),
 )
 def test_hu_to_variation_and_back_is_exact(hu, labels, means):
-    prior = Prior("body", LABELS.names, tuple(means), (1,) * 5, 1.0, 0.0, 1.0, (-1024, 3071))
+    prior = Prior("body", LABELS.names, tuple(means), (1,) * 5, 1.0, (1.0,) * 5, 0.0, 1.0, (-1024, 3071))
     np.testing.assert_array_equal(prior.restore(prior.variation(hu, labels), labels), hu)
 
 

@@ -14,21 +14,30 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-
 from pivm.errors import PivmError, StateError
 from pivm.generators.diffusion import DiffusionGenerator, TrainingData
 from pivm.model_files import load_model, save_model
 from pivm.prior import Prior
 from pivm.training import Batches, Resume, Schedule, derived_seed, step_generator, train
 
-PRIOR = Prior("body", ("a", "b"), (-950.0, 40.0, 200.0, -80.0), (9, 9, 9, 9), 60.0, -300.0, 400.0, (-1024, 900))
+PRIOR = Prior(
+    "body",
+    ("a", "b"),
+    (-950.0, 40.0, 200.0, -80.0),
+    (9, 9, 9, 9),
+    60.0,
+    (150.0, 20.0, 90.0, 55.5),
+    -300.0,
+    400.0,
+    (-1024, 900),
+)
 SETTINGS = {
     "name": "pivm",
     "kind": "diffusion",
     "target": "variation",
     "condition": ["labels", "prior", "previous"],
     "network": {"label_channels": 4, "channels": [16, 24], "blocks": 1, "attention": True},
-    "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True},
+    "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "scale": "global"},
     "sampler": {"name": "dpm++", "steps": 4},
     "training": {
         "batch": 4,
@@ -69,7 +78,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
 
 def test_the_loss_falls_and_is_logged_with_the_validation_loss(tmp_path):
     fit(tmp_path, epochs=40, learning_rate=5e-3, halve_every_epochs=0)
-    rows = list(csv.DictReader(open(tmp_path / "losses.csv")))
+    rows = list(csv.DictReader((tmp_path / "losses.csv").read_text().splitlines()))
     assert int(rows[-1]["step"]) == 80
     assert float(rows[-1]["validation_loss"]) < float(rows[0]["validation_loss"])
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
@@ -153,8 +162,8 @@ def test_full_hu_range_survives_encoding():
     generator = DiffusionGenerator(SETTINGS, PRIOR, torch.device("cpu"))
     hu = torch.arange(-1024, 900, dtype=torch.int16)[: 16 * 16].reshape(1, 16, 16)
     maps = torch.randint(0, 4, (1, 16, 16))
-    for target in ("variation", "absolute"):
-        signal = type(generator.signal)(target, PRIOR)
+    for target, scaling in (("variation", "global"), ("variation", "organ"), ("absolute", "global")):
+        signal = type(generator.signal)(target, scaling, PRIOR)
         assert torch.equal(signal.decode(signal.encode(hu, maps), maps), hu)
 
 
@@ -194,3 +203,11 @@ class TestModelFiles:
         (tmp_path / "model.safetensors").write_bytes(content)
         with pytest.raises(StateError, match="not a complete model"):
             load_model(tmp_path)
+
+    def test_weights_of_another_network_name_the_first_mismatch(self, tmp_path):
+        generator = DiffusionGenerator(SETTINGS, PRIOR, torch.device("cpu"))
+        generator.save(tmp_path, {})
+        facts = (tmp_path / "model.json").read_text()
+        (tmp_path / "model.json").write_text(facts.replace('"label_channels": 4', '"label_channels": 6'))
+        with pytest.raises(StateError, match=r"weight 'embed.weight' has shape \(4, 4\), the network wants \(4, 6\)"):
+            DiffusionGenerator.load(tmp_path, PRIOR, torch.device("cpu"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-
 from pivm.errors import DataError
 from pivm.volumes import open_image, read_ct, read_label_map, write_volume
+
 from tests.conftest import save_nifti
 
 

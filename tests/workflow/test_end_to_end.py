@@ -10,11 +10,11 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-
 from pivm.datasets.totalsegmentator import list_subjects
 from pivm.evaluation.statistics import TIDY, per_patient
 from pivm.prior import Prior
 from pivm.slices import SliceStore
+
 from tests.workflow.conftest import Workflow
 
 TABLES = {"table2": ["cddpm", "pivm"], "table3": ["original", "generated", "combined"]}

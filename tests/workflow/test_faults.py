@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-
 from pivm.errors import PivmError
 from pivm.job import device, explain, require_writable
+
 from tests.conftest import ORGANS, make_scan, save_nifti
 
 SELECTION = {
@@ -141,9 +142,8 @@ def test_two_subjects_of_one_name(workflow, scans, tmp_path):
 
 
 def test_a_full_disk_is_explained():
-    with pytest.raises(OSError, match="No space") as caught, open("/dev/full", "w") as stream:
-        stream.write("x")
-        stream.flush()
+    with pytest.raises(OSError, match="No space") as caught:
+        Path("/dev/full").write_text("x")
     assert "the disk is full" in explain(caught.value)
 
 

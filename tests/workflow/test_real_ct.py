@@ -6,7 +6,6 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-
 from pivm.datasets.totalsegmentator import ct_file, list_subjects, mask_files
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.slices import prepare_subject

@@ -36,6 +36,23 @@ def load_model(folder: Path) -> tuple[dict[str, torch.Tensor], dict]:
     return weights, facts
 
 
+def put_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Load weights into a model.
+
+    Raises:
+        StateError: keys or shapes differ; the first mismatch is named.
+    """
+    own = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+    given = {k: tuple(v.shape) for k, v in weights.items()}
+    for name in sorted(own.keys() | given.keys()):
+        if own.get(name) != given.get(name):
+            raise StateError(
+                f"{folder}: weight {name!r} has shape {given.get(name)}, the network wants {own.get(name)}; "
+                "the model is of other settings or another version: run the workflow again"
+            )
+    model.load_state_dict(weights)
+
+
 def model_hash(folder: Path) -> str:
     """First 16 hexadecimal digits of the SHA-256 of the weights."""
     return hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()[:16]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: organ means are taken from intensities clipped to this range (paper, section 3.1)
 CLIP_HU = (-200, 300)
 KINDS = ("body", "paper")
+#: floor of a label's own scale, HU: below the noise of any scanner
+SMALLEST_SD = 5.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Prior:
         names: organ names, in label order.
         means: HU per id of the label map the generators see: ``paper`` 0..K, ``body`` 0..K+1 (0 = air).
         voxels: training pixels per id.
-        variation_sd: root mean square of the variation over the training pixels, HU; the one scale.
+        variation_sd: root mean square of the variation over the training pixels, HU; the one global scale.
+        organ_sd: the same per id, HU; at least :data:`SMALLEST_SD`.
         absolute_mean, absolute_sd: of the HU themselves, for generators of absolute HU.
         hu_range: smallest and largest HU of the training pixels.
     """
@@ -39,6 +42,7 @@ class Prior:
     means: tuple[float, ...]
     voxels: tuple[int, ...]
     variation_sd: float
+    organ_sd: tuple[float, ...]
     absolute_mean: float
     absolute_sd: float
     hu_range: tuple[int, int]
@@ -135,6 +139,7 @@ def fit_prior(store: SliceStore, label_set: LabelSet, kind: str, chunk: int = 25
         means=tuple(float(m) for m in means),
         voxels=tuple(int(v) for v in n),
         variation_sd=float(np.sqrt(spread.sum() / total)),
+        organ_sd=tuple(float(sd) for sd in np.maximum(np.sqrt(spread / np.maximum(n, 1)), SMALLEST_SD)),
         absolute_mean=absolute_mean,
         absolute_sd=float(np.sqrt(absolute_var)),
         hu_range=(low, high),

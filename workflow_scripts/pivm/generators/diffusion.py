@@ -14,7 +14,7 @@ from pivm.diffusion.network import Denoiser, NetworkSettings
 from pivm.diffusion.noise import NoiseProcess
 from pivm.diffusion.sampler import make_scheduler, sample
 from pivm.errors import ConfigError
-from pivm.model_files import load_model, save_model
+from pivm.model_files import load_model, put_weights, save_model
 from pivm.prior import Prior
 from pivm.training import Batches, Resume, Schedule, step_generator, train
 
@@ -25,16 +25,14 @@ CONDITIONS = ("labels", "prior", "previous")
 class Signal:
     """What is diffused, and how HU become the network's units of about unit variance.
 
-    For ``variation`` the network sees (x - I) / scale; for ``absolute`` (x - mean) / scale, with one mean and
-    one scale for the whole training split.
+    ``variation``: (x - I) / s, where s is one scale for the whole training split (``global``) or one per label
+    (``organ``: section 2.2 speaks of noise scaled to local intensity statistics).
+    ``absolute``: (x - mean) / sd, with one mean and one sd for the whole training split.
     """
 
     target: str
+    scaling: str
     prior: Prior
-
-    @property
-    def scale(self) -> float:
-        return self.prior.variation_sd if self.target == "variation" else self.prior.absolute_sd
 
     def baseline(self, label_map: torch.Tensor) -> torch.Tensor:
         """What is subtracted from HU, float [N, 1, H, W]."""
@@ -42,22 +40,34 @@ class Signal:
             return torch.full((len(label_map), 1, 1, 1), self.prior.absolute_mean, device=label_map.device)
         return self.prior_map(label_map)
 
+    def scale(self, label_map: torch.Tensor) -> float | torch.Tensor:
+        """What HU are divided by after that."""
+        if self.target == "absolute":
+            return self.prior.absolute_sd
+        if self.scaling == "global":
+            return self.prior.variation_sd
+        return _per_label(self.prior.organ_sd, label_map)
+
     def prior_map(self, label_map: torch.Tensor) -> torch.Tensor:
-        means = torch.tensor(self.prior.means, dtype=torch.float32, device=label_map.device)
-        return means[label_map][:, None]
+        return _per_label(self.prior.means, label_map)
 
     def encode(self, hu: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
         """HU [N, H, W] to the network's units [N, 1, H, W]."""
-        return (hu[:, None].float() - self.baseline(label_map)) / self.scale
+        return (hu[:, None].float() - self.baseline(label_map)) / self.scale(label_map)
 
     def decode(self, signal: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
         """The inverse of :meth:`encode`: int16 HU [N, H, W], kept to the range of the training data."""
-        hu = signal * self.scale + self.baseline(label_map)
+        hu = signal * self.scale(label_map) + self.baseline(label_map)
         return hu[:, 0].round().clamp(*self.prior.hu_range).to(torch.int16)
 
     def prior_channel(self, label_map: torch.Tensor) -> torch.Tensor:
         """The prior map as an input channel, standardised as absolute HU."""
         return (self.prior_map(label_map) - self.prior.absolute_mean) / self.prior.absolute_sd
+
+
+def _per_label(values: tuple[float, ...], label_map: torch.Tensor) -> torch.Tensor:
+    table = torch.tensor(values, dtype=torch.float32, device=label_map.device)
+    return table[label_map][:, None]
 
 
 class DiffusionGenerator:
@@ -71,7 +81,7 @@ class DiffusionGenerator:
 
     def __init__(self, settings: dict, prior: Prior, device: torch.device):
         self.settings, self.device = settings, device
-        self.signal = Signal(settings["target"], prior)
+        self.signal = Signal(settings["target"], settings["noise"]["scale"], prior)
         network = settings["network"]
         self.net = Denoiser(
             NetworkSettings(
@@ -223,7 +233,7 @@ class DiffusionGenerator:
         """Raises StateError where weights and settings do not fit each other."""
         weights, facts = load_model(folder)
         generator = cls(facts["settings"], prior, device)
-        generator.net.load_state_dict(weights)
+        put_weights(generator.net, weights, folder)
         return generator
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pivm.model_files import load_model, save_model
+from pivm.model_files import load_model, put_weights, save_model
 from pivm.segmentation.network import make_unet
 from pivm.training import Batches, Resume, Schedule, step_generator, train
 
@@ -78,7 +78,7 @@ class Segmenter:
         """Raises StateError where the model is incomplete."""
         weights, facts = load_model(folder)
         segmenter = cls(facts["settings"], facts["classes"], device)
-        segmenter.net.load_state_dict(weights)
+        put_weights(segmenter.net, weights, folder)
         return segmenter
 
 
