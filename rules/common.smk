@@ -64,7 +64,7 @@ def code(name):
 def subject_ct(wildcards):
     folder = LISTING.subjects[wildcards.subject]
     if DATASET.is_phantom:
-        return str(folder / "ct.nii.gz")
+        return [str(folder / "ct.nii.gz")]
     return [str(p) for p in [ct_file(folder)] if p]
 
 

@@ -10,7 +10,7 @@ from pivm.slices import ARRAYS, prepare_subject
 with job(snakemake):
     record, arrays, rows = prepare_subject(
         snakemake.wildcards.subject,
-        Path(snakemake.input.ct) if snakemake.input.ct else None,
+        Path(snakemake.input.ct[0]) if snakemake.input.ct else None,
         {Path(p).name.removesuffix(".nii.gz"): Path(p) for p in snakemake.input.masks},
         LabelSet.from_config(snakemake.params.labels),
         snakemake.params.size,

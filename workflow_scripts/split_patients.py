@@ -1,12 +1,12 @@
 """Assign each selected patient to train, val or test, once and for all stages."""
 
-import pandas as pd
 from pivm.cohort import split_patients
 from pivm.errors import CohortError
 from pivm.job import job
+from pivm.slices import read_names
 
 with job(snakemake):
-    selection = pd.read_csv(snakemake.input.selection, dtype={"subject": str}).fillna({"reason": ""})
+    selection = read_names(snakemake.input.selection)
     used = selection["status"] == "selected"
     try:
         split = split_patients(

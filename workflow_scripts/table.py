@@ -4,12 +4,12 @@ import pandas as pd
 from pivm.evaluation.statistics import differences, summarise
 from pivm.job import job
 from pivm.report.tables import write_table
+from pivm.slices import read_names
 
 with job(snakemake):
     columns, options = dict(snakemake.params.columns), snakemake.params.tables
     frames = [
-        pd.read_csv(path, dtype={"patient": str}).assign(method=method)
-        for method, path in zip(columns, snakemake.input.cases, strict=True)
+        read_names(path).assign(method=method) for method, path in zip(columns, snakemake.input.cases, strict=True)
     ]
     cases = pd.concat(frames, ignore_index=True)
     cases.insert(0, "method", cases.pop("method"))

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from pivm.errors import PivmError
 from pivm.job import device, explain, require_writable
+from pivm.slices import read_names
 
 from tests.conftest import ORGANS, make_scan, save_nifti
 
@@ -37,8 +37,8 @@ def dataset(folder, **changes) -> dict:
 
 @pytest.fixture
 def scans(tmp_path):
-    for i in range(3):
-        make_scan(tmp_path / "scans" / f"good{i}", seed=i)
+    for i, name in enumerate(("good0", "good1", "NA")):
+        make_scan(tmp_path / "scans" / name, seed=i)
     return tmp_path / "scans"
 
 
@@ -96,7 +96,7 @@ def test_bad_scans_are_set_aside_and_the_others_are_not_touched(workflow, scans)
 
     done = workflow.run(target, configs=("configs/smoke.yaml", own))
     assert done.returncode == 0, done.stderr
-    table = pd.read_csv(workflow.folder / "results/mine/cohort/selection.csv").set_index("subject")
+    table = read_names(workflow.folder / "results/mine/cohort/selection.csv").set_index("subject")
     reasons = {
         "truncated": "truncated or corrupt",
         "text": "not a readable NIfTI",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pivm.errors import CohortError, ConfigError, StateError, nearest
 from pivm.labels import LabelSet
-from pivm.slices import SubjectRecord
+from pivm.slices import SubjectRecord, read_names
 
 SPLITS = ("train", "val", "test")
 
@@ -121,7 +121,7 @@ def read_split(path: Path) -> dict[str, str]:
     Raises:
         StateError: a patient in two splits, or a split of another name.
     """
-    table = pd.read_csv(path, dtype=str)
+    table = read_names(path)
     doubled = table.loc[table["subject"].duplicated(), "subject"]
     if len(doubled):
         raise StateError(f"{path}: patient {doubled.iloc[0]!r} is listed more than once")

@@ -13,8 +13,8 @@ from PIL import Image
 from scipy import ndimage
 
 AIR_HU = -1024
-#: threshold between air and tissue for the patient's outline, HU
-OUTLINE_HU = -300
+#: threshold between air and tissue for the patient's outline, HU: half-way, where a pixel is half skin
+OUTLINE_HU = -500
 #: thickest part of a couch or blanket that is cut off the outline, mm
 COUCH_MM = 9.0
 

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,17 +24,18 @@ _DISK = {
 
 
 def require_writable(folder: str) -> None:
-    """Find out before any work whether results can be written.
+    """Find out before any work whether results can be written; nothing is created.
 
     Raises:
-        PivmError: the folder cannot be made or written.
+        PivmError: the folder, or the nearest one above it that exists, cannot be written.
     """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise PivmError(f"results: {folder}: cannot be written: {explain(error)}") from None
+    place = Path(folder).absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise PivmError(f"results: {folder}: cannot be written: {place} is a file; set 'results' to another folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PivmError(f"results: {folder}: cannot be written: {place}: {_DISK[errno.EACCES]}")
 
 
 @contextmanager

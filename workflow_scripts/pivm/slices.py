@@ -149,6 +149,12 @@ def _cut(volume: Volume, labels: np.ndarray, targets: np.ndarray, size: int):
     return arrays, rows
 
 
+def read_names(path: Path) -> pd.DataFrame:
+    """Read a CSV whose patients may be called ``NA``, ``nan`` or ``007``: names stay text, nothing becomes NaN."""
+    names = dict.fromkeys(("subject", "patient", "source_subject"), str)
+    return pd.read_csv(path, dtype=names, keep_default_na=False)
+
+
 class SliceStore:
     """The slices of a cohort, memory-mapped and read at random.
 
@@ -159,7 +165,7 @@ class SliceStore:
 
     def __init__(self, folder: Path):
         folder = Path(folder)
-        self.index = pd.read_csv(folder / "index.csv", dtype={"subject": str})
+        self.index = read_names(folder / "index.csv")
         for name in ARRAYS:
             try:
                 array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)

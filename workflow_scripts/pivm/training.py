@@ -7,8 +7,10 @@ saved state goes on exactly as if it had never stopped.
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -167,7 +169,7 @@ def train(
     if state:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        first, rows, running = state["step"], state["rows"], state["running"]
+        first, rows = state["step"], state["rows"]
         if ema:
             ema.shadow = state["ema"]
     model.train()
@@ -185,29 +187,34 @@ def train(
         running = running + loss.detach().cpu()
         done = step + 1
         if done % period == 0 or done == schedule.steps:
-            since = done - (rows[-1]["step"] if rows else 0)
-            mean = float(running) / since
-            if not torch.isfinite(running):
-                raise PivmError(
-                    f"{name}: the loss became {mean} before step {done}; lower the learning rate "
-                    f"(last good state: {resume.path if resume.path and resume.path.exists() else 'none'})"
-                )
+            mean = float(running) / (done - (rows[-1]["step"] if rows else 0))
             running = torch.zeros(())
-            checked = _validation(model, ema, validate)
-            rows.append({"step": done, "learning_rate": schedule.rate(step), "loss": mean, "validation_loss": checked})
-            log.info("%s step %d of %d: loss %.5f, validation %s", name, done, schedule.steps, mean, checked)
-            resume.save(
-                lambda: {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "ema": ema.shadow if ema else {},
-                    "step": done,  # noqa: B023  (called at once)
-                    "rows": rows,
-                    "running": running,  # noqa: B023
-                }
-            )
+            _require_finite(mean, name, done, resume)
+            row = {"step": done, "learning_rate": schedule.rate(step), "loss": mean}
+            rows.append({**row, "validation_loss": _validation(model, ema, validate)})
+            log.info("%s of %d: %s", name, schedule.steps, rows[-1])
+            resume.save(functools.partial(_state, model, optimizer, ema, done, rows))
     _write_log(rows, log_file)
     return ema.shadow if ema else {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+
+def _state(model, optimizer, ema: Ema | None, step: int, rows: list[dict]) -> dict:
+    """Everything a resumed run needs; random draws need no state, they come from the step number."""
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "ema": ema.shadow if ema else {},
+        "step": step,
+        "rows": rows,
+    }
+
+
+def _require_finite(loss: float, name: str, step: int, resume: Resume) -> None:
+    if not math.isfinite(loss):
+        kept = resume.path if resume.path and resume.path.exists() else "none"
+        raise PivmError(
+            f"{name}: the loss became {loss} before step {step}; lower the learning rate (last good state: {kept})"
+        )
 
 
 def _validation(model, ema: Ema | None, validate) -> float | None:

@@ -176,7 +176,7 @@ class DiffusionGenerator:
 
         Args:
             label_map: uint8 [N, H, W], as :meth:`Prior.label_map` gives it.
-            seeds: one per slice; a slice depends on its own seed and label map alone.
+            seeds: one per slice; with dpm++ and ddim a slice depends on its own seed and label map alone.
             below: (int16 HU [N, H, W], label map [N, H, W]) of the slices below, or ``None``.
 
         Returns:

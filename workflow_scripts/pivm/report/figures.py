@@ -12,7 +12,7 @@ from pivm.evaluation.metrics import METRICS, TITLES
 from pivm.evaluation.statistics import per_patient
 from pivm.prior import Prior
 from pivm.report.tables import CAPTIONS, METHOD_TITLES
-from pivm.slices import SliceStore
+from pivm.slices import SliceStore, read_names
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -66,8 +66,7 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
         folders: generator -> folder of its synthetic slices.
     """
     index = {
-        g: pd.read_csv(f / "index.csv").drop_duplicates("source_row").set_index("source_row")
-        for g, f in folders.items()
+        g: read_names(f / "index.csv").drop_duplicates("source_row").set_index("source_row") for g, f in folders.items()
     }
     shared = sorted(set.intersection(*(set(table.index) for table in index.values())))
     by_height = sorted(shared, key=lambda r: _relative_height(store, r))

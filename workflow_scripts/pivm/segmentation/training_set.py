@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from pivm.slices import SliceStore
+from pivm.slices import SliceStore, read_names
 
 
 def real_part(store: SliceStore, count: int | str, subjects: set[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +31,7 @@ def synthetic_part(folder: Path, subjects: set[str]) -> tuple[np.ndarray, np.nda
     Args:
         subjects: receives the patients whose labels were used.
     """
-    subjects.update(pd.read_csv(folder / "index.csv", dtype={"source_subject": str})["source_subject"])
+    subjects.update(read_names(folder / "index.csv")["source_subject"])
     return tuple(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
 
 
