@@ -32,7 +32,8 @@ class Prior:
         means: HU per id of the label map the generators see: ``paper`` 0..K, ``body`` 0..K+1 (0 = air).
         voxels: training pixels per id.
         variation_sd: root mean square of the variation over the training pixels, HU; the one global scale.
-        organ_sd: the same per id, HU; at least :data:`SMALLEST_SD`.
+        organ_sd: the same per id, HU; at least :data:`SMALLEST_SD`, at most ``variation_sd``: an organ that
+            holds gas would else let errors of a fraction of its huge spread show up as specks in its wall.
         absolute_mean, absolute_sd: of the HU themselves, for generators of absolute HU.
         hu_range: smallest and largest HU of the training pixels.
     """
@@ -133,13 +134,15 @@ def fit_prior(store: SliceStore, label_set: LabelSet, kind: str, chunk: int = 25
     spread = squared - 2 * means * plain + n * means**2
     absolute_mean = int(plain.sum()) / total
     absolute_var = int(squared.sum()) / total - absolute_mean**2
+    variation_sd = float(np.sqrt(spread.sum() / total))
+    own_sd = np.sqrt(np.maximum(spread, 0) / np.maximum(n, 1))
     return Prior(
         kind=kind,
         names=label_set.names,
         means=tuple(float(m) for m in means),
         voxels=tuple(int(v) for v in n),
-        variation_sd=float(np.sqrt(spread.sum() / total)),
-        organ_sd=tuple(float(sd) for sd in np.maximum(np.sqrt(spread / np.maximum(n, 1)), SMALLEST_SD)),
+        variation_sd=variation_sd,
+        organ_sd=tuple(float(sd) for sd in np.clip(own_sd, SMALLEST_SD, variation_sd)),
         absolute_mean=absolute_mean,
         absolute_sd=float(np.sqrt(absolute_var)),
         hu_range=(low, high),
