@@ -8,6 +8,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# machines that run the tests may be slow and noisy
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ORGANS = ("liver", "spleen", "kidney_right", "kidney_left", "stomach", "pancreas")
 
