@@ -116,8 +116,8 @@ class Resume:
         log.warning("resuming at step %d from %s", state["step"], self.path)
         return state
 
-    def save(self, make: Callable[[], dict], force: bool = False) -> None:
-        if self.path is None or not (force or time.monotonic() - self._last >= self.every):
+    def save(self, make: Callable[[], dict]) -> None:
+        if self.path is None or time.monotonic() - self._last < self.every:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
