@@ -28,15 +28,21 @@ LABELS = LabelSet.from_config(config["labels"])
 SUBJECTS = sorted(LISTING.subjects)
 SEEDS = config["segmentation"]["seeds"]
 GENERATED = config["tables"]["generated"]
-TABLES = ["table2", "table3"]
+TABLES = ["table1", "table2", "table3"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
-# training set of the segmenter behind each column of each table
+# training set of the segmenter behind each column of Tables 2 and 3
 COLUMNS = {
     "table2": {name: name for name in config["tables"]["generators"]},
     "table3": {"original": "original", "generated": GENERATED, "combined": "combined"},
 }
 SETS = sorted({one for columns in COLUMNS.values() for one in columns.values()})
 VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/volumes"
+# synthetic slices of test patients: for evaluation alone
+TEST_SLICES = expand(
+    f"{RESULTS}/synthesis/{{generator}}/test/{{name}}",
+    generator=config["tables"]["generators"],
+    name=["index.csv", "hu.npy"],
+)
 
 # One training at a time where there is a GPU; side by side on half the cores each where there is none.
 ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
@@ -53,7 +59,7 @@ wildcard_constraints:
     generator="|".join(config["generators"]),
     training_set="|".join(SETS),
     seed=r"\d+",
-    table="|".join(TABLES),
+    table="|".join(COLUMNS),
 
 
 def code(name):

@@ -1,5 +1,5 @@
-# Labels of training patients -> synthetic slices and volumes.
-# in: store/, prior.json, generators/<name>/   out: synthesis/<name>/slices/, synthesis/<name>/volumes/
+# Labels -> synthetic slices and volumes of training patients, and synthetic slices of test patients for Table 1.
+# in: store/, prior.json, generators/<name>/   out: synthesis/<name>/slices/, test/ and volumes/
 rule synthesise_slices:
     input:
         split=f"{RESULTS}/cohort/split.csv",
@@ -29,6 +29,34 @@ rule synthesise_slices:
         compute=config["compute"],
     script:
         "../workflow_scripts/synthesise_slices.py"
+
+
+rule synthesise_test:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        prior=f"{RESULTS}/prior.json",
+        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+    output:
+        hu=f"{RESULTS}/synthesis/{{generator}}/test/hu.npy",
+        labels=f"{RESULTS}/synthesis/{{generator}}/test/labels.npy",
+        index=f"{RESULTS}/synthesis/{{generator}}/test/index.csv",
+    log:
+        f"{RESULTS}/logs/synthesise_test/{{generator}}.log",
+    conda:
+        "../envs/training.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    params:
+        code=code("synthesise_test"),
+        patients=config["tables"]["image_patients"],
+        batch=config["synthesis"]["batch"],
+        seed=config["seed"],
+        compute=config["compute"],
+    script:
+        "../workflow_scripts/synthesise_test.py"
 
 
 rule synthesise_volumes:

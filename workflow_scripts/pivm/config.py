@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from pivm.errors import ConfigError, nearest
-from pivm.evaluation.metrics import METRICS
+from pivm.evaluation.metrics import SEGMENTATION_METRICS
 from pivm.labels import LabelSet
 
 _TYPES = {
@@ -82,7 +82,7 @@ def _cross_check(config: dict) -> None:
         _one_of(config, "tables.generators", name, config["generators"])
     _one_of(config, "tables.generated", tables["generated"], config["generators"])
     for metric in tables["metrics"]:
-        _one_of(config, "tables.metrics", metric, METRICS)
+        _one_of(config, "tables.metrics", metric, SEGMENTATION_METRICS)
     labels = LabelSet.from_config(config["labels"])
     for organ in config["selection"]["organs"]:
         _one_of(config, "selection.organs", organ, labels.names)
@@ -92,9 +92,10 @@ def _cross_check(config: dict) -> None:
     for name in ("original", "combined", "generated"):
         if name in config["generators"]:
             raise ConfigError(f"generators.{name}", "this name is taken by a training set of Table 3")
-    low, high = config["segmentation"]["window"]
-    if low >= high:
-        raise ConfigError("segmentation.window", f"found [{low}, {high}], expected [low, high] in HU")
+    for section, key in (("segmentation", "window"), ("tables", "image_window")):
+        low, high = config[section][key]
+        if low >= high:
+            raise ConfigError(f"{section}.{key}", f"found [{low}, {high}], expected [low, high] in HU")
     for name in config["generators"]:
         generator_settings(config, name)
 

@@ -24,6 +24,15 @@ def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.concatenate(rounds)[:count]
 
 
+def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray:
+    """Store rows of all target slices of ``patients`` patients, evenly chosen from the sorted names of a split."""
+    rows = store.rows(split)
+    subjects = store.index["subject"].to_numpy()[rows]
+    names = np.unique(subjects)
+    chosen = names[np.linspace(0, len(names) - 1, min(patients, len(names))).round().astype(int)]
+    return rows[np.isin(subjects, chosen)]
+
+
 def synthesise_slices(
     generator, store: SliceStore, prior: Prior, sources: np.ndarray, batch: int, seed: int, model: str, folder: Path
 ) -> None:
