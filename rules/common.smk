@@ -12,6 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm import code_hash, config as pivm_config, errors
 from pivm.datasets import Dataset
 from pivm.datasets.totalsegmentator import ct_file, mask_files
+from pivm.generators import KINDS
 from pivm.job import require_writable
 from pivm.labels import ORGANS_34, LabelSet
 
@@ -27,12 +28,13 @@ except errors.PivmError as error:
 LABELS = LabelSet.from_config(config["labels"])
 SUBJECTS = sorted(LISTING.subjects)
 SEEDS = config["segmentation"]["seeds"]
+GENERATORS = pivm_config.table_generators(config)
 GENERATED = config["tables"]["generated"]
 TABLES = ["table2", "table3"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
 # training set of the segmenter behind each column of each table
 COLUMNS = {
-    "table2": {name: name for name in config["tables"]["generators"]},
+    "table2": {name: name for name in GENERATORS},
     "table3": {"original": "original", "generated": GENERATED, "combined": "combined"},
 }
 SETS = sorted({one for columns in COLUMNS.values() for one in columns.values()})
@@ -56,9 +58,14 @@ wildcard_constraints:
     table="|".join(TABLES),
 
 
-def code(name):
+def code(name, *modules):
     """Hash of the library code behind a script; see pivm.code_hash."""
-    return code_hash.code_hash(SCRIPTS / f"{name}.py", SCRIPTS)
+    return code_hash.code_hash(SCRIPTS / f"{name}.py", SCRIPTS, *modules)
+
+
+def generator_code(name):
+    """The same for a script that works with the generator of the wildcard."""
+    return lambda wildcards: code(name, KINDS[config["generators"][wildcards.generator]["kind"]][0])
 
 
 def subject_ct(wildcards):

@@ -20,7 +20,7 @@ rule train_generator:
     resources:
         gpu=GPUS,
     params:
-        code=code("train_generator"),
+        code=generator_code("train_generator"),
         settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
         seed=config["seed"],
         compute=config["compute"],

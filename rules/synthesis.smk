@@ -22,7 +22,7 @@ rule synthesise_slices:
     resources:
         gpu=GPUS,
     params:
-        code=code("synthesise_slices"),
+        code=generator_code("synthesise_slices"),
         slices=config["synthesis"]["slices"],
         batch=config["synthesis"]["batch"],
         seed=config["seed"],
@@ -48,7 +48,7 @@ rule synthesise_volumes:
     resources:
         gpu=GPUS,
     params:
-        code=code("synthesise_volumes"),
+        code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
         folders={name: str(folder) for name, folder in LISTING.subjects.items()},
         labels=config["labels"],

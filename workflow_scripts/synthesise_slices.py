@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pivm.cohort import read_split, require_split
-from pivm.generators import load_generator
+from pivm.generators.registry import load_generator
 from pivm.job import device, job
 from pivm.model_files import model_hash
 from pivm.prior import Prior

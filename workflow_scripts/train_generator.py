@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 from pivm.cohort import read_split, require_split
-from pivm.generators import make_generator
-from pivm.generators.diffusion import TrainingData
+from pivm.generators.registry import make_generator
+from pivm.generators.training_data import TrainingData
 from pivm.job import device, job, resume_path
 from pivm.prior import Prior
 from pivm.slices import SliceStore

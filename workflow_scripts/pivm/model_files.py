@@ -42,15 +42,23 @@ def put_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor], folder
     Raises:
         StateError: keys or shapes differ; the first mismatch is named.
     """
-    own = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+    require_tensors({k: tuple(v.shape) for k, v in model.state_dict().items()}, weights, folder)
+    model.load_state_dict(weights)
+
+
+def require_tensors(wanted: dict[str, tuple[int, ...]], weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Compare weights with the names and shapes that are wanted.
+
+    Raises:
+        StateError: keys or shapes differ; the first mismatch is named.
+    """
     given = {k: tuple(v.shape) for k, v in weights.items()}
-    for name in sorted(own.keys() | given.keys()):
-        if own.get(name) != given.get(name):
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
             raise StateError(
-                f"{folder}: weight {name!r} has shape {given.get(name)}, the network wants {own.get(name)}; "
+                f"{folder}: weight {name!r} has shape {given.get(name)}, the network wants {wanted.get(name)}; "
                 "the model is of other settings or another version: run the workflow again"
             )
-    model.load_state_dict(weights)
 
 
 def model_hash(folder: Path) -> str:

@@ -12,6 +12,8 @@ METHOD_TITLES = {
     "cddpm": "CDDPM",
     "maisi": "MAISI",
     "pivm": "PIVM (ours)",
+    "prior": "Prior map",
+    "gaussian": "Gaussian organs",
     "original": "Original",
     "generated": "Generated",
     "combined": "Combined",
