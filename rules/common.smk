@@ -12,6 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm import code_hash, config as pivm_config, errors
 from pivm.datasets import Dataset
 from pivm.datasets.totalsegmentator import ct_file, mask_files
+from pivm.generators import KINDS
 from pivm.job import require_writable
 from pivm.labels import ORGANS_34, LabelSet
 
@@ -27,12 +28,13 @@ except errors.PivmError as error:
 LABELS = LabelSet.from_config(config["labels"])
 SUBJECTS = sorted(LISTING.subjects)
 SEEDS = config["segmentation"]["seeds"]
+GENERATORS = pivm_config.table_generators(config)
 GENERATED = config["tables"]["generated"]
 TABLES = ["table1", "table2", "table3"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
 # training set of the segmenter behind each column of Tables 2 and 3
 COLUMNS = {
-    "table2": {name: name for name in config["tables"]["generators"]},
+    "table2": {name: name for name in GENERATORS},
     "table3": {"original": "original", "generated": GENERATED, "combined": "combined"},
 }
 SETS = sorted({one for columns in COLUMNS.values() for one in columns.values()})
@@ -40,7 +42,7 @@ VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/volumes"
 # synthetic slices of test patients: for evaluation alone
 TEST_SLICES = expand(
     f"{RESULTS}/synthesis/{{generator}}/test/{{name}}",
-    generator=config["tables"]["generators"],
+    generator=GENERATORS,
     name=["index.csv", "hu.npy"],
 )
 
@@ -54,7 +56,23 @@ def training_threads(wildcards):
     return min(cores, 8) if ON_GPU else max(1, cores // 2)
 
 
+# organ means by name -> the labels they know; the ablation (section 3.5) has generators that know fewer
+PRIORS = {"prior": config["labels"]}
+PRIORS |= {f"prior_{g['labels']}": g["labels"] for g in config["generators"].values() if "labels" in g}
+
+
+def prior_of(wildcards):
+    labels = config["generators"][wildcards.generator].get("labels")
+    return f"{RESULTS}/prior_{labels}.json" if labels else f"{RESULTS}/prior.json"
+
+
+def model_of(wildcards):
+    folder = f"{RESULTS}/generators/{wildcards.generator}"
+    return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json")]
+
+
 wildcard_constraints:
+    prior="|".join(PRIORS),
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
     generator="|".join(config["generators"]),
     training_set="|".join(SETS),
@@ -62,9 +80,14 @@ wildcard_constraints:
     table="|".join(COLUMNS),
 
 
-def code(name):
+def code(name, *modules):
     """Hash of the library code behind a script; see pivm.code_hash."""
-    return code_hash.code_hash(SCRIPTS / f"{name}.py", SCRIPTS)
+    return code_hash.code_hash(SCRIPTS / f"{name}.py", SCRIPTS, *modules)
+
+
+def generator_code(name):
+    """The same for a script that works with the generator of the wildcard."""
+    return lambda wildcards: code(name, KINDS[config["generators"][wildcards.generator]["kind"]][0])
 
 
 def subject_ct(wildcards):

@@ -4,10 +4,11 @@ rule train_generator:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        prior=f"{RESULTS}/prior.json",
+        prior=prior_of,
     output:
         weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
         facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        prior=f"{RESULTS}/generators/{{generator}}/prior.json",
         losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
     log:
         f"{RESULTS}/logs/train_generator/{{generator}}.log",
@@ -20,7 +21,7 @@ rule train_generator:
     resources:
         gpu=GPUS,
     params:
-        code=code("train_generator"),
+        code=generator_code("train_generator"),
         settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
         seed=config["seed"],
         compute=config["compute"],

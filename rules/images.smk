@@ -25,7 +25,8 @@ rule image_scores:
         gpu=GPUS,
     params:
         code=code("image_scores"),
-        tables={k: config["tables"][k] for k in ("generators", "extractor", "image_window", "confidence")},
+        generators=GENERATORS,
+        tables={k: config["tables"][k] for k in ("extractor", "image_window", "confidence")},
         compute=config["compute"],
     script:
         "../workflow_scripts/image_scores.py"
@@ -60,7 +61,8 @@ rule table1:
         "../envs/report.yaml"
     params:
         code=code("table1"),
-        tables={k: config["tables"][k] for k in ("generators", "extractor", "image_window", "confidence", "resamples")},
+        generators=GENERATORS,
+        tables={k: config["tables"][k] for k in ("extractor", "image_window", "confidence", "resamples")},
         seed=config["seed"],
     script:
         "../workflow_scripts/table1.py"
@@ -80,7 +82,7 @@ rule hu_fidelity:
         "../envs/report.yaml"
     params:
         code=code("hu_fidelity"),
-        generators=config["tables"]["generators"],
+        generators=GENERATORS,
         labels=config["labels"],
     script:
         "../workflow_scripts/hu_fidelity.py"
@@ -125,6 +127,6 @@ rule figure_zoom:
         "../envs/report.yaml"
     params:
         code=code("figure_zoom"),
-        generators=config["tables"]["generators"],
+        generators=GENERATORS,
     script:
         "../workflow_scripts/figure_zoom.py"

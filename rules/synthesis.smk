@@ -1,12 +1,10 @@
 # Labels -> synthetic slices and volumes of training patients, and synthetic slices of test patients for Table 1.
-# in: store/, prior.json, generators/<name>/   out: synthesis/<name>/slices/, test/ and volumes/
+# in: store/, generators/<name>/   out: synthesis/<name>/slices/, test/ and volumes/
 rule synthesise_slices:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        prior=f"{RESULTS}/prior.json",
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        model=model_of,
     output:
         hu=f"{RESULTS}/synthesis/{{generator}}/slices/hu.npy",
         labels=f"{RESULTS}/synthesis/{{generator}}/slices/labels.npy",
@@ -22,9 +20,10 @@ rule synthesise_slices:
     resources:
         gpu=GPUS,
     params:
-        code=code("synthesise_slices"),
+        code=generator_code("synthesise_slices"),
         slices=config["synthesis"]["slices"],
         batch=config["synthesis"]["batch"],
+        labels=config["labels"],
         seed=config["seed"],
         compute=config["compute"],
     script:
@@ -35,9 +34,7 @@ rule synthesise_test:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        prior=f"{RESULTS}/prior.json",
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        model=model_of,
     output:
         hu=f"{RESULTS}/synthesis/{{generator}}/test/hu.npy",
         labels=f"{RESULTS}/synthesis/{{generator}}/test/labels.npy",
@@ -50,9 +47,10 @@ rule synthesise_test:
     resources:
         gpu=GPUS,
     params:
-        code=code("synthesise_test"),
+        code=generator_code("synthesise_test"),
         patients=config["tables"]["image_patients"],
         batch=config["synthesis"]["batch"],
+        labels=config["labels"],
         seed=config["seed"],
         compute=config["compute"],
     script:
@@ -63,9 +61,7 @@ rule synthesise_volumes:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         records=per_subject("record.json"),
-        prior=f"{RESULTS}/prior.json",
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        model=model_of,
     output:
         directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
     log:
@@ -76,7 +72,7 @@ rule synthesise_volumes:
     resources:
         gpu=GPUS,
     params:
-        code=code("synthesise_volumes"),
+        code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
         folders={name: str(folder) for name, folder in LISTING.subjects.items()},
         labels=config["labels"],

@@ -65,7 +65,7 @@ rule figure_panel:
         prior=f"{RESULTS}/prior.json",
         synthetic=expand(
             f"{RESULTS}/synthesis/{{generator}}/slices/{{name}}",
-            generator=config["tables"]["generators"],
+            generator=GENERATORS,
             name=["index.csv", "hu.npy"],
         ),
     output:
@@ -81,7 +81,7 @@ rule figure_panel:
         "../envs/report.yaml"
     params:
         code=code("figure_panel"),
-        generators=config["tables"]["generators"],
+        generators=GENERATORS,
     script:
         "../workflow_scripts/figure_panel.py"
 

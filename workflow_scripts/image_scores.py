@@ -13,7 +13,7 @@ from pivm.slices import SliceStore
 with job(snakemake):
     where, options = device(snakemake, snakemake.params.compute), snakemake.params.tables
     places = [Path(p).parent for p in snakemake.input.synthetic if p.endswith(".npy")]
-    folders = dict(zip(options["generators"], places, strict=True))
+    folders = dict(zip(snakemake.params.generators, places, strict=True))
     store = SliceStore(Path(snakemake.input.store[0]).parent)
     pairs = PairedSlices.load(store, read_split(snakemake.input.split), folders)
     extractor = Extractor(extractor_name(options["extractor"]), options["extractor"]["weights"], where)

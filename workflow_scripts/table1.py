@@ -12,7 +12,7 @@ with job(snakemake):
     cases, floor = (read_names(p).assign(seed=seed) for p in (snakemake.input.cases, snakemake.input.floor))
     pooled = pooled_rows(pd.read_csv(snakemake.input.kid))
     extractor = extractor_name(options["extractor"])
-    distance, methods = distance_metric(extractor), options["generators"]
+    distance, methods = distance_metric(extractor), list(snakemake.params.generators)
     how = (options["confidence"], options["resamples"], seed)
     metrics = ["ssim", distance, "ssim_body"]
     is_floor = pooled["method"] == REAL

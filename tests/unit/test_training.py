@@ -15,13 +15,15 @@ import numpy as np
 import pytest
 import torch
 from pivm.errors import PivmError, StateError
-from pivm.generators.diffusion import DiffusionGenerator, TrainingData
+from pivm.generators.diffusion import DiffusionGenerator
+from pivm.generators.training_data import TrainingData
 from pivm.model_files import load_model, save_model
 from pivm.prior import Prior
 from pivm.training import Batches, Resume, Schedule, derived_seed, step_generator, train
 
 PRIOR = Prior(
     "body",
+    ("a", "b"),
     ("a", "b"),
     (-950.0, 40.0, 200.0, -80.0),
     (9, 9, 9, 9),
@@ -47,6 +49,8 @@ SETTINGS = {
         "betas": [0.9, 0.99],
         "ema_decay": 0.9,
         "drop_previous": 0.5,
+        "noise_previous": 0.2,
+        "model_previous": 0.5,
     },
 }
 
@@ -171,9 +175,8 @@ def test_full_hu_range_survives_encoding():
 def test_a_generated_slice_depends_on_its_own_seed_alone(tmp_path):
     generator = fit(tmp_path)
     maps = slices().batch(torch.arange(3))[1].numpy().astype(np.uint8)
-    scheduler = generator.scheduler()
-    together = generator.generate(maps, [1, 2, 3], scheduler)
-    alone = generator.generate(maps[1:2], [2], scheduler)
+    together = generator.generate(maps, [1, 2, 3])
+    alone = generator.generate(maps[1:2], [2])
     assert together.dtype == np.int16
     assert np.abs(together[1].astype(int) - alone[0]).max() <= 1  # one rounding of HU between batch sizes
 
@@ -182,12 +185,11 @@ def test_volumes_start_from_a_generated_slice_and_follow_the_one_below(tmp_path)
     generator = fit(tmp_path)
     maps = [slices(5).batch(torch.arange(5))[1].numpy().astype(np.uint8) for _ in range(2)]
     maps[1] = maps[1][:3]
-    scheduler = generator.scheduler()
-    volumes = list(generator.generate_volumes(maps, [10, 20], scheduler))
+    volumes = list(generator.generate_volumes(maps, [10, 20]))
     assert [len(v) for v in volumes] == [5, 3]
-    first = generator.generate(np.stack([maps[0][0], maps[1][0]]), [10, 20], scheduler)
+    first = generator.generate(np.stack([maps[0][0], maps[1][0]]), [10, 20])
     np.testing.assert_array_equal(volumes[0][0], first[0])
-    alone = generator.generate(maps[0][4:5], [14], scheduler)
+    alone = generator.generate(maps[0][4:5], [14])
     assert (volumes[0][4] != alone[0]).any()
 
 

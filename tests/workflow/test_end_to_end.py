@@ -17,7 +17,7 @@ from pivm.slices import SliceStore
 
 from tests.workflow.conftest import Workflow
 
-TABLES = {"table2": ["cddpm", "pivm"], "table3": ["original", "generated", "combined"]}
+TABLES = {"table2": ["cddpm", "pivm", "prior", "gaussian"], "table3": ["original", "generated", "combined"]}
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,14 @@ from pathlib import Path
 
 
 @functools.cache
-def code_hash(script: Path, root: Path) -> str:
+def code_hash(script: Path, root: Path, *modules: str) -> str:
     """Hash of a script's imported ``pivm`` modules, transitively; comments and docstrings do not count.
 
     Args:
-        script: a file of ``workflow_scripts``; root: that folder.
+        script: a file of ``workflow_scripts``; root: that folder;
+        modules: modules that the script loads by name, such as the generator of a kind.
     """
-    todo, seen = set(_direct(script, root)), set()
+    todo, seen = set(_direct(script, root)).union(*(_files(name, root) for name in modules)), set()
     while todo:
         module = todo.pop()
         if module not in seen:
@@ -55,9 +56,11 @@ def _direct(path: Path, root: Path) -> frozenset[Path]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    found = set()
-    for name in names:
-        if name.split(".")[0] == "pivm":
-            base = root.joinpath(*name.split("."))
-            found |= {p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()}
-    return frozenset(found)
+    return frozenset(p for name in names for p in _files(name, root))
+
+
+def _files(name: str, root: Path) -> list[Path]:
+    if name.split(".")[0] != "pivm":
+        return []
+    base = root.joinpath(*name.split("."))
+    return [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.metrics import SEGMENTATION_METRICS
+from pivm.generators import CONTROLS, SHARED_SECTIONS
 from pivm.labels import LabelSet
 
 _TYPES = {
@@ -80,6 +81,8 @@ def _cross_check(config: dict) -> None:
     tables = config["tables"]
     for name in tables["generators"]:
         _one_of(config, "tables.generators", name, config["generators"])
+    for name in tables["controls"]:
+        _one_of(config, "tables.controls", name, [n for n, g in config["generators"].items() if g["kind"] in CONTROLS])
     _one_of(config, "tables.generated", tables["generated"], config["generators"])
     for metric in tables["metrics"]:
         _one_of(config, "tables.metrics", metric, SEGMENTATION_METRICS)
@@ -96,8 +99,10 @@ def _cross_check(config: dict) -> None:
         low, high = config[section][key]
         if low >= high:
             raise ConfigError(f"{section}.{key}", f"found [{low}, {high}], expected [low, high] in HU")
-    for name in config["generators"]:
+    for name, generator in config["generators"].items():
         generator_settings(config, name)
+        for organ in LabelSet.from_config(generator.get("labels", config["labels"])).names:
+            _one_of(config, f"generators.{name}.labels", organ, labels.names)
 
 
 def _one_of(config: dict, key: str, name: str, known) -> None:
@@ -108,16 +113,25 @@ def _one_of(config: dict, key: str, name: str, known) -> None:
 def generator_settings(config: dict, name: str) -> dict:
     """The settings of one generator: the shared section of its kind, overridden by its own."""
     own = copy.deepcopy(config["generators"][name])
-    shared = copy.deepcopy(config[own["kind"]])
-    overrides = own.pop("overrides", {})
-    for section, values in overrides.items():
+    shared = copy.deepcopy(config[own["kind"]]) if own["kind"] in SHARED_SECTIONS else {}
+    for section, values in own.pop("overrides", {}).items():
         shared[section].update(values)
     settings = {"name": name, **own, **shared}
-    multiple = 2 ** len(settings["network"]["channels"])
-    if config["image"]["size"] % multiple:
+    if own["kind"] == "diffusion":
+        _require_size(config["image"]["size"], settings["network"]["channels"])
+    return settings
+
+
+def _require_size(size: int, channels: list[int]) -> None:
+    multiple = 2 ** len(channels)
+    if size % multiple:
         raise ConfigError(
             "image.size",
-            f"found {config['image']['size']}, expected a multiple of {multiple} for the "
-            f"{len(settings['network']['channels'])} levels of diffusion.network.channels",
+            f"found {size}, expected a multiple of {multiple} for the {len(channels)} levels of "
+            "diffusion.network.channels",
         )
-    return settings
+
+
+def table_generators(config: dict) -> list[str]:
+    """The columns of Tables 1 and 2: the learnt generators, then the controls."""
+    return [*config["tables"]["generators"], *config["tables"]["controls"]]

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from pivm.errors import StateError
 
+_OTHER_MODEL = "the model is of other settings or another version: run the workflow again"
+
 
 def save_model(folder: Path, weights: dict[str, torch.Tensor], facts: dict) -> None:
     """Write weights and the facts that are needed to use them again."""
@@ -66,7 +68,7 @@ def put_weights(
     model: torch.nn.Module,
     weights: dict[str, torch.Tensor],
     folder: Path,
-    hint: str = "the model is of other settings or another version: run the workflow again",
+    hint: str = _OTHER_MODEL,
 ) -> None:
     """Load weights into a model.
 
@@ -76,16 +78,35 @@ def put_weights(
     Raises:
         StateError: keys or shapes differ; the first mismatch is named.
     """
-    own = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    given = {k: tuple(v.shape) for k, v in weights.items()}
-    for name in sorted(own.keys() | given.keys()):
-        if own.get(name) != given.get(name):
-            raise StateError(
-                f"{folder}: weight {name!r} has shape {given.get(name)}, the network wants {own.get(name)}; {hint}"
-            )
+    require_tensors({k: tuple(v.shape) for k, v in model.state_dict().items()}, weights, folder, hint)
     model.load_state_dict(weights)
+
+
+def require_tensors(
+    wanted: dict[str, tuple[int, ...]], weights: dict[str, torch.Tensor], folder: Path, hint: str = _OTHER_MODEL
+) -> None:
+    """Compare weights with the names and shapes that are wanted.
+
+    Args:
+        hint: what to do about a mismatch.
+
+    Raises:
+        StateError: keys or shapes differ; the first mismatch is named.
+    """
+    given = {k: tuple(v.shape) for k, v in weights.items()}
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
+            raise StateError(
+                f"{folder}: weight {name!r} has shape {given.get(name)}, the network wants {wanted.get(name)}; {hint}"
+            )
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def model_hash(folder: Path) -> str:
     """First 16 hexadecimal digits of the SHA-256 of the weights."""
-    return hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()[:16]
+    return file_hash(Path(folder) / "model.safetensors")[:16]

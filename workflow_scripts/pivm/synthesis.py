@@ -47,11 +47,10 @@ def synthesise_slices(
     hu = np.lib.format.open_memmap(folder / "hu.npy", "w+", np.int16, shape)
     labels = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
     seeds = [derived_seed(seed, "slice", i) for i in range(len(sources))]
-    scheduler = generator.scheduler()
     for start in tqdm(range(0, len(sources), batch), "slices", disable=None):
         some = sources[start : start + batch]
         label_map = prior.label_map(store.labels[some], store.body[some])
-        hu[start : start + batch] = generator.generate(label_map, seeds[start : start + batch], scheduler)
+        hu[start : start + batch] = generator.generate(label_map, seeds[start : start + batch])
         labels[start : start + batch] = store.labels[some]
     hu.flush()
     labels.flush()

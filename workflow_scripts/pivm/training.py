@@ -194,7 +194,7 @@ def train(
             rows.append({**row, "validation_loss": _validation(model, ema, validate)})
             log.info("%s of %d: %s", name, schedule.steps, rows[-1])
             resume.save(functools.partial(_state, model, optimizer, ema, done, rows))
-    _write_log(rows, log_file)
+    write_log(rows, log_file)
     return ema.shadow if ema else {k: v.detach().clone() for k, v in model.state_dict().items()}
 
 
@@ -232,7 +232,8 @@ def _validation(model, ema: Ema | None, validate) -> float | None:
     return value
 
 
-def _write_log(rows: list[dict], path: Path) -> None:
+def write_log(rows: list[dict], path: Path) -> None:
+    """The losses of a run as CSV with ``step, learning_rate, loss, validation_loss``."""
     with open(path, "w", newline="") as stream:
         writer = csv.DictWriter(stream, ["step", "learning_rate", "loss", "validation_loss"], lineterminator="\n")
         writer.writeheader()

@@ -64,6 +64,14 @@ class NoiseProcess:
             return self._at(self.signal, t) * noise - self._at(self.noise, t) * clean
         return noise if prediction == "epsilon" else clean
 
+    def clean(self, noisy: torch.Tensor, predicted: torch.Tensor, t: torch.Tensor, prediction: str) -> torch.Tensor:
+        """The clean image that a prediction at z_t stands for."""
+        if prediction == "v":
+            return self._at(self.signal, t) * noisy - self._at(self.noise, t) * predicted
+        if prediction == "epsilon":
+            return (noisy - self._at(self.noise, t) * predicted) / self._at(self.signal, t).clamp_min(1e-3)
+        return predicted
+
     @staticmethod
     def _at(levels: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         return levels[t][:, None, None, None]

@@ -1,32 +1,26 @@
-"""What differs between the generators. Each kind offers ``fit``, ``generate``, ``save`` and ``load``."""
+"""What differs between the generators. Every kind offers the same methods:
+
+``fit(data, validation, seed, log_file, resume)``
+    learn from the training slices; ``log_file`` receives the losses, header only where nothing is trained.
+``generate(label_map, seeds)``
+    label maps uint8 [N, H, W] -> int16 HU [N, H, W], each slice from its own seed and independent of the others.
+``generate_volumes(label_maps, seeds)``
+    label maps uint8 [S, H, W], one per volume -> yields int16 HU [S, H, W].
+``save(folder, facts)`` and the class method ``load(folder, prior, device)``
+    a folder of safetensors and JSON.
+
+This module is free of torch, so that the workflow can read it when it starts.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-
-from pivm.errors import ConfigError, nearest
-from pivm.model_files import load_model
-from pivm.prior import Prior
-
-KINDS = ("diffusion",)
-
-
-def _kind(name: str):
-    if name == "diffusion":
-        from pivm.generators.diffusion import DiffusionGenerator
-
-        return DiffusionGenerator
-    raise ConfigError("generators", f"unknown kind {name!r}{nearest(name, KINDS)}, expected one of {', '.join(KINDS)}")
-
-
-def make_generator(settings: dict, prior: Prior, device: torch.device):
-    """An untrained generator from its resolved settings."""
-    return _kind(settings["kind"])(settings, prior, device)
-
-
-def load_generator(folder: Path, prior: Prior, device: torch.device):
-    """A trained generator; its own files say of which kind it is."""
-    _, facts = load_model(folder)
-    return _kind(facts["settings"]["kind"]).load(folder, prior, device)
+#: kind -> (module, class); a module is imported only where its kind is used
+KINDS = {
+    "diffusion": ("pivm.generators.diffusion", "DiffusionGenerator"),
+    "prior": ("pivm.generators.controls", "PriorMap"),
+    "gaussian": ("pivm.generators.controls", "GaussianOrgans"),
+}
+#: kinds with a config section of their own name that all generators of the kind share
+SHARED_SECTIONS = ("diffusion",)
+#: kinds without a learnt network: what a learnt generator must beat
+CONTROLS = ("prior", "gaussian")

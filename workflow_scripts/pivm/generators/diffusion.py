@@ -14,11 +14,14 @@ from pivm.diffusion.network import Denoiser, NetworkSettings
 from pivm.diffusion.noise import NoiseProcess
 from pivm.diffusion.sampler import make_scheduler, sample
 from pivm.errors import ConfigError
+from pivm.generators.training_data import TrainingData
 from pivm.model_files import load_model, put_weights, save_model
 from pivm.prior import Prior
 from pivm.training import Batches, Resume, Schedule, step_generator, train
 
 CONDITIONS = ("labels", "prior", "previous")
+#: how validation shows the slice below, whatever training does, so that validation losses compare
+VALIDATION_PREVIOUS = {"drop_previous": 0.5, "noise_previous": 0.0, "model_previous": 0.0}
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,9 @@ class DiffusionGenerator:
             halve_every=options["halve_every_epochs"] * per_epoch,
         )
         batches = Batches(len(data), options["batch"], seed)
-        drop = options["drop_previous"]
 
         def loss_at(step: int) -> torch.Tensor:
-            return self._loss(data, batches.at(step), step_generator(seed, "step", step), drop)
+            return self._loss(data, batches.at(step), step_generator(seed, "step", step), options)
 
         weights = train(
             self.net,
@@ -131,18 +133,37 @@ class DiffusionGenerator:
         )
         self.net.load_state_dict(weights)
 
-    def _loss(self, data: TrainingData, rows: torch.Tensor, generator: torch.Generator, drop: float) -> torch.Tensor:
+    def _loss(self, data: TrainingData, rows: torch.Tensor, generator: torch.Generator, shown: dict):
         hu, label_map, below, below_map, has = (a.to(self.device) for a in data.batch(rows))
         clean = self.signal.encode(hu, label_map)
         t = torch.randint(len(self.noise), (len(rows),), generator=generator).to(self.device)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        keep = torch.rand(len(rows), generator=generator).to(self.device) >= drop
         previous = None
         if "previous" in self.settings["condition"]:
-            previous = self._previous(self.signal.encode(below, below_map), has & keep)
+            previous = self._shown_previous(self.signal.encode(below, below_map), below_map, has, generator, shown)
         predicted = self._predict(self.noise.add(clean, noise, t), t, label_map, previous)
         target = self.noise.target(clean, noise, t, self.settings["noise"]["prediction"])
         return functional.mse_loss(predicted, target)
+
+    def _shown_previous(self, signal, label_map, present: torch.Tensor, generator: torch.Generator, options: dict):
+        """The slice below as a training step shows it: left out, model-made, or noisy, as it will be in sampling.
+
+        Args:
+            signal: the real slice below in the network's units [N, 1, H, W]; present: bool [N], whether there is one;
+            options: ``drop_previous`` and ``model_previous``, shares; ``noise_previous``, largest sd of the noise.
+        """
+        n = len(signal)
+        keep = torch.rand(n, generator=generator).to(self.device) >= options["drop_previous"]
+        if float(torch.rand((), generator=generator)) < options["model_previous"]:
+            t = torch.randint(len(self.noise), (n,), generator=generator).to(self.device)
+            noisy = self.noise.add(signal, torch.randn(signal.shape, generator=generator).to(self.device), t)
+            with torch.no_grad():
+                predicted = self._predict(noisy, t, label_map, None)
+            signal = self.noise.clean(noisy, predicted, t, self.settings["noise"]["prediction"])
+        if options["noise_previous"]:
+            sd = options["noise_previous"] * torch.rand(n, 1, 1, 1, generator=generator)
+            signal = signal + (sd * torch.randn(signal.shape, generator=generator)).to(self.device)
+        return self._previous(signal, present & keep)
 
     def _validation_loss(self, data: TrainingData, seed: int, rounds: int = 4) -> float:
         """Mean loss over the validation slices with the same steps and noise at every call."""
@@ -150,7 +171,7 @@ class DiffusionGenerator:
         for i in range(rounds):
             for start in range(0, len(data), batch):
                 rows = torch.arange(start, min(start + batch, len(data)))
-                loss = self._loss(data, rows, step_generator(seed, "validation", i, start), drop=0.5)
+                loss = self._loss(data, rows, step_generator(seed, "validation", i, start), VALIDATION_PREVIOUS)
                 losses.append(float(loss) * len(rows))
         return sum(losses) / (rounds * len(data))
 
@@ -164,14 +185,14 @@ class DiffusionGenerator:
             previous = torch.zeros(len(noisy), 2, *noisy.shape[2:], device=self.device)
         return self.net(noisy, t, label_map, self.signal.prior_channel(label_map), previous)
 
-    def scheduler(self):
+    def _scheduler(self):
         noise, sampler = self.settings["noise"], self.settings["sampler"]
         return make_scheduler(
             sampler["name"], sampler["steps"], noise["steps"], noise["zero_terminal_snr"], noise["prediction"]
         )
 
     @torch.no_grad()
-    def generate(self, label_map: np.ndarray, seeds: list[int], scheduler, below=None) -> np.ndarray:
+    def generate(self, label_map: np.ndarray, seeds: list[int], below=None) -> np.ndarray:
         """Synthetic slices for label maps.
 
         Args:
@@ -197,12 +218,12 @@ class DiffusionGenerator:
         signal = sample(
             lambda z, t: self._predict(z, t, ids, previous),
             start.to(self.device),
-            scheduler,
+            self._scheduler(),
             step_generator(seeds[0], "steps"),
         )
         return self.signal.decode(signal, ids).cpu().numpy()
 
-    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int], scheduler) -> Iterator[np.ndarray]:
+    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int]) -> Iterator[np.ndarray]:
         """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
 
         All volumes advance together, one batch per slice index.
@@ -220,7 +241,7 @@ class DiffusionGenerator:
             if z > 0:
                 below = tuple(np.stack([a[i][z - 1] for i in live]) for a in (volumes, label_maps))
             maps = np.stack([label_maps[i][z] for i in live])
-            for i, hu in zip(live, self.generate(maps, [seeds[i] + z for i in live], scheduler, below), strict=True):
+            for i, hu in zip(live, self.generate(maps, [seeds[i] + z for i in live], below), strict=True):
                 volumes[i][z] = hu
         yield from volumes
 
@@ -235,30 +256,3 @@ class DiffusionGenerator:
         generator = cls(facts["settings"], prior, device)
         put_weights(generator.net, weights, folder)
         return generator
-
-
-class TrainingData:
-    """Slices of one split with the slices right below them, read from the store batch by batch.
-
-    Args:
-        store: arrays ``hu``, ``labels``, ``body`` [N, H, W]; rows: the target slices to use;
-        previous: per store row the row of the slice below, -1 where there is none.
-    """
-
-    def __init__(self, store, prior: Prior, rows: np.ndarray, previous: np.ndarray):
-        self.store, self.prior, self.rows, self.previous = store, prior, rows, previous
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def batch(self, which: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """hu, label map, hu below, label map below, whether there is a slice below."""
-        rows = self.rows[which.numpy()]
-        below = self.previous[rows]
-        safe = np.where(below < 0, rows, below)
-        return (*self._read(rows), *self._read(safe), torch.from_numpy(below >= 0))
-
-    def _read(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        hu = np.asarray(self.store.hu[rows], np.float32)
-        label_map = self.prior.label_map(self.store.labels[rows], self.store.body[rows])
-        return torch.from_numpy(hu), torch.from_numpy(label_map.astype(np.int64))

@@ -1,0 +1,134 @@
+"""The generators without training: moments by hand, draws that have them, files that hold them."""
+
+from __future__ import annotations
+
+import csv
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from pivm.errors import StateError
+from pivm.generators.controls import GaussianOrgans, PriorMap, label_moments
+from pivm.generators.registry import load_generator, make_generator, read_facts, require_fit, save_generator
+from pivm.model_files import save_model
+from pivm.prior import Prior
+
+PRIOR = Prior(
+    "body", ("a",), ("a",), (-1000.0, 50.0, 20.0), (9, 9, 9), 60.0, (5.0, 20.0, 30.0), 0.0, 100.0, (-1024, 300)
+)
+CPU = torch.device("cpu")
+
+
+def training(hu: np.ndarray, label_map: np.ndarray) -> SimpleNamespace:
+    return SimpleNamespace(arrays=lambda: (hu, label_map))
+
+
+def test_moments_of_two_flat_slices_by_hand():
+    hu = np.stack([np.full((4, 4), 40), np.full((4, 4), 60)]).astype(np.int16)
+    moments = label_moments(hu, np.ones((2, 4, 4), np.uint8), 3)
+    assert moments["mean"].tolist() == [0, 50, 0]
+    assert moments["between"].tolist() == [0, 10, 0]
+    assert moments["within"].tolist() == [0, 0, 0]
+
+
+def test_moments_of_a_checkerboard_show_no_smoothness():
+    board = np.where(np.indices((6, 6)).sum(0) % 2, 70, 30).astype(np.int16)[None]
+    moments = label_moments(board, np.zeros((1, 6, 6), np.uint8), 1)
+    assert moments["mean"][0] == 50
+    assert moments["within"][0] == 20
+    assert moments["blur"][0] == 0
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.8, 1.6])
+def test_draws_have_the_moments_they_were_fitted_to(blur, tmp_path):
+    """Fit to draws of known moments, and draw again: mean, spreads and blur come back."""
+    generator = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
+    generator.moments = {
+        "mean": np.array([-1000.0, 60.0, 0.0]),
+        "between": np.array([0.0, 15.0, 0.0]),
+        "within": np.array([1.0, 25.0, 0.0]),
+        "blur": np.array([0.0, blur, 0.0]),
+    }
+    maps = np.ones((80, 32, 32), np.uint8)
+    maps[:, :4] = 0
+    hu = generator.generate(maps, list(range(80)))
+    again = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
+    again.fit(training(hu, maps), None, 0, tmp_path / "losses.csv", None)
+    assert again.moments["mean"][1] == pytest.approx(60, abs=6)
+    assert again.moments["between"][1] == pytest.approx(15, rel=0.3)
+    assert again.moments["within"][1] == pytest.approx(25, rel=0.1)
+    assert again.moments["blur"][1] == pytest.approx(blur, abs=0.15)
+    assert again.moments["mean"][0] == pytest.approx(-1000, abs=1)
+
+
+def test_a_slice_depends_on_its_own_seed_alone():
+    generator = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
+    generator.moments = {name: np.full(3, 9.0) for name in GaussianOrgans.NAMES}
+    generator.moments["blur"] = np.full(3, 0.5)
+    maps = np.random.default_rng(0).integers(0, 3, (3, 16, 16)).astype(np.uint8)
+    together = generator.generate(maps, [5, 6, 7])
+    assert np.array_equal(together[1:2], generator.generate(maps[1:2], [6]))
+    assert not np.array_equal(together[1:2], generator.generate(maps[1:2], [8]))
+
+
+def test_a_volume_keeps_one_mean_per_organ():
+    generator = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
+    generator.moments = {
+        "mean": np.array([-1000.0, 60.0, 0.0]),
+        "between": np.array([0.0, 40.0, 0.0]),
+        "within": np.zeros(3),
+        "blur": np.zeros(3),
+    }
+    (volume,) = generator.generate_volumes([np.ones((5, 8, 8), np.uint8)], [3])
+    assert len(np.unique(volume)) == 1
+
+
+def test_the_prior_map_is_the_mean_of_each_label(tmp_path):
+    generator = make_generator({"kind": "prior"}, PRIOR, CPU)
+    generator.fit(None, None, 0, tmp_path / "losses.csv", None)
+    maps = np.array([[[0, 1], [2, 2]]], np.uint8)
+    assert generator.generate(maps, [1]).tolist() == [[[-1000, 50], [20, 20]]]
+    assert next(iter(generator.generate_volumes([maps], [1]))).tolist() == [[[-1000, 50], [20, 20]]]
+    with open(tmp_path / "losses.csv") as stream:
+        assert list(csv.reader(stream)) == [["step", "learning_rate", "loss", "validation_loss"]]
+
+
+@pytest.mark.parametrize("kind", ["prior", "gaussian"])
+def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
+    rng = np.random.default_rng(1)
+    maps = rng.integers(0, 3, (4, 16, 16)).astype(np.uint8)
+    hu = rng.integers(-100, 200, (4, 16, 16)).astype(np.int16)
+    generator = make_generator({"kind": kind, "name": kind}, PRIOR, CPU)
+    generator.fit(training(hu, maps), None, 0, tmp_path / "losses.csv", None)
+    save_generator(generator, PRIOR, tmp_path, {"patients": ["p"], "image_size": 16})
+    again = load_generator(tmp_path, CPU)
+    assert type(again) is (PriorMap if kind == "prior" else GaussianOrgans)
+    assert np.array_equal(generator.generate(maps, [1, 2, 3, 4]), again.generate(maps, [1, 2, 3, 4]))
+
+
+def test_moments_of_another_label_set_are_refused(tmp_path):
+    weights = {name: torch.zeros(7) for name in GaussianOrgans.NAMES}
+    save_model(tmp_path, weights, {"settings": {"kind": "gaussian"}, "format": 1})
+    PRIOR.save(tmp_path / "prior.json")
+    with pytest.raises(StateError, match=r"weight 'between' has shape \(7,\), the network wants \(3,\)"):
+        load_generator(tmp_path, CPU)
+
+
+def test_a_folder_of_something_else_is_no_generator(tmp_path):
+    save_model(tmp_path, {"x": torch.zeros(1)}, {"classes": 3})
+    with pytest.raises(StateError, match="no generator: kind is None"):
+        read_facts(tmp_path)
+
+
+def test_another_label_set_size_or_version_is_refused(tmp_path):
+    generator = make_generator({"kind": "prior"}, PRIOR, CPU)
+    save_generator(generator, PRIOR, tmp_path, {"image_size": 16})
+    require_fit(tmp_path, ("a",), 16)
+    with pytest.raises(StateError, match="trained on slices of 16 x 16 pixels, asked for 64 x 64"):
+        require_fit(tmp_path, ("a",), 64)
+    with pytest.raises(StateError, match="it lacks liver and has a besides"):
+        require_fit(tmp_path, ("liver",), 16)
+    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 1', '"format": 0'))
+    with pytest.raises(StateError, match="format 0, this version reads format 1"):
+        read_facts(tmp_path)

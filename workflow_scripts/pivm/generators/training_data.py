@@ -1,0 +1,41 @@
+"""The training slices of a generator, read from the store batch by batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from pivm.prior import Prior
+
+
+class TrainingData:
+    """Slices of one split with the slices right below them, read from the store batch by batch.
+
+    Args:
+        store: arrays ``hu``, ``labels``, ``body`` [N, H, W]; rows: the target slices to use;
+        previous: per store row the row of the slice below, -1 where there is none.
+    """
+
+    def __init__(self, store, prior: Prior, rows: np.ndarray, previous: np.ndarray):
+        self.store, self.prior, self.rows, self.previous = store, prior, rows, previous
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, which: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """hu, label map, hu below, label map below, whether there is a slice below."""
+        rows = self.rows[which.numpy()]
+        below = self.previous[rows]
+        safe = np.where(below < 0, rows, below)
+        return (*self._read(rows), *self._read(safe), torch.from_numpy(below >= 0))
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """HU and label map of all slices, int16 and uint8 [N, H, W]."""
+        return np.asarray(self.store.hu[self.rows]), self.prior.label_map(
+            self.store.labels[self.rows], self.store.body[self.rows]
+        )
+
+    def _read(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        hu = np.asarray(self.store.hu[rows], np.float32)
+        label_map = self.prior.label_map(self.store.labels[rows], self.store.body[rows])
+        return torch.from_numpy(hu), torch.from_numpy(label_map.astype(np.int64))
