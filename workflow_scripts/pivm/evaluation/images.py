@@ -13,8 +13,9 @@ from pivm.torchvision_import import allow_torchvision_import
 def ssim(real: np.ndarray, made: np.ndarray, body: np.ndarray, window: tuple[float, float]) -> tuple[float, float]:
     """(SSIM, SSIM inside the body), each the mean over slices.
 
-    Wang et al. 2004: Gaussian weights of sigma 1.5 on 11 x 11 pixels, K1 = 0.01, K2 = 0.03. The data range is the width
-    of the window. SSIM leaves out the border of 5 pixels; inside the body, every pixel of the outline counts.
+    Wang et al. 2004: Gaussian weights of sigma 1.5 on 11 x 11 pixels, K1 = 0.01, K2 = 0.03. Its luminance term wants
+    intensities from 0 up, so HU count from the lower end of the window; the data range is the window's width. SSIM
+    leaves out the border of 5 pixels; inside the body, every pixel of the outline counts.
 
     Args:
         real, made: HU [N, H, W], clipped to ``window``; body: bool [N, H, W], outline of the patient; slices
@@ -23,7 +24,7 @@ def ssim(real: np.ndarray, made: np.ndarray, body: np.ndarray, window: tuple[flo
     low, high = window
     whole, inside = [], []
     for x, y, mask in zip(real, made, body, strict=True):
-        x, y = (np.clip(image, low, high).astype(np.float64) for image in (x, y))
+        x, y = (np.clip(image, low, high).astype(np.float64) - low for image in (x, y))
         value, map_ = structural_similarity(
             x, y, data_range=float(high - low), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
         )
