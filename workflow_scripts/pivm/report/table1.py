@@ -73,7 +73,7 @@ def footnote(tidy: pd.DataFrame, cases: pd.DataFrame, floor: pd.DataFrame, windo
     return (
         f"Patients: {', '.join(patients)}; {_range(slices)} slices each. HU are clipped to [{low:g}, {high:g}] and "
         f"counted from {low:g}, data range {high - low:g}. SSIM: Gaussian window of sigma 1.5, mean over slices; "
-        f"inside the body outline: {inside}. {TITLES[metric]}: on features of {EXTRACTORS[extractor]}, trained on ImageNet"
+        f"inside the body outline: {inside}. {TITLES[metric]}: {EXTRACTORS[extractor]} trained on ImageNet"
         f"{'' if extractor == 'inception' else ' (not comparable with a FID)'}; real slices of each patient against "
         f"as many of one training patient: {real['mean']:.2f}{f' ± {real.sd:.2f}' if several else ''}. "
         "KID on the same features, times 1000, all patients together"
