@@ -36,7 +36,8 @@ rule synthesise_volumes:
         records=per_subject("record.json"),
         model=model_of,
     output:
-        directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+        volumes=directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+        continuity=f"{RESULTS}/synthesis/{{generator}}/continuity.csv",
     log:
         f"{RESULTS}/logs/synthesise_volumes/{{generator}}.log",
     conda:
@@ -47,6 +48,7 @@ rule synthesise_volumes:
     params:
         code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
+        batch=config["synthesis"]["batch"],
         folders={name: str(folder) for name, folder in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],

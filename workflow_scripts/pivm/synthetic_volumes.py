@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from pivm.evaluation.continuity import compare_z_steps
 from pivm.inplane import AIR_HU, InPlane, outline
 from pivm.labels import LabelSet
 from pivm.prior import Prior
+from pivm.training import derived_seed
 from pivm.volumes import Volume, read_ct, read_label_map, write_volume
 
 
@@ -21,6 +24,7 @@ class Source:
     Attributes:
         volume: the real CT, used for its grid and the patient's outline alone; labels: uint8 [R, A, S];
         label_map: uint8 [S, H, W], what the generator is given; plane: the in-plane geometry.
+        hu: int16 [S, H, W], the real CT in the same standard form, to compare with.
     """
 
     subject: str
@@ -28,6 +32,7 @@ class Source:
     labels: np.ndarray
     label_map: np.ndarray
     plane: InPlane
+    hu: np.ndarray
 
 
 def read_source(
@@ -39,8 +44,25 @@ def read_source(
     labels, _, _ = read_label_map(ids, volume, overlap)
     plane = InPlane(volume.hu.shape[:2], volume.spacing[:2], size)
     slices = plane.standardise(labels, 0, smooth=False)
-    body = outline(plane.standardise(volume.hu, AIR_HU, smooth=True), slices, plane.pixel_mm)
-    return Source(subject, volume, labels, prior.label_map(slices, body), plane)
+    hu = plane.standardise(volume.hu, AIR_HU, smooth=True)
+    body = outline(hu, slices, plane.pixel_mm)
+    return Source(subject, volume, labels, prior.label_map(slices, body), plane, hu)
+
+
+def continuity(source: Source, hu: np.ndarray, generator, prior: Prior, batch: int, seed: int) -> pd.DataFrame:
+    """HU steps along z inside organs: the real CT, the sequential volume, and slices generated independently.
+
+    Args:
+        hu: int16 [S, H, W], the sequential volume; batch: slices at a time for the independent ones.
+
+    Returns:
+        As :func:`pivm.evaluation.continuity.compare_z_steps`, with a column ``source``.
+    """
+    seeds = [derived_seed(seed, "independent", z) for z in range(len(hu))]
+    starts = range(0, len(hu), batch)
+    alone = [generator.generate(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
+    volumes = {"real": source.hu, "sequential": hu, "independent": np.concatenate(alone)}
+    return compare_z_steps(volumes, source.label_map, prior.names).assign(source=source.subject)
 
 
 def write_synthetic(source: Source, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:
