@@ -34,7 +34,8 @@ rule synthesise_slices:
 rule synthesise_volumes:
     input:
         split=f"{RESULTS}/cohort/split.csv",
-        records=per_subject("record.json"),
+        selection=f"{RESULTS}/cohort/selection.csv",
+        store=rules.slice_store.output,
         prior=f"{RESULTS}/prior.json",
         weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
         facts=f"{RESULTS}/generators/{{generator}}/model.json",
@@ -50,9 +51,11 @@ rule synthesise_volumes:
     params:
         code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
-        folders={name: str(folder) for name, folder in LISTING.subjects.items()},
+        volumes_from=config["synthesis"]["volumes_from"],
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],
+        other_grid=config["quality"]["other_grid"],
         size=config["image"]["size"],
         seed=config["seed"],
         compute=config["compute"],

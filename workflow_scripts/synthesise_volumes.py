@@ -1,29 +1,33 @@
-"""Make whole synthetic CT volumes from the labels of training patients, in TotalSegmentator's layout."""
+"""Make whole synthetic CT volumes from the labels of real subjects, in TotalSegmentator's layout."""
 
 from pathlib import Path
 
-from pivm.cohort import read_split
-from pivm.datasets.totalsegmentator import ct_file, mask_files
+from pivm.cohort import read_split, volume_sources
+from pivm.datasets.listing import Subject
 from pivm.generators.registry import load_generator
 from pivm.job import device, job
+from pivm.label_maps import Policy
 from pivm.labels import LabelSet
 from pivm.model_files import model_hash
 from pivm.prior import Prior
-from pivm.synthetic_volumes import read_source, write_provenance, write_synthetic
+from pivm.slices import SliceStore, read_names
+from pivm.synthetic_volumes import read_source, training_margin, write_provenance, write_synthetic
 from pivm.training import derived_seed
 
 with job(snakemake):
     where, params = device(snakemake, snakemake.params.compute), snakemake.params
     prior, label_set = Prior.load(snakemake.input.prior), LabelSet.from_config(params.labels)
     folder, target = Path(snakemake.input.weights).parent, Path(snakemake.output[0])
+    store = Path(snakemake.input.store[0]).parent
     generator, name = load_generator(folder, prior, where), snakemake.wildcards.generator
-    split = read_split(snakemake.input.split)
-    subjects = sorted(s for s, part in split.items() if part == "train")[: params.volumes]
-    sources = []
-    for subject in subjects:
-        place = Path(params.folders[subject])
-        masks = mask_files(place, label_set.names)
-        sources.append(read_source(subject, ct_file(place), masks, label_set, params.size, params.overlap, prior))
+    split, selection = read_split(snakemake.input.split), read_names(snakemake.input.selection)
+    subjects = volume_sources(split, selection, params.volumes_from, params.volumes)
+    policy, margin = Policy(params.overlap, params.other_grid), training_margin(SliceStore(store))
+    places = [Subject(**params.subjects[name]) for name in subjects]
+    sources = [
+        read_source(subject, place, label_set, params.size, policy, prior, margin)
+        for subject, place in zip(subjects, places, strict=True)
+    ]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
     volumes = generator.generate_volumes([s.label_map for s in sources], seeds)
     provenance = []

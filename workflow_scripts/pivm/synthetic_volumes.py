@@ -8,39 +8,63 @@ from pathlib import Path
 
 import numpy as np
 
-from pivm.inplane import AIR_HU, InPlane, outline
+from pivm.datasets import read_ct, read_labels
+from pivm.datasets.listing import Subject
+from pivm.inplane import AIR_HU, InPlane, fit_margin, outline, outline_from_labels
+from pivm.label_maps import Policy
 from pivm.labels import LabelSet
 from pivm.prior import Prior
-from pivm.volumes import Volume, read_ct, read_label_map, write_volume
+from pivm.slices import SliceStore
+from pivm.volumes import Grid, write_volume
 
 
 @dataclass
 class Source:
-    """One scan whose labels are synthesised.
+    """One subject whose labels are synthesised.
 
     Attributes:
-        volume: the real CT, used for its grid and the patient's outline alone; labels: uint8 [R, A, S];
+        grid: of its CT, or of its labels where it has no CT; labels: uint8 [R, A, S];
         label_map: uint8 [S, H, W], what the generator is given; plane: the in-plane geometry.
     """
 
     subject: str
-    volume: Volume
+    grid: Grid
     labels: np.ndarray
     label_map: np.ndarray
     plane: InPlane
 
 
+def training_margin(store: SliceStore, most: int = 500) -> float:
+    """The margin in mm between organs and outline (:func:`pivm.inplane.fit_margin`) of the training split.
+
+    Args:
+        most: slices looked at, evenly spread over the split.
+    """
+    rows = store.rows("train")
+    rows = rows[:: max(len(rows) // most, 1)]
+    return fit_margin(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])
+
+
 def read_source(
-    subject: str, ct: Path, masks: dict[str, Path], label_set: LabelSet, size: int, overlap: str, prior: Prior
+    name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, prior: Prior, margin_mm: float
 ) -> Source:
-    """Read the labels of a scan and bring every axial slice to the in-plane standard."""
-    volume = read_ct(ct)
-    ids = {label_set.id_of(name): path for name, path in masks.items()}
-    labels, _, _ = read_label_map(ids, volume, overlap)
-    plane = InPlane(volume.hu.shape[:2], volume.spacing[:2], size)
-    slices = plane.standardise(labels, 0, smooth=False)
-    body = outline(plane.standardise(volume.hu, AIR_HU, smooth=True), slices, plane.pixel_mm)
-    return Source(subject, volume, labels, prior.label_map(slices, body), plane)
+    """Read the labels of a subject and bring every axial slice to the in-plane standard.
+
+    The patient's outline comes from the CT; where there is none, from the labels and ``margin_mm``
+    (:func:`pivm.inplane.fit_margin`).
+
+    Raises:
+        DataError: CT or labels cannot be used.
+    """
+    volume = read_ct(subject) if subject.ct else None
+    labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
+    plane = InPlane(labels.grid.shape[:2], labels.grid.spacing[:2], size)
+    slices = plane.standardise(labels.array, 0, smooth=False)
+    if volume:
+        body = outline(plane.standardise(volume.hu, AIR_HU, smooth=True), slices, plane.pixel_mm)
+    else:
+        body = outline_from_labels(slices, plane.pixel_mm, margin_mm)
+    return Source(name, labels.grid, labels.array, prior.label_map(slices, body), plane)
 
 
 def write_synthetic(source: Source, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:
@@ -50,10 +74,10 @@ def write_synthetic(source: Source, hu: np.ndarray, label_set: LabelSet, folder:
         hu: int16 [S, size, size], one generated slice per axial slice of the source.
     """
     folder = Path(folder)
-    write_volume(source.plane.restore(hu), source.volume.affine, folder / "ct.nii.gz")
+    write_volume(source.plane.restore(hu), source.grid.affine, folder / "ct.nii.gz")
     for k, name in enumerate(label_set.names, start=1):
         mask = (source.labels == k).astype(np.uint8)
-        write_volume(mask, source.volume.affine, folder / "segmentations" / f"{name}.nii.gz")
+        write_volume(mask, source.grid.affine, folder / "segmentations" / f"{name}.nii.gz")
 
 
 def write_provenance(rows: list[dict], path: Path) -> None:
