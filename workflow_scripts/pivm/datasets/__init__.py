@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pivm.datasets import totalsegmentator
+from pivm.datasets import nnunet, totalsegmentator
 from pivm.datasets.listing import Listing, Subject
 from pivm.label_maps import LabelMap, Policy
 from pivm.labels import LabelSet
@@ -18,7 +18,7 @@ from pivm.quality import PADDING_HU
 from pivm.volumes import Grid, Volume
 from pivm.volumes import read_ct as read_nifti
 
-ADAPTERS = {"totalsegmentator": totalsegmentator}
+ADAPTERS = {"totalsegmentator": totalsegmentator, "nnunet": nnunet}
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
     Raises:
         DataError: they cannot be used; the message says why.
     """
-    return totalsegmentator.read_labels(subject, label_set, grid, policy)
+    return ADAPTERS[subject.layout].read_labels(subject, label_set, grid, policy)
