@@ -33,6 +33,7 @@ rule synthesise_slices:
 rule synthesise_volumes:
     input:
         split=f"{RESULTS}/cohort/split.csv",
+        selection=f"{RESULTS}/cohort/selection.csv",
         records=per_subject("record.json"),
         model=model_of,
     output:
@@ -48,10 +49,12 @@ rule synthesise_volumes:
     params:
         code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
+        volumes_from=config["synthesis"]["volumes_from"],
         batch=config["synthesis"]["batch"],
-        folders={name: str(folder) for name, folder in LISTING.subjects.items()},
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],
+        other_grid=config["quality"]["other_grid"],
         size=config["image"]["size"],
         seed=config["seed"],
         compute=config["compute"],

@@ -34,16 +34,15 @@ def compare_z_steps(volumes: dict[str, np.ndarray], labels: np.ndarray, names: t
     """Steps of several volumes of one label map side by side.
 
     Args:
-        volumes: int16 [S, H, W] by name, ``real`` among them; the others are also divided by it.
+        volumes: int16 [S, H, W] by name; where ``real`` is among them, the others are also divided by it.
 
     Returns:
         Columns ``organ, pixels``, one per volume (mean absolute step, HU), and ``<volume>_over_real``.
     """
     frames = {name: z_steps(hu, labels, names) for name, hu in volumes.items()}
-    table = frames["real"][["organ", "pixels"]].copy()
+    table = next(iter(frames.values()))[["organ", "pixels"]].copy()
     for name, frame in frames.items():
         table[name] = frame["step_hu"]
-    for name in frames:
-        if name != "real":
-            table[f"{name}_over_real"] = table[name] / table["real"].where(table["real"] > 0)
+    for name in [n for n in frames if "real" in frames and n != "real"]:
+        table[f"{name}_over_real"] = table[name] / table["real"].where(table["real"] > 0)
     return table
