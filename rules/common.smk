@@ -11,7 +11,6 @@ sys.path.insert(0, str(SCRIPTS))
 
 from pivm import code_hash, config as pivm_config, errors
 from pivm.datasets import Dataset
-from pivm.datasets.totalsegmentator import ct_file, mask_files
 from pivm.generators import KINDS
 from pivm.job import require_writable
 from pivm.labels import ORGANS_34, LabelSet
@@ -90,18 +89,12 @@ def generator_code(name):
     return lambda wildcards: code(name, KINDS[config["generators"][wildcards.generator]["kind"]][0])
 
 
-def subject_ct(wildcards):
-    folder = LISTING.subjects[wildcards.subject]
+def subject_files(wildcards):
+    """What Snakemake watches of a subject; the phantom's files need not exist yet."""
+    subject = LISTING.subjects[wildcards.subject]
     if DATASET.is_phantom:
-        return [str(folder / "ct.nii.gz")]
-    return [str(p) for p in [ct_file(folder)] if p]
-
-
-def subject_masks(wildcards):
-    folder = LISTING.subjects[wildcards.subject]
-    if DATASET.is_phantom:
-        return [str(folder / "segmentations" / f"{organ}.nii.gz") for organ in LABELS.names]
-    return [str(p) for p in mask_files(folder, LABELS.names).values()]
+        return [subject.ct, *(f"{subject.labels}/{organ}.nii.gz" for organ in LABELS.names)]
+    return subject.inputs()
 
 
 def per_subject(name):

@@ -60,10 +60,12 @@ rule synthesise_test:
 rule synthesise_volumes:
     input:
         split=f"{RESULTS}/cohort/split.csv",
+        selection=f"{RESULTS}/cohort/selection.csv",
         records=per_subject("record.json"),
         model=model_of,
     output:
-        directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+        volumes=directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+        continuity=f"{RESULTS}/synthesis/{{generator}}/continuity.csv",
     log:
         f"{RESULTS}/logs/synthesise_volumes/{{generator}}.log",
     conda:
@@ -74,9 +76,12 @@ rule synthesise_volumes:
     params:
         code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
-        folders={name: str(folder) for name, folder in LISTING.subjects.items()},
+        volumes_from=config["synthesis"]["volumes_from"],
+        batch=config["synthesis"]["batch"],
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],
+        other_grid=config["quality"]["other_grid"],
         size=config["image"]["size"],
         seed=config["seed"],
         compute=config["compute"],

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from pivm.datasets.totalsegmentator import list_subjects
+from pivm.datasets import Dataset
 from pivm.evaluation.statistics import TIDY, per_patient
 from pivm.prior import Prior
 from pivm.slices import SliceStore
@@ -78,8 +78,10 @@ def test_synthetic_slices_carry_their_labels_and_provenance(results):
 
 
 def test_synthetic_volumes_are_a_data_set_on_the_grid_of_their_source(finished, results):
-    listing = list_subjects([results / "synthesis" / "pivm" / "volumes"])
-    ((name, folder),) = listing.subjects.items()
+    path = results / "synthesis" / "pivm" / "volumes"
+    listing = Dataset("volumes", {"layout": "totalsegmentator", "path": str(path)}).listing()
+    (name,) = listing.subjects
+    folder = path / name
     source = finished.folder / "data" / "phantom" / name.removesuffix("_pivm")
     synthetic, real = nib.load(folder / "ct.nii.gz"), nib.load(source / "ct.nii.gz")
     np.testing.assert_array_equal(synthetic.affine, real.affine)

@@ -92,6 +92,10 @@ def _cross_check(config: dict) -> None:
     low, high = config["selection"]["axial_slices"]
     if low > high:
         raise ConfigError("selection.axial_slices", f"found [{low}, {high}], expected [fewest, most]")
+    for key in ("organ_hu", "spacing_mm"):
+        low, high = config["quality"][key]
+        if low >= high:
+            raise ConfigError(f"quality.{key}", f"found [{low}, {high}], expected [smallest, largest]")
     for name in ("original", "combined", "generated"):
         if name in config["generators"]:
             raise ConfigError(f"generators.{name}", "this name is taken by a training set of Table 3")

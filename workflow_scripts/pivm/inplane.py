@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
 
 AIR_HU = -1024
 #: threshold between air and tissue for the patient's outline, HU: half-way, where a pixel is half skin
@@ -112,3 +113,54 @@ def outline(hu: np.ndarray, labels: np.ndarray, pixel_mm: float) -> np.ndarray:
             parts = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
         body[i] = ndimage.binary_fill_holes((parts > 0) | (labels[i] > 0))
     return body
+
+
+def fit_margin(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> float:
+    """Mean distance in mm from the convex hull of the organs to the outline, over the slices of a training split.
+
+    Per slice it is the margin that gives the hull the area of the outline.
+
+    Args:
+        labels: uint8 [N, H, W]; body: bool [N, H, W], the outline from the CT; pixel_mm: float [N].
+    """
+    margins = []
+    for one, inside, side in zip(labels, body, pixel_mm, strict=True):
+        hull = _hull(one > 0)
+        area = int(inside.sum())
+        if hull.any() and area > hull.sum():
+            distance = ndimage.distance_transform_edt(~hull, sampling=side)
+            margins.append(float(np.partition(distance.ravel(), area - 1)[area - 1]))
+    return float(np.mean(margins)) if margins else 0.0
+
+
+def outline_from_labels(labels: np.ndarray, pixel_mm: float, margin_mm: float) -> np.ndarray:
+    """The patient's outline where there is no CT: the convex hull of a slice's organs, widened by a margin.
+
+    A slice without any organ takes the outline of the nearest one that has some.
+
+    Args:
+        labels: uint8 [N, H, W], neighbouring slices; margin_mm: see :func:`fit_margin`.
+
+    Returns:
+        bool [N, H, W].
+    """
+    body = np.zeros(labels.shape, bool)
+    known = np.flatnonzero(labels.any(axis=(1, 2)))
+    for i in known:
+        body[i] = ndimage.distance_transform_edt(~_hull(labels[i] > 0), sampling=pixel_mm) <= margin_mm
+    if known.size:
+        nearest = known[np.abs(np.arange(len(labels))[:, None] - known).argmin(1)]
+        body = body[nearest]
+    return body
+
+
+def _hull(mask: np.ndarray) -> np.ndarray:
+    """The convex hull of a 2D mask, filled; the mask itself where it is a point or a line."""
+    points = np.argwhere(mask)
+    try:
+        corners = points[ConvexHull(points).vertices]
+    except (QhullError, ValueError):
+        return mask
+    image = Image.new("1", mask.shape[::-1])
+    ImageDraw.Draw(image).polygon([(int(x), int(y)) for y, x in corners], fill=1)
+    return np.asarray(image) | mask
