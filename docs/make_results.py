@@ -1,7 +1,7 @@
 """Copy the tables of a finished run into README.md and docs/results.md: python docs/make_results.py [RESULTS]
 
-Replaces what stands between the markers ``<!-- table2 -->`` and ``<!-- /table2 -->`` (likewise the others), and copies the
-panel and the plots to docs/.
+Replaces what stands between the markers ``<!-- table2 -->`` and ``<!-- /table2 -->`` (likewise the others), and copies
+the figures to docs/.
 """
 
 import re

@@ -22,7 +22,8 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
     metrics = [m for m in dict.fromkeys(tidy["metric"]) if m in cases]
     methods = list(dict.fromkeys(tidy["method"]))
     patients = per_patient(cases, metrics)
-    figure, axes = plt.subplots(1, len(metrics), figsize=(3.1 * len(metrics), 3.9), squeeze=False)
+    width = max(3.1, 0.85 * len(methods))
+    figure, axes = plt.subplots(1, len(metrics), figsize=(width * len(metrics), 4), squeeze=False)
     for axis, metric in zip(axes[0], metrics, strict=True):
         wide = patients.pivot(index="patient", columns="method", values=metric)[methods]
         x = np.arange(len(methods))
@@ -46,7 +47,7 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
         unit, better = METRICS[metric]
         axis.set_title(textwrap.fill(TITLES[metric] + (" (mm)" if unit == "mm" else ""), 26), fontsize=11)
         axis.set_xlabel(f"{better} is better", fontsize=9, color="0.35")
-        axis.set_xticks(x, [method_title(m) for m in methods], fontsize=9)
+        axis.set_xticks(x, [method_title(m).replace(" ", "\n") for m in methods], fontsize=9)
         axis.set_xlim(-0.5, len(methods) - 0.5)
         axis.margins(y=0.12)
         axis.spines[["top", "right"]].set_visible(False)
