@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pivm.cohort import require_split
-from pivm.errors import StateError
+from pivm.errors import CohortError, StateError
 from pivm.evaluation.hu_fidelity import HU_FIDELITY, hu_fidelity
 from pivm.evaluation.images import frechet_distance, kid, kid_interval, same_number_of_real, ssim
 from pivm.evaluation.paired import PairedSlices
@@ -213,6 +213,14 @@ def test_image_patients_are_spread_over_the_test_split(patients, chosen):
     rows = rows_of_patients(store, "test", patients)
     assert list(store.index["subject"][rows].unique()) == (chosen or names)
     assert 3 not in rows
+
+
+def test_a_patient_of_one_slice_is_no_image_patient():
+    store = SimpleNamespace(index=pd.DataFrame({"subject": ["a", "b", "b"]}), rows=lambda split: np.arange(3))
+    np.testing.assert_array_equal(rows_of_patients(store, "test", 2), [1, 2])
+    store.rows = lambda split: np.arange(2)
+    with pytest.raises(CohortError, match="no test patient has two slices"):
+        rows_of_patients(store, "test", 2)
 
 
 def test_the_detail_shows_most_organs():

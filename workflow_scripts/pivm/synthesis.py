@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from pivm.errors import CohortError
 from pivm.prior import Prior
 from pivm.slices import SliceStore
 from pivm.training import derived_seed
@@ -25,10 +26,19 @@ def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray:
-    """Store rows of all target slices of ``patients`` patients, evenly chosen from the sorted names of a split."""
+    """Store rows of all target slices of ``patients`` patients, evenly chosen from the sorted names of a split.
+
+    A patient of one slice is passed over: it has no spread that a Fréchet distance could compare.
+
+    Raises:
+        CohortError: no patient has two slices.
+    """
     rows = store.rows(split)
     subjects = store.index["subject"].to_numpy()[rows]
-    names = np.unique(subjects)
+    names, counts = np.unique(subjects, return_counts=True)
+    names = names[counts > 1]
+    if not len(names):
+        raise CohortError(f"image fidelity: no {split} patient has two slices; raise selection.slices_per_scan")
     chosen = names[np.linspace(0, len(names) - 1, min(patients, len(names))).round().astype(int)]
     return rows[np.isin(subjects, chosen)]
 
