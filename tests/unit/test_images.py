@@ -208,11 +208,11 @@ def test_test_slices_never_pass_as_a_training_set(tmp_path):
 def test_image_patients_are_spread_over_the_test_split(patients, chosen):
     names = [f"p{i}" for i in range(7)]
     store = SimpleNamespace(
-        index=pd.DataFrame({"subject": np.repeat(names, 2)}), rows=lambda split: np.arange(14)[np.arange(14) != 3]
+        index=pd.DataFrame({"subject": np.repeat(names, 3)}), rows=lambda split: np.arange(21)[np.arange(21) != 4]
     )
     rows = rows_of_patients(store, "test", patients)
     assert list(store.index["subject"][rows].unique()) == (chosen or names)
-    assert 3 not in rows
+    assert 4 not in rows
 
 
 def test_a_patient_of_one_slice_is_no_image_patient():
