@@ -27,7 +27,7 @@ with job(snakemake):
         masks = mask_files(place, label_set.names)
         sources.append(read_source(subject, ct_file(place), masks, label_set, params.size, params.overlap, prior))
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
-    volumes = generator.generate_volumes([s.label_map for s in sources], seeds)
+    volumes = generator.generate_volumes([s.label_map for s in sources], seeds, [s.spacing for s in sources])
     provenance, steps = [], []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
         image_id = f"{source.subject}_{name}"
