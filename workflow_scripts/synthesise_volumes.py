@@ -11,7 +11,7 @@ from pivm.labels import LabelSet
 from pivm.model_files import model_hash
 from pivm.prior import Prior
 from pivm.slices import SliceStore, read_names
-from pivm.synthetic_volumes import read_source, training_margin, write_provenance, write_synthetic
+from pivm.synthetic_volumes import read_source, training_margins, write_provenance, write_synthetic
 from pivm.training import derived_seed
 
 with job(snakemake):
@@ -22,10 +22,10 @@ with job(snakemake):
     generator, name = load_generator(folder, prior, where), snakemake.wildcards.generator
     split, selection = read_split(snakemake.input.split), read_names(snakemake.input.selection)
     subjects = volume_sources(split, selection, params.volumes_from, params.volumes)
-    policy, margin = Policy(params.overlap, params.other_grid), training_margin(SliceStore(store))
+    policy, margins = Policy(params.overlap, params.other_grid), training_margins(SliceStore(store))
     places = [Subject(**params.subjects[name]) for name in subjects]
     sources = [
-        read_source(subject, place, label_set, params.size, policy, prior, margin)
+        read_source(subject, place, label_set, params.size, policy, prior, margins)
         for subject, place in zip(subjects, places, strict=True)
     ]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]

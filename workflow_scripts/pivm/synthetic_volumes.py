@@ -10,7 +10,7 @@ import numpy as np
 
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
-from pivm.inplane import AIR_HU, InPlane, fit_margin, outline, outline_from_labels
+from pivm.inplane import AIR_HU, InPlane, fit_margins, outline, outline_from_labels
 from pivm.label_maps import Policy
 from pivm.labels import LabelSet
 from pivm.prior import Prior
@@ -34,24 +34,30 @@ class Source:
     plane: InPlane
 
 
-def training_margin(store: SliceStore, most: int = 500) -> float:
-    """The margin in mm between organs and outline (:func:`pivm.inplane.fit_margin`) of the training split.
+def training_margins(store: SliceStore, most: int = 500) -> tuple[float, float, float]:
+    """The margins in mm between organs and outline (:func:`pivm.inplane.fit_margins`) of the training split.
 
     Args:
         most: slices looked at, evenly spread over the split.
     """
     rows = store.rows("train")
     rows = rows[:: max(len(rows) // most, 1)]
-    return fit_margin(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])
+    return fit_margins(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])
 
 
 def read_source(
-    name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, prior: Prior, margin_mm: float
+    name: str,
+    subject: Subject,
+    label_set: LabelSet,
+    size: int,
+    policy: Policy,
+    prior: Prior,
+    margins_mm: tuple[float, float, float],
 ) -> Source:
     """Read the labels of a subject and bring every axial slice to the in-plane standard.
 
-    The patient's outline comes from the CT; where there is none, from the labels and ``margin_mm``
-    (:func:`pivm.inplane.fit_margin`).
+    The patient's outline comes from the CT; where there is none, from the labels and ``margins_mm``
+    (:func:`pivm.inplane.fit_margins`).
 
     Raises:
         DataError: CT or labels cannot be used.
@@ -63,7 +69,7 @@ def read_source(
     if volume:
         body = outline(plane.standardise(volume.hu, AIR_HU, smooth=True), slices, plane.pixel_mm)
     else:
-        body = outline_from_labels(slices, plane.pixel_mm, margin_mm)
+        body = outline_from_labels(slices, plane.pixel_mm, margins_mm)
     return Source(name, labels.grid, labels.array, prior.label_map(slices, body), plane)
 
 

@@ -199,7 +199,7 @@ class HuRange:
         if values.dtype.kind == "f":
             finite = np.isfinite(values)
             self.wrong += values.size - int(np.count_nonzero(finite))
-            values = np.rint(values if finite.all() else np.where(finite, values, 0))
+            values = values if finite.all() else np.where(finite, values, 0)
         elif values.dtype.kind not in "iu":
             raise DataError(f"{self.place}: voxels are {values.dtype}, expected numbers")
         low, high = float(values.min()), float(values.max())
@@ -208,7 +208,7 @@ class HuRange:
         self.low, self.high = min(self.low, low), max(self.high, high)
         if low < self.padding_hu:
             self.padding += int(np.count_nonzero(values < self.padding_hu))
-        return values.astype(np.int16, copy=False)
+        return (np.rint(values) if values.dtype.kind == "f" else values).astype(np.int16, copy=False)
 
     def check(self) -> None:
         """Raises DataError where voxels were NaN or infinite, or their range is not that of a CT in HU."""
