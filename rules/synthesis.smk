@@ -4,9 +4,7 @@ rule synthesise_slices:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        prior=f"{RESULTS}/prior.json",
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        model=model_of,
     output:
         hu=f"{RESULTS}/synthesis/{{generator}}/slices/hu.npy",
         labels=f"{RESULTS}/synthesis/{{generator}}/slices/labels.npy",
@@ -25,6 +23,7 @@ rule synthesise_slices:
         code=generator_code("synthesise_slices"),
         slices=config["synthesis"]["slices"],
         batch=config["synthesis"]["batch"],
+        labels=config["labels"],
         seed=config["seed"],
         compute=config["compute"],
     script:
@@ -35,12 +34,11 @@ rule synthesise_volumes:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         selection=f"{RESULTS}/cohort/selection.csv",
-        store=rules.slice_store.output,
-        prior=f"{RESULTS}/prior.json",
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        records=per_subject("record.json"),
+        model=model_of,
     output:
-        directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+        volumes=directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+        continuity=f"{RESULTS}/synthesis/{{generator}}/continuity.csv",
     log:
         f"{RESULTS}/logs/synthesise_volumes/{{generator}}.log",
     conda:
@@ -52,6 +50,7 @@ rule synthesise_volumes:
         code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
         volumes_from=config["synthesis"]["volumes_from"],
+        batch=config["synthesis"]["batch"],
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import torch
 from pivm.cohort import read_split, require_split
-from pivm.generators.registry import make_generator
+from pivm.generators.registry import make_generator, save_generator
 from pivm.generators.training_data import TrainingData
 from pivm.job import device, job, resume_path
+from pivm.model_files import file_hash
 from pivm.prior import Prior
 from pivm.slices import SliceStore
 from pivm.training import Resume, derived_seed
@@ -26,6 +27,11 @@ with job(snakemake):
     generator = make_generator(snakemake.params.settings, prior, where)
     resume = Resume(resume_path(snakemake))
     generator.fit(data["train"], data["val"], seed, Path(snakemake.output.losses), resume)
-    patients = sorted(set(store.index["subject"][store.rows("train")]))
-    generator.save(Path(snakemake.output.weights).parent, {"patients": patients, "seed": snakemake.params.seed})
+    facts = {
+        "patients": sorted(set(store.index["subject"][store.rows("train")])),
+        "seed": snakemake.params.seed,
+        "image_size": store.size,
+        "data": {Path(p).name: file_hash(p) for p in (snakemake.input.split, *snakemake.input.store)},
+    }
+    save_generator(generator, prior, Path(snakemake.output.weights).parent, facts)
     resume.clear()

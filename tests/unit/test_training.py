@@ -24,6 +24,7 @@ from pivm.training import Batches, Resume, Schedule, derived_seed, step_generato
 PRIOR = Prior(
     "body",
     ("a", "b"),
+    ("a", "b"),
     (-950.0, 40.0, 200.0, -80.0),
     (9, 9, 9, 9),
     60.0,
@@ -38,7 +39,7 @@ SETTINGS = {
     "target": "variation",
     "condition": ["labels", "prior", "previous"],
     "network": {"label_channels": 4, "channels": [16, 24], "blocks": 1, "attention": True},
-    "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "scale": "global"},
+    "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "shift": 1.0, "scale": "global"},
     "sampler": {"name": "dpm++", "steps": 4},
     "training": {
         "batch": 4,

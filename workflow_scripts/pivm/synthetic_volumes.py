@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
-from pivm.inplane import AIR_HU, InPlane, fit_margins, outline, outline_from_labels
+from pivm.evaluation.continuity import compare_z_steps
+from pivm.inplane import AIR_HU, InPlane, outline, outline_from_labels
 from pivm.label_maps import Policy
 from pivm.labels import LabelSet
 from pivm.prior import Prior
-from pivm.slices import SliceStore
+from pivm.training import derived_seed
 from pivm.volumes import Grid, write_volume
 
 
@@ -25,6 +27,7 @@ class Source:
     Attributes:
         grid: of its CT, or of its labels where it has no CT; labels: uint8 [R, A, S];
         label_map: uint8 [S, H, W], what the generator is given; plane: the in-plane geometry.
+        hu: int16 [S, H, W], the real CT in the same standard form, to compare with; ``None`` without CT.
     """
 
     subject: str
@@ -32,32 +35,14 @@ class Source:
     labels: np.ndarray
     label_map: np.ndarray
     plane: InPlane
+    hu: np.ndarray | None
 
 
-def training_margins(store: SliceStore, most: int = 500) -> tuple[float, float, float]:
-    """The margins in mm between organs and outline (:func:`pivm.inplane.fit_margins`) of the training split.
-
-    Args:
-        most: slices looked at, evenly spread over the split.
-    """
-    rows = store.rows("train")
-    rows = rows[:: max(len(rows) // most, 1)]
-    return fit_margins(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])
-
-
-def read_source(
-    name: str,
-    subject: Subject,
-    label_set: LabelSet,
-    size: int,
-    policy: Policy,
-    prior: Prior,
-    margins_mm: tuple[float, float, float],
-) -> Source:
+def read_source(name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, prior: Prior) -> Source:
     """Read the labels of a subject and bring every axial slice to the in-plane standard.
 
-    The patient's outline comes from the CT; where there is none, from the labels and ``margins_mm``
-    (:func:`pivm.inplane.fit_margins`).
+    The patient's outline comes from the CT; where there is none, from the labels and the margins of the training
+    split (:func:`pivm.inplane.outline_from_labels`).
 
     Raises:
         DataError: CT or labels cannot be used.
@@ -66,11 +51,31 @@ def read_source(
     labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
     plane = InPlane(labels.grid.shape[:2], labels.grid.spacing[:2], size)
     slices = plane.standardise(labels.array, 0, smooth=False)
-    if volume:
-        body = outline(plane.standardise(volume.hu, AIR_HU, smooth=True), slices, plane.pixel_mm)
+    hu = plane.standardise(volume.hu, AIR_HU, smooth=True) if volume else None
+    if hu is None:
+        body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margins_mm)
     else:
-        body = outline_from_labels(slices, plane.pixel_mm, margins_mm)
-    return Source(name, labels.grid, labels.array, prior.label_map(slices, body), plane)
+        body = outline(hu, slices, plane.pixel_mm)
+    return Source(name, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)
+
+
+def continuity(source: Source, hu: np.ndarray, generator, prior: Prior, batch: int, seed: int) -> pd.DataFrame:
+    """HU steps along z inside organs: the real CT, the sequential volume, and slices generated independently.
+
+    Args:
+        hu: int16 [S, H, W], the sequential volume; batch: slices at a time for the independent ones.
+
+    Returns:
+        As :func:`pivm.evaluation.continuity.compare_z_steps`, with a column ``source``; no ``real`` where the
+        source has no CT.
+    """
+    seeds = [derived_seed(seed, "independent", z) for z in range(len(hu))]
+    starts = range(0, len(hu), batch)
+    alone = [generator.generate(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
+    volumes = {"sequential": hu, "independent": np.concatenate(alone)}
+    if source.hu is not None:
+        volumes = {"real": source.hu, **volumes}
+    return compare_z_steps(volumes, source.label_map, prior.names).assign(source=source.subject)
 
 
 def write_synthetic(source: Source, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:

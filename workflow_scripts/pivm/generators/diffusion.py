@@ -97,7 +97,7 @@ class DiffusionGenerator:
             )
         ).to(device, memory_format=torch.channels_last)
         noise = settings["noise"]
-        self.noise = NoiseProcess(noise["steps"], noise["zero_terminal_snr"], device)
+        self.noise = NoiseProcess(noise["steps"], noise["zero_terminal_snr"], device, noise["shift"])
 
     def require_size(self, size: int) -> None:
         """Raises ConfigError where the image size does not fit the depth of the network."""
@@ -188,7 +188,12 @@ class DiffusionGenerator:
     def _scheduler(self):
         noise, sampler = self.settings["noise"], self.settings["sampler"]
         return make_scheduler(
-            sampler["name"], sampler["steps"], noise["steps"], noise["zero_terminal_snr"], noise["prediction"]
+            sampler["name"],
+            sampler["steps"],
+            noise["steps"],
+            noise["zero_terminal_snr"],
+            noise["prediction"],
+            noise["shift"],
         )
 
     @torch.no_grad()
