@@ -60,7 +60,7 @@ QUALITY = {
     "left_right": "aside",
     "organ_hu": [-100, 300],
     "spacing_mm": [0.2, 15],
-    "max_oblique_degrees": 15,
+    "max_oblique_degrees": 30,
 }
 
 

@@ -209,7 +209,7 @@ def thick_slices(f):
 
 
 def oblique(f):
-    c, s = np.cos(np.radians(25)), np.sin(np.radians(25))
+    c, s = np.cos(np.radians(40)), np.sin(np.radians(40))
     change_grid(f, np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) @ AFFINE)
 
 
@@ -326,7 +326,7 @@ FAULTS = {
     affine_not_a_number: "not finite",
     metres: "quality.spacing_mm wants",
     thick_slices: "quality.spacing_mm wants",
-    oblique: "oblique: an axis is 25 degrees off",
+    oblique: "oblique: an axis is 40 degrees off",
     sheared: "gantry tilt or shear",
     sagittal_slices: "coronal or sagittal",
     rotated_padding_of_zeros: "constant 0 HU: padding that is not air",
