@@ -173,7 +173,8 @@ def rules_of(jobs):
 def test_new_segmenter_settings_retrain_no_generator(finished):
     jobs = finished.dry_run(finished.overlay("o1", {"segmentation": {"steps": 13}}))
     assert len(jobs["train_segmenter"]) == 6
-    assert rules_of(jobs).isdisjoint({"train_generator", "synthesise_slices", "synthesise_test", "image_scores", "organ_means"})
+    assert rules_of(jobs).isdisjoint({"train_generator", "synthesise_slices", "prepare_subject", "organ_means"})
+    assert rules_of(jobs).isdisjoint({"synthesise_test", "image_scores", "table1"})
 
 
 def test_one_changed_generator_touches_its_own_column_alone(finished):
