@@ -12,6 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm import code_hash, config as pivm_config, errors
 from pivm.datasets import Dataset
 from pivm.generators import KINDS
+from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job import require_writable
 from pivm.labels import ORGANS_34, LabelSet
 
@@ -21,6 +22,7 @@ try:
     LISTING = DATASET.listing()
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
+    CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in config["generators"].items() if g.get("weights")}
 except errors.PivmError as error:
     raise WorkflowError(str(error)) from None
 
@@ -68,6 +70,12 @@ def prior_of(wildcards):
 def model_of(wildcards):
     folder = f"{RESULTS}/generators/{wildcards.generator}"
     return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json")]
+
+
+def generators_of(*kinds, released=False):
+    """Wildcard constraint: generators of these kinds, with released weights or without."""
+    chosen = [n for n, g in config["generators"].items() if g["kind"] in kinds and bool(g.get("weights")) == released]
+    return "|".join(chosen) or "(?!)"
 
 
 wildcard_constraints:

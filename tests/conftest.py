@@ -45,29 +45,33 @@ def scan(tmp_path: Path) -> Path:
     return make_scan(tmp_path / "data" / "p1")
 
 
+SELECTION = {
+    "axial_slices": [5, 600],
+    "organs": list(ORGANS),
+    "min_organs": 3,
+    "min_organ_ml": 1.0,
+    "slices_per_scan": 6,
+    "min_labels_per_slice": 3,
+    "overlap": "first",
+}
+QUALITY = {
+    "padding": "air",
+    "other_grid": "aside",
+    "left_right": "aside",
+    "organ_hu": [-100, 300],
+    "spacing_mm": [0.2, 15],
+    "max_oblique_degrees": 30,
+}
+
+
 @pytest.fixture
 def selection() -> dict:
-    return {
-        "axial_slices": [5, 600],
-        "organs": list(ORGANS),
-        "min_organs": 3,
-        "min_organ_ml": 1.0,
-        "slices_per_scan": 6,
-        "min_labels_per_slice": 3,
-        "overlap": "first",
-    }
+    return dict(SELECTION)
 
 
 @pytest.fixture
 def quality() -> dict:
-    return {
-        "padding": "air",
-        "other_grid": "aside",
-        "left_right": "aside",
-        "organ_hu": [-100, 300],
-        "spacing_mm": [0.2, 15],
-        "max_oblique_degrees": 15,
-    }
+    return dict(QUALITY)
 
 
 @pytest.fixture(scope="session")

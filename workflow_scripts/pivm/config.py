@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.metrics import SEGMENTATION_METRICS
 from pivm.generators import CONTROLS, SHARED_SECTIONS
+from pivm.generators.maisi.sizes import require_sizes
 from pivm.labels import LabelSet
 
 _TYPES = {
@@ -123,6 +124,8 @@ def generator_settings(config: dict, name: str) -> dict:
     settings = {"name": name, **own, **shared}
     if own["kind"] == "diffusion":
         _require_size(config["image"]["size"], settings["network"]["channels"])
+    if own["kind"] == "maisi":
+        require_sizes(settings, config["image"]["size"])
     return settings
 
 

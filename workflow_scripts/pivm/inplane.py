@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
 
 AIR_HU = -1024
 #: threshold between air and tissue for the patient's outline, HU: half-way, where a pixel is half skin
 OUTLINE_HU = -500
 #: thickest part of a couch or blanket that is cut off the outline, mm
 COUCH_MM = 9.0
+#: shape of an outline that is estimated from labels: 2 is an ellipse, more is fuller at the corners
+OUTLINE_EXPONENT = 2.25
 
 
 @dataclass(frozen=True)
@@ -115,52 +116,52 @@ def outline(hu: np.ndarray, labels: np.ndarray, pixel_mm: float) -> np.ndarray:
     return body
 
 
-def fit_margin(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> float:
-    """Mean distance in mm from the convex hull of the organs to the outline, over the slices of a training split.
-
-    Per slice it is the margin that gives the hull the area of the outline.
+def fit_margins(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> tuple[float, float, float]:
+    """Mean distances in mm between the box around the organs and the box around the outline, over training slices.
 
     Args:
         labels: uint8 [N, H, W]; body: bool [N, H, W], the outline from the CT; pixel_mm: float [N].
+
+    Returns:
+        (anterior, posterior, sides): zeros where no slice holds both.
     """
     margins = []
     for one, inside, side in zip(labels, body, pixel_mm, strict=True):
-        hull = _hull(one > 0)
-        area = int(inside.sum())
-        if hull.any() and area > hull.sum():
-            distance = ndimage.distance_transform_edt(~hull, sampling=side)
-            margins.append(float(np.partition(distance.ravel(), area - 1)[area - 1]))
-    return float(np.mean(margins)) if margins else 0.0
+        if one.any() and inside.any():
+            top, bottom, left, right = (_box(one > 0) - _box(inside)) * [1, -1, 1, -1] * side
+            margins.append((top, bottom, (left + right) / 2))
+    return tuple(float(m) for m in np.mean(margins, 0)) if margins else (0.0, 0.0, 0.0)
 
 
-def outline_from_labels(labels: np.ndarray, pixel_mm: float, margin_mm: float) -> np.ndarray:
-    """The patient's outline where there is no CT: the convex hull of a slice's organs, widened by a margin.
+def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: tuple[float, float, float]) -> np.ndarray:
+    """The patient's outline where there is no CT: a superellipse around the organs of each slice.
 
-    A slice without any organ takes the outline of the nearest one that has some.
+    Its box is that of the organs, widened by :func:`fit_margins`; a slice without any organ takes the box of the
+    nearest one that has some.
 
     Args:
-        labels: uint8 [N, H, W], neighbouring slices; margin_mm: see :func:`fit_margin`.
+        labels: uint8 [N, H, W], neighbouring slices; margins_mm: anterior, posterior, sides.
 
     Returns:
-        bool [N, H, W].
+        bool [N, H, W]; organs are always inside.
     """
-    body = np.zeros(labels.shape, bool)
     known = np.flatnonzero(labels.any(axis=(1, 2)))
-    for i in known:
-        body[i] = ndimage.distance_transform_edt(~_hull(labels[i] > 0), sampling=pixel_mm) <= margin_mm
-    if known.size:
-        nearest = known[np.abs(np.arange(len(labels))[:, None] - known).argmin(1)]
-        body = body[nearest]
+    if not known.size:
+        return np.zeros(labels.shape, bool)
+    anterior, posterior, sides = margins_mm
+    wider = np.array([-anterior, posterior, -sides, sides]) / pixel_mm
+    boxes = np.array([_box(labels[i] > 0) for i in known]) + wider
+    nearest = np.abs(np.arange(len(labels))[:, None] - known).argmin(1)
+    row, column = np.mgrid[: labels.shape[1], : labels.shape[2]] + 0.5
+    body = labels > 0
+    for i, (top, bottom, left, right) in enumerate(boxes[nearest]):
+        down = np.abs((row - (top + bottom) / 2) / ((bottom - top) / 2)) ** OUTLINE_EXPONENT
+        across = np.abs((column - (left + right) / 2) / ((right - left) / 2)) ** OUTLINE_EXPONENT
+        body[i] |= down + across <= 1
     return body
 
 
-def _hull(mask: np.ndarray) -> np.ndarray:
-    """The convex hull of a 2D mask, filled; the mask itself where it is a point or a line."""
-    points = np.argwhere(mask)
-    try:
-        corners = points[ConvexHull(points).vertices]
-    except (QhullError, ValueError):
-        return mask
-    image = Image.new("1", mask.shape[::-1])
-    ImageDraw.Draw(image).polygon([(int(x), int(y)) for y, x in corners], fill=1)
-    return np.asarray(image) | mask
+def _box(mask: np.ndarray) -> np.ndarray:
+    """First and last + 1 row and column of a 2D mask that holds something."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([rows[0], rows[-1] + 1, columns[0], columns[-1] + 1], float)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from pivm.errors import DataError
-from pivm.volumes import Grid, Image
+from pivm.volumes import Grid, Image, InMemory, Stored
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,19 @@ def voxels_per_slice(labels: np.ndarray) -> np.ndarray:
     return counts
 
 
-def merge_masks(masks: Mapping[int, str], grid: Grid | None, policy: Policy) -> LabelMap:
+def merge_masks(masks: Mapping[int, str | InMemory], grid: Grid | None, policy: Policy) -> LabelMap:
     """Merge one mask per organ; voxels above 0.5 belong to it.
 
     Args:
-        masks: label id -> file or zip member; grid: that of the CT, or ``None`` to take the first mask's.
+        masks: label id -> file, zip member, or volume in memory;
+        grid: that of the CT, or ``None`` to take the first mask's.
 
     Raises:
         DataError: an unreadable mask, one of another grid, or an overlap, as the policy says; no mask at all.
     """
     merged: LabelMap | None = None
     for label in sorted(masks):
-        image = Image(masks[label])
+        image = masks[label] if isinstance(masks[label], InMemory) else Image(masks[label])
         merged = merged or _empty(grid, image)
         merged.overlapping += _paint(image, merged, policy, lambda slab, k=label: _member(slab) * np.uint8(k))
     if merged is None:
@@ -105,14 +106,16 @@ def _member(slab: np.ndarray) -> np.ndarray:
     return slab > 0.5 if slab.dtype.kind == "f" else slab > 0
 
 
-def _empty(grid: Grid | None, image: Image) -> LabelMap:
+def _empty(grid: Grid | None, image: Stored) -> LabelMap:
     grid = grid or image.grid
     # in the memory order of the file, so that masks of the same order are merged at full speed
     stored = np.zeros([grid.shape[int(axis)] for axis in image.orientation[:, 0]], np.uint8, order="F")
     return LabelMap(image.to_ras(stored), grid)
 
 
-def _paint(image: Image, target: LabelMap, policy: Policy, ids_of: Callable[[np.ndarray], np.ndarray]) -> int:
+def _paint(
+    image: Image | InMemory, target: LabelMap, policy: Policy, ids_of: Callable[[np.ndarray], np.ndarray]
+) -> int:
     """Write one file's labels into the map; returns the voxels that were taken already."""
     if image.grid.same(target.grid):
         place, parts = image.from_ras(target.array), ((part, ids_of(slab)) for part, slab in image.slabs())

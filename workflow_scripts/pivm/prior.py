@@ -39,8 +39,8 @@ class Prior:
             holds gas would else let errors of a fraction of its huge spread show up as specks in its wall.
         absolute_mean, absolute_sd: of the HU themselves, for generators of absolute HU.
         hu_range: smallest and largest HU of the training pixels.
-        outline_margin_mm: from the hull of the organs to the patient's outline, for subjects without CT
-            (:func:`pivm.inplane.fit_margin`).
+        outline_margins_mm: anterior, posterior and at the sides, from the organs to the patient's outline, for
+            subjects without CT (:func:`pivm.inplane.fit_margins`).
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Prior:
     absolute_mean: float
     absolute_sd: float
     hu_range: tuple[int, int]
-    outline_margin_mm: float = 0.0
+    outline_margins_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def classes(self) -> int:
@@ -168,7 +168,7 @@ def fit_prior(store: SliceStore, organs: LabelSet, kind: str, names: LabelSet | 
         absolute_mean=absolute_mean,
         absolute_sd=float(np.sqrt(absolute_var)),
         hu_range=(low, high),
-        outline_margin_mm=_margin(store, rows),
+        outline_margins_mm=_margins(store, rows),
     )
 
 
@@ -178,9 +178,9 @@ def _merge_background(sums: np.ndarray) -> np.ndarray:
     return merged
 
 
-def _margin(store: SliceStore, rows: np.ndarray, most: int = 500) -> float:
-    """The outline margin over at most so many slices, evenly spread over the split."""
-    from pivm.inplane import fit_margin  # scipy, which training and sampling do without
+def _margins(store: SliceStore, rows: np.ndarray, most: int = 500) -> tuple[float, float, float]:
+    """The outline margins over at most so many slices, evenly spread over the split."""
+    from pivm.inplane import fit_margins  # scipy, which training and sampling do without
 
     rows = rows[:: max(len(rows) // most, 1)]
-    return fit_margin(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])
+    return fit_margins(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])

@@ -57,11 +57,12 @@ def synthesise_slices(
     hu = np.lib.format.open_memmap(folder / "hu.npy", "w+", np.int16, shape)
     labels = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
     seeds = [derived_seed(seed, "slice", i) for i in range(len(sources))]
-    for start in tqdm(range(0, len(sources), batch), "slices", disable=None):
-        some = sources[start : start + batch]
-        label_map = prior.label_map(store.labels[some], store.body[some])
-        hu[start : start + batch] = generator.generate(label_map, seeds[start : start + batch])
-        labels[start : start + batch] = store.labels[some]
+    with tqdm(total=len(sources), desc="slices", disable=None) as bar:
+        for positions, made, used in generator.generate_sources(store, prior, sources, seeds, batch):
+            hu[positions], labels[positions] = made, store.labels[sources[positions]]
+            for position, own in zip(positions, used, strict=True):
+                seeds[position] = own
+            bar.update(len(positions))
     hu.flush()
     labels.flush()
     source = store.index.iloc[sources]

@@ -41,7 +41,7 @@ class Source:
 def read_source(name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, prior: Prior) -> Source:
     """Read the labels of a subject and bring every axial slice to the in-plane standard.
 
-    The patient's outline comes from the CT; where there is none, from the labels and the margin of the training
+    The patient's outline comes from the CT; where there is none, from the labels and the margins of the training
     split (:func:`pivm.inplane.outline_from_labels`).
 
     Raises:
@@ -53,7 +53,7 @@ def read_source(name: str, subject: Subject, label_set: LabelSet, size: int, pol
     slices = plane.standardise(labels.array, 0, smooth=False)
     hu = plane.standardise(volume.hu, AIR_HU, smooth=True) if volume else None
     if hu is None:
-        body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margin_mm)
+        body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margins_mm)
     else:
         body = outline(hu, slices, plane.pixel_mm)
     return Source(name, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)

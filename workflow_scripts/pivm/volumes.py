@@ -75,38 +75,60 @@ class Volume:
         return self.grid.spacing
 
 
-class Image:
-    """An opened NIfTI file whose header is sound; voxels are not read yet.
+class Stored:
+    """A volume in the axes of its file.
 
     Attributes:
         name: its place, for messages; shape: as stored; orientation: of the stored axes (nibabel);
         grid: the RAS+ grid of the volume.
     """
 
+    def __init__(self, name: str, shape: tuple[int, int, int], affine: np.ndarray):
+        """Check the header's facts.
+
+        Raises:
+            DataError: a side of length 0, too many voxels, or no usable spacing.
+        """
+        self.name, self.shape = name, tuple(int(n) for n in shape)
+        if min(self.shape) < 1 or int(np.prod(self.shape, dtype=object)) > MAX_VOXELS:
+            raise DataError(f"{name}: header claims {self.shape} voxels, expected 1 to {MAX_VOXELS} in all")
+        if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+            raise DataError(f"{name}: the affine is singular or not finite, so spacing is unknown")
+        self.orientation = io_orientation(affine)
+        ras_shape = tuple(self.shape[i] for i in np.argsort(self.orientation[:, 0]))
+        self.grid = Grid(ras_shape, affine @ inv_ornt_aff(self.orientation, self.shape))
+
+    def to_ras(self, stored: np.ndarray) -> np.ndarray:
+        """A view of an array in stored axes, [R, A, S]."""
+        return apply_orientation(stored, self.orientation)
+
+    def from_ras(self, array: np.ndarray) -> np.ndarray:
+        """A view of an array [R, A, S], in stored axes."""
+        return apply_orientation(array, ornt_transform(_RAS, self.orientation))
+
+
+class Image(Stored):
+    """An opened NIfTI file whose header is sound; voxels are not read yet."""
+
     def __init__(self, place: str | Path):
         """Open a file or zip member and check its header.
 
         Raises:
-            DataError: missing, not NIfTI, not 3D, a side of length 0, too many voxels, or no usable spacing.
+            DataError: as :class:`Stored`; or missing, not NIfTI, or not 3D.
         """
-        self.name = str(place)
-        self._image = _parse(self.name)
+        self._image = _parse(str(place))
         shape = self._image.shape
         self._extra = (0,) * (len(shape) - 3) if shape[3:] == (1,) * (len(shape) - 3) else ()
         if len(shape) - len(self._extra) != 3:
             raise DataError(f"{place}: found {len(shape)} dimensions {shape}, expected a 3D volume")
-        self.shape = shape[:3]
-        if min(self.shape) < 1 or int(np.prod(self.shape, dtype=object)) > MAX_VOXELS:
-            raise DataError(f"{place}: header claims {self.shape} voxels, expected 1 to {MAX_VOXELS} in all")
-        affine = self._image.affine
-        if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
-            raise DataError(f"{place}: the affine is singular or not finite, so spacing is unknown")
-        self.orientation = io_orientation(affine)
-        ras_shape = tuple(int(self.shape[i]) for i in np.argsort(self.orientation[:, 0]))
-        self.grid = Grid(ras_shape, affine @ inv_ornt_aff(self.orientation, self.shape))
+        super().__init__(str(place), shape[:3], self._image.affine)
 
     def forms_apart(self) -> float:
-        """Distance in mm between the corners under sform and qform; 0 where the header has only one of them."""
+        """Distance in mm between the corners under sform and qform; 0 where the header has only one of them.
+
+        Raises:
+            DataError: the qform is no rotation.
+        """
         header = self._image.header
         try:
             if header["sform_code"] < 1 or header["qform_code"] < 1:
@@ -132,13 +154,16 @@ class Image:
                     f"{self.name}: voxels cannot be read, file truncated or corrupt ({short(error)})"
                 ) from None
 
-    def to_ras(self, stored: np.ndarray) -> np.ndarray:
-        """A view of an array in stored axes, [R, A, S]."""
-        return apply_orientation(stored, self.orientation)
 
-    def from_ras(self, array: np.ndarray) -> np.ndarray:
-        """A view of an array [R, A, S], in stored axes."""
-        return apply_orientation(array, ornt_transform(_RAS, self.orientation))
+class InMemory(Stored):
+    """A volume in memory, with the interface of :class:`Image`."""
+
+    def __init__(self, name: str, array: np.ndarray, affine: np.ndarray):
+        super().__init__(name, array.shape, affine)
+        self._array = array
+
+    def slabs(self) -> Iterator[tuple[slice, np.ndarray]]:
+        yield slice(0, self.shape[2]), self._array
 
 
 def _parse(place: str) -> nib.Nifti1Image:
@@ -174,7 +199,7 @@ class HuRange:
         if values.dtype.kind == "f":
             finite = np.isfinite(values)
             self.wrong += values.size - int(np.count_nonzero(finite))
-            values = np.rint(values if finite.all() else np.where(finite, values, 0))
+            values = values if finite.all() else np.where(finite, values, 0)
         elif values.dtype.kind not in "iu":
             raise DataError(f"{self.place}: voxels are {values.dtype}, expected numbers")
         low, high = float(values.min()), float(values.max())
@@ -183,7 +208,7 @@ class HuRange:
         self.low, self.high = min(self.low, low), max(self.high, high)
         if low < self.padding_hu:
             self.padding += int(np.count_nonzero(values < self.padding_hu))
-        return values.astype(np.int16, copy=False)
+        return (np.rint(values) if values.dtype.kind == "f" else values).astype(np.int16, copy=False)
 
     def check(self) -> None:
         """Raises DataError where voxels were NaN or infinite, or their range is not that of a CT in HU."""

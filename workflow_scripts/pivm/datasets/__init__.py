@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-from pivm.datasets import nnunet, totalsegmentator
 from pivm.datasets.listing import Listing, Subject
 from pivm.label_maps import LabelMap, Policy
 from pivm.labels import LabelSet
@@ -18,7 +18,16 @@ from pivm.quality import PADDING_HU
 from pivm.volumes import Grid, Volume
 from pivm.volumes import read_ct as read_nifti
 
-ADAPTERS = {"totalsegmentator": totalsegmentator, "nnunet": nnunet}
+
+def adapter(layout: str) -> ModuleType:
+    """The module that reads a layout, imported only where it is used: DICOM libraries take a while."""
+    if layout == "dicom":
+        from pivm.datasets import dicom as module
+    elif layout == "nnunet":
+        from pivm.datasets import nnunet as module
+    else:
+        from pivm.datasets import totalsegmentator as module
+    return module
 
 
 @dataclass(frozen=True)
@@ -44,12 +53,11 @@ class Dataset:
             DataError: no such folder, no subject, or two subjects of one name.
         """
         if not self.is_phantom:
-            return ADAPTERS[self.settings["layout"]].list_subjects(self.roots, self.settings)
+            return adapter(self.settings["layout"]).list_subjects(self.roots, self.settings)
         listing = Listing()
         for i in range(self.settings["patients"]):
             folder = Path(self.roots[0]) / f"phantom_{i:04d}"
-            place = totalsegmentator.subject(folder, "ct.nii.gz")
-            listing.add(folder.name, str(folder), place)
+            listing.add(folder.name, str(folder), adapter("phantom").subject(folder, "ct.nii.gz"))
         return listing
 
 
@@ -59,6 +67,8 @@ def read_ct(subject: Subject) -> Volume:
     Raises:
         DataError: it cannot be used; the message says why.
     """
+    if subject.layout == "dicom":
+        return adapter(subject.layout).read_ct(subject, PADDING_HU)
     return read_nifti(subject.ct, PADDING_HU)
 
 
@@ -71,4 +81,4 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
     Raises:
         DataError: they cannot be used; the message says why.
     """
-    return ADAPTERS[subject.layout].read_labels(subject, label_set, grid, policy)
+    return adapter(subject.layout).read_labels(subject, label_set, grid, policy)

@@ -61,13 +61,15 @@ def _list_folder(root: Path, mapping: dict, listing: Listing) -> None:
     require_folder(root)
     for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         masks = folder / "segmentations"
-        found = [name for name in CT_NAMES if (folder / name).is_file()]
+        found = [name for name in CT_NAMES if os.path.lexists(folder / name)]
         if not found and not masks.is_dir():
             listing.refuse(folder.name, "neither ct.nii.gz nor segmentations/ in the folder")
             continue
         # a dangling or looping link is no file
         files = [e for e in os.scandir(masks) if e.is_file()] if masks.is_dir() else []
-        listing.add(folder.name, str(folder), subject(folder, _one(found), mapping, _doubled(found), file_facts(files)))
+        broken = [name for name in found if not (folder / name).is_file()]
+        fault = f"{broken[0]} is no file, or a link that leads nowhere" if broken else _doubled(found)
+        listing.add(folder.name, str(folder), subject(folder, _one(found), mapping, fault, file_facts(files)))
     meta = root / "meta.csv"
     if meta.is_file():
         listing.split.update(own_split(meta.read_text(encoding="utf-8-sig"), meta))
