@@ -9,6 +9,7 @@ rule train_generator:
         weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
         facts=f"{RESULTS}/generators/{{generator}}/model.json",
         losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/stats.csv",
     log:
         f"{RESULTS}/logs/train_generator/{{generator}}.log",
     benchmark:
@@ -18,7 +19,7 @@ rule train_generator:
         "../envs/training.yaml"
     threads: training_threads
     resources:
-        gpu=GPUS,
+        gpu=TRAINING_GPUS,
     params:
         code=generator_code("train_generator"),
         settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pivm.cohort import read_split
+from pivm.compute import memory_hint
 from pivm.datasets.totalsegmentator import ct_file, mask_files
 from pivm.generators.registry import load_generator
 from pivm.job import device, job
@@ -25,7 +26,8 @@ with job(snakemake):
         masks = mask_files(place, label_set.names)
         sources.append(read_source(subject, ct_file(place), masks, label_set, params.size, params.overlap, prior))
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
-    volumes = generator.generate_volumes([s.label_map for s in sources], seeds)
+    with memory_hint("synthesis.volumes", len(sources)):
+        volumes = list(generator.generate_volumes([s.label_map for s in sources], seeds))
     provenance = []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
         image_id = f"{source.subject}_{name}"

@@ -70,6 +70,11 @@ WRONG = [
     ("generators.pivm.overrides", {"sampler": {"step": 5}}, "step: unknown key (did you mean 'steps'?)"),
     ("segmentation.window", [300, -200], "segmentation.window: found [300, -200]"),
     ("segmentation.real_slices", "al", "segmentation.real_slices"),
+    ("compute.precision", "bf61", "compute.precision: found 'bf61' (did you mean 'bf16'?), expected one of auto, fp32"),
+    ("compute.compile", "yes", "compute.compile: found 'yes', expected one of auto, True, False"),
+    ("compute.devices", 0, "compute.devices: found 0, expected >= 1"),
+    ("compute.devices", "al", "compute.devices: found 'al'"),
+    ("compute.devices", "all", None),
 ]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from pivm.compute import memory_hint
 from pivm.prior import Prior
 from pivm.slices import SliceStore
 from pivm.training import derived_seed
@@ -41,7 +42,8 @@ def synthesise_slices(
     for start in tqdm(range(0, len(sources), batch), "slices", disable=None):
         some = sources[start : start + batch]
         label_map = prior.label_map(store.labels[some], store.body[some])
-        hu[start : start + batch] = generator.generate(label_map, seeds[start : start + batch])
+        with memory_hint("synthesis.batch", batch):
+            hu[start : start + batch] = generator.generate(label_map, seeds[start : start + batch])
         labels[start : start + batch] = store.labels[some]
     hu.flush()
     labels.flush()
