@@ -53,7 +53,23 @@ def training_threads(wildcards):
     return min(cores, 8) if ON_GPU else max(1, cores // 2)
 
 
+# organ means by name -> the labels they know; the ablation (section 3.5) has generators that know fewer
+PRIORS = {"prior": config["labels"]}
+PRIORS |= {f"prior_{g['labels']}": g["labels"] for g in config["generators"].values() if "labels" in g}
+
+
+def prior_of(wildcards):
+    labels = config["generators"][wildcards.generator].get("labels")
+    return f"{RESULTS}/prior_{labels}.json" if labels else f"{RESULTS}/prior.json"
+
+
+def model_of(wildcards):
+    folder = f"{RESULTS}/generators/{wildcards.generator}"
+    return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json")]
+
+
 wildcard_constraints:
+    prior="|".join(PRIORS),
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
     generator="|".join(config["generators"]),
     training_set="|".join(SETS),

@@ -115,14 +115,15 @@ rule organ_means:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
     output:
-        prior=f"{RESULTS}/prior.json",
+        prior=f"{RESULTS}/{{prior}}.json",
     log:
-        f"{RESULTS}/logs/organ_means.log",
+        f"{RESULTS}/logs/organ_means/{{prior}}.log",
     conda:
         "../envs/data.yaml"
     params:
         code=code("organ_means"),
         labels=config["labels"],
+        known=lambda wildcards: PRIORS[wildcards.prior],
         kind=config["prior"],
     script:
         "../workflow_scripts/organ_means.py"

@@ -4,10 +4,11 @@ rule train_generator:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        prior=f"{RESULTS}/prior.json",
+        prior=prior_of,
     output:
         weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
         facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        prior=f"{RESULTS}/generators/{{generator}}/prior.json",
         losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
         stats=f"{RESULTS}/generators/{{generator}}/stats.csv",
     log:

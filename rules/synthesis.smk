@@ -4,9 +4,7 @@ rule synthesise_slices:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        prior=f"{RESULTS}/prior.json",
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        model=model_of,
     output:
         hu=f"{RESULTS}/synthesis/{{generator}}/slices/hu.npy",
         labels=f"{RESULTS}/synthesis/{{generator}}/slices/labels.npy",
@@ -25,6 +23,7 @@ rule synthesise_slices:
         code=generator_code("synthesise_slices"),
         slices=config["synthesis"]["slices"],
         batch=config["synthesis"]["batch"],
+        labels=config["labels"],
         seed=config["seed"],
         compute=config["compute"],
     script:
@@ -35,9 +34,7 @@ rule synthesise_volumes:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         records=per_subject("record.json"),
-        prior=f"{RESULTS}/prior.json",
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
+        model=model_of,
     output:
         directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
     log:

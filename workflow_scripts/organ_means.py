@@ -12,7 +12,8 @@ with job(snakemake):
     store = SliceStore(Path(snakemake.input.store[0]).parent)
     train = store.index["subject"][store.rows("train")]
     require_split(train, read_split(snakemake.input.split), ("train",), "organ means")
-    prior = fit_prior(store, LabelSet.from_config(snakemake.params.labels), snakemake.params.kind)
+    organs, names = (LabelSet.from_config(snakemake.params[key]) for key in ("labels", "known"))
+    prior = fit_prior(store, organs, snakemake.params.kind, names)
     if prior.never_seen:
         log.warning("no training pixel of %s: handled as unlabelled tissue", ", ".join(prior.never_seen))
     prior.save(snakemake.output.prior)

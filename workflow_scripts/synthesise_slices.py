@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pivm.cohort import read_split, require_split
-from pivm.generators.registry import load_generator
+from pivm.generators.registry import load_generator, require_fit
 from pivm.job import device, job
+from pivm.labels import LabelSet
 from pivm.model_files import model_hash
 from pivm.prior import Prior
 from pivm.slices import SliceStore
@@ -13,12 +14,13 @@ from pivm.training import derived_seed
 
 with job(snakemake):
     where = device(snakemake, snakemake.params.compute)
-    store, prior = SliceStore(Path(snakemake.input.store[0]).parent), Prior.load(snakemake.input.prior)
+    store = SliceStore(Path(snakemake.input.store[0]).parent)
     # the same label maps and noise for every generator
     seed = derived_seed(snakemake.params.seed, "synthesis")
     sources = choose_sources(store.rows("train"), snakemake.params.slices, seed)
     require_split(store.index["subject"][sources], read_split(snakemake.input.split), ("train",), "synthesis")
-    folder = Path(snakemake.input.weights).parent
-    generator = load_generator(folder, prior, where)
+    folder = Path(snakemake.input.model[0]).parent
+    require_fit(folder, LabelSet.from_config(snakemake.params.labels).names, store.size)
+    generator, prior = load_generator(folder, where), Prior.load(folder / "prior.json")
     target = Path(snakemake.output.hu).parent
     synthesise_slices(generator, store, prior, sources, snakemake.params.batch, seed, model_hash(folder), target)

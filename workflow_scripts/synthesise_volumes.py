@@ -5,7 +5,7 @@ from pathlib import Path
 from pivm.cohort import read_split
 from pivm.compute import memory_hint
 from pivm.datasets.totalsegmentator import ct_file, mask_files
-from pivm.generators.registry import load_generator
+from pivm.generators.registry import load_generator, require_fit
 from pivm.job import device, job
 from pivm.labels import LabelSet
 from pivm.model_files import model_hash
@@ -15,9 +15,10 @@ from pivm.training import derived_seed
 
 with job(snakemake):
     where, params = device(snakemake, snakemake.params.compute), snakemake.params
-    prior, label_set = Prior.load(snakemake.input.prior), LabelSet.from_config(params.labels)
-    folder, target = Path(snakemake.input.weights).parent, Path(snakemake.output[0])
-    generator, name = load_generator(folder, prior, where), snakemake.wildcards.generator
+    label_set, name = LabelSet.from_config(params.labels), snakemake.wildcards.generator
+    folder, target = Path(snakemake.input.model[0]).parent, Path(snakemake.output[0])
+    require_fit(folder, label_set.names, params.size)
+    generator, prior = load_generator(folder, where), Prior.load(folder / "prior.json")
     split = read_split(snakemake.input.split)
     subjects = sorted(s for s, part in split.items() if part == "train")[: params.volumes]
     sources = []

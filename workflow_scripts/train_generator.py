@@ -11,7 +11,7 @@ with job(snakemake):
     arguments = {
         "settings": params.settings,
         "seed": params.seed,
-        "store": str(Path(snakemake.input.store[0]).parent),
+        "store": [str(path) for path in snakemake.input.store],
         "prior": str(snakemake.input.prior),
         "split": str(snakemake.input.split),
         "folder": str(Path(snakemake.output.weights).parent),

@@ -10,12 +10,14 @@ import pytest
 import torch
 from pivm.errors import StateError
 from pivm.generators.controls import GaussianOrgans, PriorMap, label_moments
-from pivm.generators.registry import load_generator, make_generator
+from pivm.generators.registry import load_generator, make_generator, read_facts, require_fit, save_generator
 from pivm.model_files import save_model
 from pivm.prior import Prior
 from pivm.training import Run
 
-PRIOR = Prior("body", ("a",), (-1000.0, 50.0, 20.0), (9, 9, 9), 60.0, (5.0, 20.0, 30.0), 0.0, 100.0, (-1024, 300))
+PRIOR = Prior(
+    "body", ("a",), ("a",), (-1000.0, 50.0, 20.0), (9, 9, 9), 60.0, (5.0, 20.0, 30.0), 0.0, 100.0, (-1024, 300)
+)
 CPU = torch.device("cpu")
 
 
@@ -100,20 +102,34 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
     hu = rng.integers(-100, 200, (4, 16, 16)).astype(np.int16)
     generator = make_generator({"kind": kind, "name": kind}, PRIOR, CPU)
     generator.fit(training(hu, maps), None, 0, Run(tmp_path / "losses.csv"))
-    generator.save(tmp_path, {"patients": ["p"]})
-    again = load_generator(tmp_path, PRIOR, CPU)
+    save_generator(generator, PRIOR, tmp_path, {"patients": ["p"], "image_size": 16})
+    again = load_generator(tmp_path, CPU)
     assert type(again) is (PriorMap if kind == "prior" else GaussianOrgans)
     assert np.array_equal(generator.generate(maps, [1, 2, 3, 4]), again.generate(maps, [1, 2, 3, 4]))
 
 
 def test_moments_of_another_label_set_are_refused(tmp_path):
     weights = {name: torch.zeros(7) for name in GaussianOrgans.NAMES}
-    save_model(tmp_path, weights, {"settings": {"kind": "gaussian"}})
+    save_model(tmp_path, weights, {"settings": {"kind": "gaussian"}, "format": 1})
+    PRIOR.save(tmp_path / "prior.json")
     with pytest.raises(StateError, match=r"weight 'between' has shape \(7,\), the network wants \(3,\)"):
-        load_generator(tmp_path, PRIOR, CPU)
+        load_generator(tmp_path, CPU)
 
 
 def test_a_folder_of_something_else_is_no_generator(tmp_path):
     save_model(tmp_path, {"x": torch.zeros(1)}, {"classes": 3})
     with pytest.raises(StateError, match="no generator: kind is None"):
-        load_generator(tmp_path, PRIOR, CPU)
+        read_facts(tmp_path)
+
+
+def test_another_label_set_size_or_version_is_refused(tmp_path):
+    generator = make_generator({"kind": "prior"}, PRIOR, CPU)
+    save_generator(generator, PRIOR, tmp_path, {"image_size": 16})
+    require_fit(tmp_path, ("a",), 16)
+    with pytest.raises(StateError, match="trained on slices of 16 x 16 pixels, asked for 64 x 64"):
+        require_fit(tmp_path, ("a",), 64)
+    with pytest.raises(StateError, match="it lacks liver and has a besides"):
+        require_fit(tmp_path, ("liver",), 16)
+    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 1', '"format": 0'))
+    with pytest.raises(StateError, match="format 0, this version reads format 1"):
+        read_facts(tmp_path)

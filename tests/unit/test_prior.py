@@ -63,7 +63,7 @@ def test_the_order_and_size_of_chunks_change_nothing():
     body = rng.random((9, 8, 8)) < 0.7
     first = fit_prior(store(hu, labels, body, range(9)), LABELS, "body")
     for chunk in (1, 2, 100):
-        assert fit_prior(store(hu, labels, body, range(8, -1, -1)), LABELS, "body", chunk) == first
+        assert fit_prior(store(hu, labels, body, range(8, -1, -1)), LABELS, "body", chunk=chunk) == first
 
 
 def test_other_splits_do_not_move_a_mean(tiny):
@@ -78,7 +78,7 @@ def test_other_splits_do_not_move_a_mean(tiny):
     means=st.lists(st.floats(-1024, 1024, width=32), min_size=5, max_size=5),
 )
 def test_hu_to_variation_and_back_is_exact(hu, labels, means):
-    prior = Prior("body", LABELS.names, tuple(means), (1,) * 5, 1.0, (1.0,) * 5, 0.0, 1.0, (-1024, 3071))
+    prior = Prior("body", LABELS.names, LABELS.names, tuple(means), (1,) * 5, 1.0, (1.0,) * 5, 0.0, 1.0, (-1024, 3071))
     np.testing.assert_array_equal(prior.restore(prior.variation(hu, labels), labels), hu)
 
 
@@ -86,6 +86,15 @@ def test_an_organ_never_seen_in_training_is_unlabelled_tissue(tiny):
     prior = fit_prior(tiny, LABELS, "body")
     labels, body = np.array([[3, 3, 1]], np.uint8), np.array([[True, False, True]])
     np.testing.assert_array_equal(prior.label_map(labels, body), [[LABELS.body_id, 0, 1]])
+
+
+def test_organs_that_a_prior_does_not_keep_are_unlabelled_tissue(tiny):
+    """The ablation of section 3.5 knows fewer labels than the store holds."""
+    prior = fit_prior(tiny, LABELS, "body", LabelSet(("bone",)))
+    # air as before; bone 300; body holds the liver as well: (-100-90+50+60+70)/5
+    assert prior.means == (-990.0, 300.0, -2.0)
+    labels, body = np.array([[1, 2, 0, 0]], np.uint8), np.array([[True, True, True, False]])
+    np.testing.assert_array_equal(prior.label_map(labels, body), [[2, 1, 2, 0]])
 
 
 def test_saving_loses_nothing(tiny, tmp_path):

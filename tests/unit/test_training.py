@@ -24,6 +24,7 @@ from pivm.training import Batches, Resume, Run, Schedule, derived_seed, step_gen
 PRIOR = Prior(
     "body",
     ("a", "b"),
+    ("a", "b"),
     (-950.0, 40.0, 200.0, -80.0),
     (9, 9, 9, 9),
     60.0,

@@ -98,8 +98,10 @@ def _cross_check(config: dict) -> None:
     low, high = config["segmentation"]["window"]
     if low >= high:
         raise ConfigError("segmentation.window", f"found [{low}, {high}], expected [low, high] in HU")
-    for name in config["generators"]:
+    for name, generator in config["generators"].items():
         generator_settings(config, name)
+        for organ in LabelSet.from_config(generator.get("labels", config["labels"])).names:
+            _one_of(config, f"generators.{name}.labels", organ, labels.names)
 
 
 def _one_of(config: dict, key: str, name: str, known) -> None:

@@ -61,6 +61,12 @@ def require_tensors(wanted: dict[str, tuple[int, ...]], weights: dict[str, torch
             )
 
 
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def model_hash(folder: Path) -> str:
     """First 16 hexadecimal digits of the SHA-256 of the weights."""
-    return hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()[:16]
+    return file_hash(Path(folder) / "model.safetensors")[:16]

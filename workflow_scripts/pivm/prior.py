@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,8 @@ class Prior:
     Attributes:
         kind: ``paper`` (mu_k inside organ k, 0 HU elsewhere) or ``body`` (the label map is completed by *body*
             and *air*, each with its own mean over unclipped HU).
-        names: organ names, in label order.
+        names: organs that have an id of their own in the label map the generators see, in order.
+        organs: organs of the label maps that are handed over; those not in ``names`` count as unlabelled.
         means: HU per id of the label map the generators see: ``paper`` 0..K, ``body`` 0..K+1 (0 = air).
         voxels: training pixels per id.
         variation_sd: root mean square of the variation over the training pixels, HU; the one global scale.
@@ -40,6 +42,7 @@ class Prior:
 
     kind: str
     names: tuple[str, ...]
+    organs: tuple[str, ...]
     means: tuple[float, ...]
     voxels: tuple[int, ...]
     variation_sd: float
@@ -61,19 +64,17 @@ class Prior:
     def label_map(self, labels: np.ndarray, body: np.ndarray) -> np.ndarray:
         """The label map that every generator is given.
 
-        An organ that never occurs in the training split has no mean and no learnt appearance; its pixels
-        are handed over as if they had no organ label.
+        An organ that is not in ``names``, or that never occurs in the training split and so has no mean and no
+        learnt appearance, is handed over as if it had no label.
 
         Args:
-            labels: uint8, 0 = background; body: bool of the same shape.
+            labels: uint8, 0 = background, k = k-th of ``organs``; body: bool of the same shape.
 
         Returns:
             uint8 of the same shape, ids ``0..classes - 1``.
         """
-        table = np.arange(256, dtype=np.uint8)
-        for name in self.never_seen:
-            table[self.names.index(name) + 1] = 0
-        known = table[labels]
+        unseen = set(self.never_seen)
+        known = own_ids(LabelSet(self.organs), LabelSet(self.names), unseen)[labels]
         return LabelSet(self.names).complete(known, body) if self.kind == "body" else known
 
     def map(self, label_map: np.ndarray) -> np.ndarray:
@@ -98,22 +99,34 @@ class Prior:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
 
-def fit_prior(store: SliceStore, label_set: LabelSet, kind: str, chunk: int = 256) -> Prior:
+def own_ids(organs: LabelSet, names: LabelSet, without: Set[str] = frozenset()) -> np.ndarray:
+    """Table uint8 [256] from ids of ``organs`` to ids of ``names``; 0 for organs not in it or in ``without``."""
+    table = np.zeros(256, np.uint8)
+    for k, name in enumerate(organs.names, start=1):
+        if name in names.names and name not in without:
+            table[k] = names.id_of(name)
+    return table
+
+
+def fit_prior(store: SliceStore, organs: LabelSet, kind: str, names: LabelSet | None = None, chunk: int = 256) -> Prior:
     """Organ means mu_k and scales over the target slices of the training split alone.
 
     All sums are integers, so that neither the order nor the number of chunks can change a mean.
 
     Args:
+        organs: label set of the store; names: the organs to keep (all of them unless told; section 3.5 keeps 13);
         chunk: slices in memory at a time.
     """
     rows = store.rows("train")
+    label_set = names or organs
+    table = own_ids(organs, label_set)
     classes = len(label_set) + 2
     n, clipped, plain, squared = (np.zeros(classes, np.int64) for _ in range(4))
     low, high = 32767, -32768
     for start in range(0, len(rows), chunk):
         some = rows[start : start + chunk]
         hu = np.asarray(store.hu[some]).astype(np.int64)
-        ids = label_set.complete(np.asarray(store.labels[some]), np.asarray(store.body[some]))
+        ids = label_set.complete(table[store.labels[some]], np.asarray(store.body[some]))
         low, high = min(low, int(hu.min())), max(high, int(hu.max()))
         for k in np.unique(ids):
             x = hu[ids == k]
@@ -139,6 +152,7 @@ def fit_prior(store: SliceStore, label_set: LabelSet, kind: str, chunk: int = 25
     return Prior(
         kind=kind,
         names=label_set.names,
+        organs=organs.names,
         means=tuple(float(m) for m in means),
         voxels=tuple(int(v) for v in n),
         variation_sd=variation_sd,

@@ -9,20 +9,29 @@ import torch
 from pivm import parallel
 from pivm.cohort import read_split, require_split
 from pivm.compute import prepare
-from pivm.generators.registry import make_generator
+from pivm.generators.registry import make_generator, save_generator
 from pivm.generators.training_data import TrainingData
+from pivm.model_files import file_hash
 from pivm.prior import Prior
 from pivm.slices import SliceStore
 from pivm.training import Run, derived_seed
 
 
 def fit_generator(
-    settings: dict, seed: int, store: str, prior: str, split: str, folder: str, device: str, threads: int, run: dict
+    settings: dict,
+    seed: int,
+    store: list[str],
+    prior: str,
+    split: str,
+    folder: str,
+    device: str,
+    threads: int,
+    run: dict,
 ) -> None:
     """Train a generator on the slices of the training patients and write its folder.
 
     Args:
-        settings: resolved settings of the generator; seed: of the config; store: folder of the slice store;
+        settings: resolved settings of the generator; seed: of the config; store: files of the slice store;
         prior, split: files; folder: receives the model; device: ``cuda`` or ``cpu``; threads: of this node;
         run: as :meth:`pivm.training.Run.of` takes it.
 
@@ -32,7 +41,7 @@ def fit_generator(
     where = parallel.local_device(torch.device(device))
     torch.set_num_threads(max(threads // parallel.local_world(), 1))
     prepare(where, run["precision"])
-    slices, means = SliceStore(Path(store)), Prior.load(Path(prior))
+    slices, means = SliceStore(Path(store[0]).parent), Prior.load(Path(prior))
     patients, below = read_split(Path(split)), slices.index["previous"].to_numpy()
     data = {}
     for part in ("train", "val"):
@@ -46,6 +55,11 @@ def fit_generator(
     plan = Run.of(**run)
     generator.fit(data["train"], data["val"], start, plan)
     if parallel.is_main():
-        trained_on = sorted(set(slices.index["subject"][slices.rows("train")]))
-        generator.save(Path(folder), {"patients": trained_on, "seed": seed})
+        facts = {
+            "patients": sorted(set(slices.index["subject"][slices.rows("train")])),
+            "seed": seed,
+            "image_size": slices.size,
+            "data": {Path(path).name: file_hash(Path(path)) for path in (split, *store)},
+        }
+        save_generator(generator, means, Path(folder), facts)
         plan.resume.clear()

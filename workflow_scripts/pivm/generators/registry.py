@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -11,6 +12,9 @@ from pivm.errors import StateError
 from pivm.generators import KINDS
 from pivm.model_files import load_model
 from pivm.prior import Prior
+
+#: of the model folder; raised when what is in it changes
+FORMAT = 1
 
 
 def _class(kind: str):
@@ -23,14 +27,55 @@ def make_generator(settings: dict, prior: Prior, device: torch.device):
     return _class(settings["kind"])(settings, prior, device)
 
 
-def load_generator(folder: Path, prior: Prior, device: torch.device):
-    """A trained generator; its own files say of which kind it is.
+def load_generator(folder: Path, device: torch.device):
+    """A trained generator from its folder; its own files say of which kind it is, ``prior.json`` holds its means.
 
     Raises:
-        StateError: the folder holds no generator of a known kind.
+        StateError: the folder holds no generator of a known kind, or one of another version of its format.
+    """
+    facts, prior = read_facts(folder), Prior.load(Path(folder) / "prior.json")
+    return _class(facts["settings"]["kind"]).load(folder, prior, device)
+
+
+def read_facts(folder: Path) -> dict:
+    """What a model folder says of its generator: settings, organs, image size, training patients, versions.
+
+    Raises:
+        StateError: as :func:`load_generator`.
     """
     _, facts = load_model(folder)
-    kind = facts.get("settings", {}).get("kind")
+    kind, found = facts.get("settings", {}).get("kind"), facts.get("format")
     if kind not in KINDS:
         raise StateError(f"{folder}/model.json: no generator: kind is {kind!r}, expected one of {', '.join(KINDS)}")
-    return _class(kind).load(folder, prior, device)
+    if found != FORMAT:
+        raise StateError(
+            f"{folder}/model.json: format {found!r}, this version reads format {FORMAT}: train the generator again"
+        )
+    return facts
+
+
+def save_generator(generator, prior: Prior, folder: Path, facts: dict) -> None:
+    """Write a folder that travels: weights, settings, organ means, and what the generator was trained on.
+
+    Args:
+        facts: ``patients``, ``seed``, ``image_size`` and ``data`` (hashes of split and slices).
+    """
+    versions = {name: metadata.version(name) for name in ("torch", "numpy")}
+    generator.save(folder, {"format": FORMAT, "organs": prior.organs, "versions": versions, **facts})
+    prior.save(Path(folder) / "prior.json")
+
+
+def require_fit(folder: Path, organs: tuple[str, ...], size: int) -> None:
+    """Raises StateError where a generator was trained on another label set or image size."""
+    facts = read_facts(folder)
+    if facts["image_size"] != size:
+        raise StateError(
+            f"{folder}: trained on slices of {facts['image_size']} x {facts['image_size']} pixels, "
+            f"asked for {size} x {size}"
+        )
+    if tuple(facts["organs"]) != tuple(organs):
+        ours, theirs = set(organs) - set(facts["organs"]), set(facts["organs"]) - set(organs)
+        raise StateError(
+            f"{folder}: trained on another label set: it lacks {', '.join(sorted(ours)) or 'none'} and has "
+            f"{', '.join(sorted(theirs)) or 'none'} besides, or another order; set `labels` as in its model.json"
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import sys
 from importlib import metadata
 from pathlib import Path
+
+from pivm.model_files import file_hash
 
 PACKAGES = (
     "torch",
@@ -21,15 +22,6 @@ PACKAGES = (
     "pandas",
     "matplotlib",
 )
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def write_manifest(config: dict, split: Path, store: Path, path: Path) -> None:
@@ -49,8 +41,8 @@ def write_manifest(config: dict, split: Path, store: Path, path: Path) -> None:
             "segmentation": config["segmentation"]["seeds"],
         },
         "data": {
-            "split": fingerprint(split),
-            "slices": {p.name: fingerprint(p) for p in sorted(Path(store).iterdir()) if p.suffix in (".npy", ".csv")},
+            "split": file_hash(split),
+            "slices": {p.name: file_hash(p) for p in sorted(Path(store).iterdir()) if p.suffix in (".npy", ".csv")},
         },
         "versions": {"python": sys.version.split()[0], **{name: metadata.version(name) for name in PACKAGES}},
         "hardware": {
