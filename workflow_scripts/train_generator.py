@@ -8,13 +8,16 @@ from pivm.parallel import launch
 
 with job(snakemake):
     params = snakemake.params
-    arguments = {
-        "settings": params.settings,
-        "seed": params.seed,
+    files = {
         "store": [str(path) for path in snakemake.input.store],
         "prior": str(snakemake.input.prior),
         "split": str(snakemake.input.split),
         "folder": str(Path(snakemake.output.weights).parent),
+    }
+    arguments = {
+        "settings": params.settings,
+        "seed": params.seed,
+        "files": files,
         "device": device(snakemake, params.compute).type,
         "threads": snakemake.threads,
         "run": training_run(snakemake, snakemake.wildcards.generator),

@@ -11,13 +11,12 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from pivm import parallel
 from pivm.compute import autocast, low_precision, pays_to_compile
@@ -199,7 +198,7 @@ def train(
     shared_loss = parallel.share_gradients(model, loss_at)
     model.train()
     period = validate_every or max(schedule.steps // 20, 1)
-    for step in tqdm(range(first, schedule.steps), name, schedule.steps, initial=first, disable=None, mininterval=1):
+    for step in _with_bar(range(first, schedule.steps), name, schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(step)
         with autocast(device, run.precision):
@@ -212,6 +211,15 @@ def train(
         run.resume.save(functools.partial(parts.state, done, monitor))
     monitor.finish(run.losses)
     return parts.ema.shadow if parts.ema else {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+
+def _with_bar(steps: range, name: str, total: int) -> Iterable[int]:
+    """The steps under a progress bar on a terminal, without one where tqdm is not installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return steps
+    return tqdm(steps, name, total, initial=steps.start, disable=None, mininterval=1)
 
 
 @dataclass

@@ -17,23 +17,13 @@ from pivm.slices import SliceStore
 from pivm.training import Run, derived_seed
 
 
-def fit_generator(
-    settings: dict,
-    seed: int,
-    store: list[str],
-    prior: str,
-    split: str,
-    folder: str,
-    device: str,
-    threads: int,
-    run: dict,
-) -> None:
+def fit_generator(settings: dict, seed: int, files: dict, device: str, threads: int, run: dict) -> None:
     """Train a generator on the slices of the training patients and write its folder.
 
     Args:
-        settings: resolved settings of the generator; seed: of the config; store: files of the slice store;
-        prior, split: files; folder: receives the model; device: ``cuda`` or ``cpu``; threads: of this node;
-        run: as :meth:`pivm.training.Run.of` takes it.
+        settings: resolved settings of the generator; seed: of the config;
+        files: paths: ``store`` (the files of the slice store), ``prior``, ``split``, and ``folder`` for the model;
+        device: ``cuda`` or ``cpu``; threads: of this node; run: as :meth:`pivm.training.Run.of` takes it.
 
     Raises:
         PivmError: a slice is of a patient of another split, the loss explodes, or memory runs out.
@@ -41,8 +31,8 @@ def fit_generator(
     where = parallel.local_device(torch.device(device))
     torch.set_num_threads(max(threads // parallel.local_world(), 1))
     prepare(where, run["precision"])
-    slices, means = SliceStore(Path(store[0]).parent), Prior.load(Path(prior))
-    patients, below = read_split(Path(split)), slices.index["previous"].to_numpy()
+    slices, means = SliceStore(Path(files["store"][0]).parent), Prior.load(Path(files["prior"]))
+    patients, below = read_split(Path(files["split"])), slices.index["previous"].to_numpy()
     data = {}
     for part in ("train", "val"):
         rows = slices.rows(part)
@@ -59,7 +49,7 @@ def fit_generator(
             "patients": sorted(set(slices.index["subject"][slices.rows("train")])),
             "seed": seed,
             "image_size": slices.size,
-            "data": {Path(path).name: file_hash(Path(path)) for path in (split, *store)},
+            "data": {Path(path).name: file_hash(Path(path)) for path in (files["split"], *files["store"])},
         }
-        save_generator(generator, means, Path(folder), facts)
+        save_generator(generator, means, Path(files["folder"]), facts)
         plan.resume.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def _allow_torchvision_import() -> None:
+def allow_torchvision_import() -> None:
     """Define the two operator schemas that torchvision expects where torch is a build without its C++ part.
 
     timm imports torchvision, whose Python part registers fake kernels for ``nms`` and ``qnms`` at import and fails
@@ -18,7 +18,7 @@ def _allow_torchvision_import() -> None:
     ):
         if not hasattr(torch.ops.torchvision, schema.split("(")[0]):
             library.define(schema)
-    _allow_torchvision_import.library = library  # a Library that is collected takes its schemas along
+    allow_torchvision_import.library = library  # a Library that is collected takes its schemas along
 
 
 def make_unet(encoder: str, depth: int, decoder_channels: list[int], classes: int) -> torch.nn.Module:
@@ -28,7 +28,7 @@ def make_unet(encoder: str, depth: int, decoder_channels: list[int], classes: in
         encoder: encoder name of segmentation-models-pytorch; depth: halvings of the resolution;
         decoder_channels: one width per decoder level; classes: background included.
     """
-    _allow_torchvision_import()
+    allow_torchvision_import()
     import segmentation_models_pytorch as smp
 
     net = smp.Unet(
