@@ -26,8 +26,8 @@ from pivm.feed import Draws, Feed
 from pivm.generators.diffusion import DiffusionGenerator
 from pivm.generators.training_data import TrainingData
 from pivm.prior import Prior
-from pivm.segmentation.network import allow_torchvision_import
 from pivm.slices import SliceStore
+from pivm.torchvision_import import allow_torchvision_import
 from pivm.training import Batches, Run, Schedule, train
 
 

@@ -1,5 +1,5 @@
 # Scans -> slices and organ means.
-# in: <path>/<id>/ct.nii.gz and segmentations/   out: subjects/, cohort/, store/, prior.json
+# in: what the layout of the data set says (pivm/datasets)   out: subjects/, cohort/, store/, prior.json
 if DATASET.is_phantom:
     PHANTOM = DATASET.roots[0]
 
@@ -33,8 +33,7 @@ if DATASET.is_phantom:
 
 rule prepare_subject:
     input:
-        ct=subject_ct,
-        masks=subject_masks,
+        subject_files,
     output:
         record=f"{RESULTS}/subjects/{{subject}}/record.json",
         rows=f"{RESULTS}/subjects/{{subject}}/rows.csv",
@@ -50,6 +49,8 @@ rule prepare_subject:
         labels=config["labels"],
         size=config["image"]["size"],
         selection=config["selection"],
+        quality=config["quality"],
+        subject=lambda wildcards: LISTING.subjects[wildcards.subject].as_params(),
     script:
         "../workflow_scripts/prepare_subject.py"
 

@@ -1,5 +1,5 @@
-# Labels of training patients -> synthetic slices and volumes.
-# in: store/, prior.json, generators/<name>/   out: synthesis/<name>/slices/, synthesis/<name>/volumes/
+# Labels -> synthetic slices and volumes of training patients, and synthetic slices of test patients for Table 1.
+# in: store/, generators/<name>/   out: synthesis/<name>/slices/, test/ and volumes/
 rule synthesise_slices:
     input:
         split=f"{RESULTS}/cohort/split.csv",
@@ -30,13 +30,42 @@ rule synthesise_slices:
         "../workflow_scripts/synthesise_slices.py"
 
 
+rule synthesise_test:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        model=model_of,
+    output:
+        hu=f"{RESULTS}/synthesis/{{generator}}/test/hu.npy",
+        labels=f"{RESULTS}/synthesis/{{generator}}/test/labels.npy",
+        index=f"{RESULTS}/synthesis/{{generator}}/test/index.csv",
+    log:
+        f"{RESULTS}/logs/synthesise_test/{{generator}}.log",
+    conda:
+        "../envs/training.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    params:
+        code=generator_code("synthesise_test"),
+        patients=config["tables"]["image_patients"],
+        batch=config["synthesis"]["batch"],
+        labels=config["labels"],
+        seed=config["seed"],
+        compute=config["compute"],
+    script:
+        "../workflow_scripts/synthesise_test.py"
+
+
 rule synthesise_volumes:
     input:
         split=f"{RESULTS}/cohort/split.csv",
+        selection=f"{RESULTS}/cohort/selection.csv",
         records=per_subject("record.json"),
         model=model_of,
     output:
-        directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+        volumes=directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
+        continuity=f"{RESULTS}/synthesis/{{generator}}/continuity.csv",
     log:
         f"{RESULTS}/logs/synthesise_volumes/{{generator}}.log",
     conda:
@@ -47,9 +76,12 @@ rule synthesise_volumes:
     params:
         code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
-        folders={name: str(folder) for name, folder in LISTING.subjects.items()},
+        volumes_from=config["synthesis"]["volumes_from"],
+        batch=config["synthesis"]["batch"],
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],
+        other_grid=config["quality"]["other_grid"],
         size=config["image"]["size"],
         seed=config["seed"],
         compute=config["compute"],

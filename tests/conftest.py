@@ -30,7 +30,7 @@ def make_scan(folder: Path, slices: int = 30, shape: tuple[int, int] = (40, 32),
     hu[6:-6, 4:-4] = -100
     for k, organ in enumerate(ORGANS):
         mask = np.zeros(hu.shape, np.uint8)
-        x = 7 + 4 * k
+        x = 29 - 4 * k  # from the patient's right to the left
         mask[x : x + 4, 8:22, 3:-3] = 1
         hu[mask > 0] = 20 + 15 * k
         save_nifti(mask, folder / "segmentations" / f"{organ}.nii.gz")
@@ -45,17 +45,33 @@ def scan(tmp_path: Path) -> Path:
     return make_scan(tmp_path / "data" / "p1")
 
 
+SELECTION = {
+    "axial_slices": [5, 600],
+    "organs": list(ORGANS),
+    "min_organs": 3,
+    "min_organ_ml": 1.0,
+    "slices_per_scan": 6,
+    "min_labels_per_slice": 3,
+    "overlap": "first",
+}
+QUALITY = {
+    "padding": "air",
+    "other_grid": "aside",
+    "left_right": "aside",
+    "organ_hu": [-100, 300],
+    "spacing_mm": [0.2, 15],
+    "max_oblique_degrees": 30,
+}
+
+
 @pytest.fixture
 def selection() -> dict:
-    return {
-        "axial_slices": [5, 600],
-        "organs": list(ORGANS),
-        "min_organs": 3,
-        "min_organ_ml": 1.0,
-        "slices_per_scan": 6,
-        "min_labels_per_slice": 3,
-        "overlap": "first",
-    }
+    return dict(SELECTION)
+
+
+@pytest.fixture
+def quality() -> dict:
+    return dict(QUALITY)
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,22 @@
-"""Verify one scan and cut its standardised slices; a scan that cannot be used gives its reason instead."""
-
-from pathlib import Path
+"""Verify one subject and cut its standardised slices; one that cannot be used gives its reason instead."""
 
 import numpy as np
+from pivm.datasets.listing import Subject
 from pivm.job import job, log
 from pivm.labels import LabelSet
-from pivm.slices import ARRAYS, prepare_subject
+from pivm.preparation import prepare_subject
+from pivm.slices import ARRAYS
 
 with job(snakemake):
     record, arrays, rows = prepare_subject(
         snakemake.wildcards.subject,
-        Path(snakemake.input.ct[0]) if snakemake.input.ct else None,
-        {Path(p).name.removesuffix(".nii.gz"): Path(p) for p in snakemake.input.masks},
+        Subject(**snakemake.params.subject),
         LabelSet.from_config(snakemake.params.labels),
         snakemake.params.size,
         snakemake.params.selection,
+        snakemake.params.quality,
     )
-    if record.reason:
+    if record.status == "set aside":
         log.warning("%s set aside: %s", record.subject, record.reason)
     for name in ARRAYS:
         np.save(snakemake.output[name], arrays[name])

@@ -1,38 +1,41 @@
-"""Make whole synthetic CT volumes from the labels of training patients, in TotalSegmentator's layout."""
+"""Make whole synthetic CT volumes from the labels of real subjects, in TotalSegmentator's layout."""
 
 from pathlib import Path
 
-from pivm.cohort import read_split
+import pandas as pd
+from pivm.cohort import read_split, volume_sources
 from pivm.compute import memory_hint
-from pivm.datasets.totalsegmentator import ct_file, mask_files
+from pivm.datasets.listing import Subject
 from pivm.generators.registry import load_generator, require_fit
 from pivm.job import device, job
+from pivm.label_maps import Policy
 from pivm.labels import LabelSet
 from pivm.model_files import model_hash
 from pivm.prior import Prior
-from pivm.synthetic_volumes import read_source, write_provenance, write_synthetic
+from pivm.slices import read_names
+from pivm.synthetic_volumes import continuity, read_source, write_provenance, write_synthetic
 from pivm.training import derived_seed
 
 with job(snakemake):
     where, params = device(snakemake, snakemake.params.compute), snakemake.params
     label_set, name = LabelSet.from_config(params.labels), snakemake.wildcards.generator
-    folder, target = Path(snakemake.input.model[0]).parent, Path(snakemake.output[0])
+    folder, target = Path(snakemake.input.model[0]).parent, Path(snakemake.output.volumes)
     require_fit(folder, label_set.names, params.size)
     generator, prior = load_generator(folder, where), Prior.load(folder / "prior.json")
-    split = read_split(snakemake.input.split)
-    subjects = sorted(s for s, part in split.items() if part == "train")[: params.volumes]
-    sources = []
-    for subject in subjects:
-        place = Path(params.folders[subject])
-        masks = mask_files(place, label_set.names)
-        sources.append(read_source(subject, ct_file(place), masks, label_set, params.size, params.overlap, prior))
+    split, selection = read_split(snakemake.input.split), read_names(snakemake.input.selection)
+    subjects = volume_sources(split, selection, params.volumes_from, params.volumes)
+    policy, how = Policy(params.overlap, params.other_grid), (label_set, params.size)
+    sources = [read_source(one, Subject(**params.subjects[one]), *how, policy, prior) for one in subjects]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
+    maps, spacings = [s.label_map for s in sources], [s.spacing for s in sources]
     with memory_hint("synthesis.volumes", len(sources)):
-        volumes = list(generator.generate_volumes([s.label_map for s in sources], seeds))
-    provenance = []
+        volumes = list(generator.generate_volumes(maps, seeds, spacings))
+    provenance, steps = [], []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
         image_id = f"{source.subject}_{name}"
         write_synthetic(source, hu, label_set, target / image_id)
         row = {"image_id": image_id, "source": source.subject, "generator": name, "seed": seed}
         provenance.append({**row, "model": model_hash(folder)})
+        steps.append(continuity(source, hu, generator, prior, params.batch, seed))
     write_provenance(provenance, target / "meta.csv")
+    pd.concat(steps).to_csv(snakemake.output.continuity, index=False)

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pivm.cohort import label_table, read_split, require_split, selection_table, split_patients
-from pivm.datasets.totalsegmentator import ct_file, list_subjects, mask_files
+from pivm.datasets import Dataset
 from pivm.errors import CohortError, ConfigError, DataError, StateError
+from pivm.label_maps import voxels_per_slice
 from pivm.labels import LabelSet
-from pivm.slices import SubjectRecord, choose_slices, prepare_subject
+from pivm.preparation import choose_slices, prepare_subject
+from pivm.slices import SubjectRecord
 
 from tests.conftest import ORGANS, make_scan, save_nifti
 
@@ -74,7 +76,7 @@ def test_a_patient_in_two_splits_is_caught(tmp_path):
 def test_chosen_slices_are_evenly_spaced_inside_the_labelled_extent(first, extent, count):
     labels = np.zeros((2, 2, first + extent + 3), np.uint8)
     labels[..., first : first + extent] = np.array([[1, 2], [3, 0]])[..., None]
-    chosen = choose_slices(labels, count, 3)
+    chosen = choose_slices(voxels_per_slice(labels), count, 3)
     assert 1 <= len(chosen) <= count
     assert chosen[0] >= first
     assert chosen[-1] < first + extent
@@ -83,14 +85,17 @@ def test_chosen_slices_are_evenly_spaced_inside_the_labelled_extent(first, exten
         assert len(chosen) == count
 
 
-def prepare(folder, selection, **changes):
-    return prepare_subject(
-        folder.name, ct_file(folder), mask_files(folder, ORGANS), LABELS, 32, {**selection, **changes}
-    )
+def list_subjects(roots):
+    return Dataset("mine", {"layout": "totalsegmentator", "path": [str(r) for r in roots]}).listing()
 
 
-def test_a_good_scan_is_cut_into_slices_with_the_ones_below(scan, selection):
-    record, arrays, rows = prepare(scan, selection)
+def prepare(folder, selection, quality, **changes):
+    subject = list_subjects([folder.parent]).subjects[folder.name]
+    return prepare_subject(folder.name, subject, LABELS, 32, {**selection, **changes}, quality)
+
+
+def test_a_good_scan_is_cut_into_slices_with_the_ones_below(scan, selection, quality):
+    record, arrays, rows = prepare(scan, selection, quality)
     assert record.status == "selected", record.reason
     assert record.slices == 6 == (rows["role"] == "target").sum()
     assert arrays["hu"].dtype == np.int16
@@ -103,32 +108,32 @@ def test_a_good_scan_is_cut_into_slices_with_the_ones_below(scan, selection):
     assert record.step_mm == 5.0 * (rows["z"][rows["role"] == "target"].diff().dropna().iloc[0])
 
 
-def test_reasons_for_setting_a_scan_aside(scan, selection, tmp_path):
+def test_reasons_for_setting_a_scan_aside(scan, selection, quality, tmp_path):
     cases = [
         (scan, {"axial_slices": [100, 600]}, "30 axial slices, selection.axial_slices wants 100 to 600"),
         (scan, {"min_organ_ml": 1e6}, "not an abdominal scan"),
         (scan, {"min_labels_per_slice": 9}, "no axial slice holds 9"),
-        (tmp_path / "empty", {}, "no ct.nii.gz"),
+        (tmp_path / "more" / "empty", {}, "no mask of any organ"),
     ]
-    (tmp_path / "empty" / "segmentations").mkdir(parents=True)
+    (tmp_path / "more" / "empty" / "segmentations").mkdir(parents=True)
     for folder, changes, reason in cases:
-        record, arrays, rows = prepare(folder, selection, **changes)
+        record, arrays, rows = prepare(folder, selection, quality, **changes)
         assert record.status == "set aside"
         assert reason in record.reason
         assert len(rows) == 0
         assert arrays["hu"].shape == (0, 32, 32)
 
 
-def test_an_empty_mask_is_normal(scan, selection):
+def test_an_empty_mask_is_normal(scan, selection, quality):
     save_nifti(np.zeros((40, 32, 30), np.uint8), scan / "segmentations" / "pancreas.nii.gz")
-    record, _, _ = prepare(scan, selection)
+    record, _, _ = prepare(scan, selection, quality)
     assert record.status == "selected"
     assert "pancreas" not in record.voxels
 
 
-def test_the_selection_table_lists_every_scan_with_its_reason(scan, selection):
-    good, _, _ = prepare(scan, selection)
-    bad, _, _ = prepare(scan, selection, min_organ_ml=1e6)
+def test_the_selection_table_lists_every_scan_with_its_reason(scan, selection, quality):
+    good, _, _ = prepare(scan, selection, quality)
+    bad, _, _ = prepare(scan, selection, quality, min_organ_ml=1e6)
     bad.subject = "p0"
     table = selection_table([good, bad], {"x y": "name holds other characters"})
     assert table["subject"].tolist() == ["p0", "p1", "x y"]

@@ -75,6 +75,11 @@ WRONG = [
     ("compute.devices", 0, "compute.devices: found 0, expected >= 1"),
     ("compute.devices", "al", "compute.devices: found 'al'"),
     ("compute.devices", "all", None),
+    ("tables.image_window", [300, -200], "tables.image_window: found [300, -200], expected [low, high] in HU"),
+    ("tables.image_patients", 0, "tables.image_patients: found 0, expected >= 1"),
+    ("tables.metrics", ["ssim"], "tables.metrics: unknown 'ssim'"),
+    ("tables.extractor.name", "inceptin", "(did you mean 'inception'?), expected one of auto, inception"),
+    ("tables.extractor.weight", "w", "tables.extractor.weight: unknown key (did you mean 'weights'?)"),
 ]
 
 

@@ -78,6 +78,13 @@ def test_a_second_batch_does_not_depend_on_the_first():
     assert torch.equal(first, second)
 
 
+@pytest.mark.parametrize("shift", [1.0, 0.5, 0.25])
+def test_the_shift_multiplies_signal_over_noise(shift):
+    plain, shifted = NoiseProcess(1000, False), NoiseProcess(1000, False, shift=shift)
+    ratio = (shifted.signal / shifted.noise) / (plain.signal / plain.noise)
+    torch.testing.assert_close(ratio[:900], torch.full((900,), shift), rtol=0.02, atol=0)
+
+
 def test_betas_stay_below_one():
     betas = cosine_betas(1000)
     assert float(betas.min()) > 0

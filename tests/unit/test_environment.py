@@ -39,7 +39,9 @@ def test_the_lock_is_inside_the_ranges_of_the_project(requirement):
 
 @pytest.mark.parametrize("env", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_conda_pins_are_those_of_the_lock(env):
-    for entry in yaml.safe_load(env.read_text())["dependencies"]:
+    entries = yaml.safe_load(env.read_text())["dependencies"]
+    from_pip = [e for entry in entries if isinstance(entry, dict) for e in entry["pip"]]
+    for entry in [e for e in entries if isinstance(e, str) and e != "pip"] + from_pip:
         name, version = re.split(r"\s*[=><]=\s*|\s+", entry.replace(" ==", " =="), maxsplit=1)
         if name == "python":
             continue

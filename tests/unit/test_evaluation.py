@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_iou
+from pivm.evaluation.continuity import ALL, compare_z_steps, z_steps
 from pivm.evaluation.overlap import score_patient, surface_distances
 from pivm.evaluation.statistics import TIDY, differences, interval, per_patient, summarise
 from pivm.report.tables import write_table
@@ -165,3 +166,24 @@ def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
     for text in (markdown, latex, html):
         assert "4 test patients; 2 seeds" in text
         assert "0 of 16" in text
+
+
+def test_z_steps_by_hand():
+    hu = np.array([[[10, 20, 5]], [[14, 10, 5]], [[14, 13, 9]]], np.int16)
+    labels = np.array([[[1, 2, 0]], [[1, 2, 0]], [[2, 2, 3]]], np.uint8)
+    table = z_steps(hu, labels, ("a", "b")).set_index("organ")
+    # a: |14 - 10|; b: |10 - 20|, |13 - 10|; background, the change from 1 to 2 and the unknown id 3 do not count
+    assert table["pixels"].to_dict() == {"a": 1, "b": 2, ALL: 3}
+    assert table["step_hu"].to_dict() == {"a": 4, "b": 6.5, ALL: pytest.approx(17 / 3)}
+
+
+def test_z_steps_are_compared_with_the_real_volume():
+    hu = np.array([[[0]], [[4]]], np.int16)
+    labels = np.ones((2, 1, 1), np.uint8)
+    table = compare_z_steps({"real": hu, "twice": 2 * hu}, labels, ("a",))
+    assert table["twice_over_real"].tolist() == [2, 2]
+
+
+def test_a_single_slice_has_no_steps():
+    one = np.ones((1, 4, 4), np.uint8)
+    assert compare_z_steps({"real": one.astype(np.int16)}, one, ("a",)).empty

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,8 @@ LABELS = LabelSet(("liver", "bone", "ghost"))
 
 def store(hu, labels, body, train):
     rows = np.asarray(train)
-    return SimpleNamespace(hu=hu, labels=labels, body=body, rows=lambda split: rows)
+    index = pd.DataFrame({"pixel_mm": np.ones(len(hu))})
+    return SimpleNamespace(hu=hu, labels=labels, body=body, index=index, rows=lambda split: rows)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ SETTINGS = {
     "target": "variation",
     "condition": ["labels", "prior", "previous"],
     "network": {"label_channels": 4, "channels": [16, 24], "blocks": 1, "attention": True},
-    "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "scale": "global"},
+    "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "shift": 1.0, "scale": "global"},
     "sampler": {"name": "dpm++", "steps": 4},
     "training": {
         "batch": 4,

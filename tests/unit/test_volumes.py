@@ -9,7 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from pivm.errors import DataError
-from pivm.volumes import open_image, read_ct, read_label_map, write_volume
+from pivm.label_maps import Policy, merge_masks
+from pivm.volumes import Image, read_ct, write_volume
 
 from tests.conftest import save_nifti
 
@@ -143,7 +144,7 @@ def test_an_absurd_header_is_refused_before_allocation(tmp_path):
     content[42:48] = np.array([30000, 30000, 30000], "<i2").tobytes()
     (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress(bytes(content)))
     with pytest.raises(DataError, match="header claims"):
-        open_image(tmp_path / "bomb.nii.gz")
+        Image(tmp_path / "bomb.nii.gz")
 
 
 @pytest.fixture
@@ -159,23 +160,23 @@ def masks(tmp_path):
 @pytest.mark.parametrize(("policy", "owner"), [("first", 1), ("last", 2)])
 def test_overlap_goes_to_the_stated_label_and_is_counted(masks, policy, owner):
     ct, paths = masks
-    labels, voxels, overlapping = read_label_map(paths, ct, policy)
-    assert (labels[2] == owner).all()
-    assert overlapping == 20
-    assert voxels == {owner: 60, 3 - owner: 40}
+    merged = merge_masks(paths, ct.grid, Policy(policy))
+    assert (merged.array[2] == owner).all()
+    assert merged.overlapping == 20
+    assert np.bincount(merged.array.ravel())[[owner, 3 - owner]].tolist() == [60, 40]
 
 
 def test_overlap_can_be_an_error(masks):
     ct, paths = masks
     with pytest.raises(DataError, match="20 voxels already belong"):
-        read_label_map(paths, ct, "error")
+        merge_masks(paths, ct.grid, Policy("error"))
 
 
 def test_a_mask_of_another_shape_is_refused(masks, tmp_path):
     ct, _ = masks
     path = save_nifti(np.ones((6, 5, 3), np.uint8), tmp_path / "m.nii.gz")
     with pytest.raises(DataError, match=r"mask has shape \(6, 5, 3\), the CT \(6, 5, 4\)"):
-        read_label_map({1: path}, ct, "first")
+        merge_masks({1: path}, ct.grid, Policy())
 
 
 def test_a_mask_of_another_affine_is_refused(masks, tmp_path):
@@ -183,5 +184,5 @@ def test_a_mask_of_another_affine_is_refused(masks, tmp_path):
     affine = np.diag([4.0, 4.0, 5.0, 1.0])
     affine[0, 3] = 7
     path = save_nifti(np.ones((6, 5, 4), np.uint8), tmp_path / "m.nii.gz", affine)
-    with pytest.raises(DataError, match="affines differ by 7 mm"):
-        read_label_map({1: path}, ct, "first")
+    with pytest.raises(DataError, match="up to 7 mm apart"):
+        merge_masks({1: path}, ct.grid, Policy())

@@ -105,7 +105,7 @@ def test_bad_scans_are_set_aside_and_the_others_are_not_touched(workflow, scans)
         "nan": "NaN or infinite",
         "shape": "mask has shape",
         "affine": "different grids",
-        "maskonly": "no ct.nii.gz",
+        "maskonly": "no mask of any organ",
         "bad name": "name holds other characters",
     }
     for subject, reason in reasons.items():

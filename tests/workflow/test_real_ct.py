@@ -6,9 +6,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from pivm.datasets.totalsegmentator import ct_file, list_subjects, mask_files
+from pivm.datasets import Dataset
 from pivm.labels import ORGANS_34, LabelSet
-from pivm.slices import prepare_subject
+from pivm.preparation import prepare_subject
 from pivm.volumes import read_ct
 
 
@@ -21,11 +21,11 @@ def relaxed(selection):
     }
 
 
-def test_head_and_thorax_are_turned_away_and_abdomens_taken(real_ct, relaxed):
+def test_head_and_thorax_are_turned_away_and_abdomens_taken(real_ct, relaxed, quality):
     labels, status = LabelSet(ORGANS_34), {}
-    for name, folder in list_subjects([real_ct]).subjects.items():
-        masks = mask_files(folder, labels.names)
-        record, arrays, _ = prepare_subject(name, ct_file(folder), masks, labels, 64, relaxed)
+    dataset = Dataset("real", {"layout": "totalsegmentator", "path": str(real_ct)})
+    for name, subject in dataset.listing().subjects.items():
+        record, arrays, _ = prepare_subject(name, subject, labels, 64, relaxed, quality)
         status[name] = (record.status, record.reason)
         if record.status == "selected":
             present = np.unique(arrays["labels"])

@@ -30,14 +30,18 @@ def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd
             "labels_present": len(r.voxels),
             "masks_missing": len(r.missing),
             "overlapping_voxels": r.overlapping_voxels,
+            "padding_voxels": r.padding_voxels,
+            "tiny_masks": r.tiny_masks,
+            "resampled_files": r.resampled,
+            "swapped_pairs": r.swapped_pairs,
             "spacing_mm": "x".join(f"{s:.3g}" for s in r.spacing),
         }
         for r in records
     ]
     rows += [{"subject": name, "status": "set aside", "reason": reason} for name, reason in refused.items()]
     table = pd.DataFrame(rows).sort_values("subject", ignore_index=True)
-    counts = ["axial_slices", "slices", "labels_present", "masks_missing", "overlapping_voxels"]
-    return table.astype(dict.fromkeys(counts, "Int64"))
+    texts = ("subject", "status", "reason", "spacing_mm")
+    return table.astype({column: "Int64" for column in table.columns if column not in texts})
 
 
 def label_table(records: list[SubjectRecord], label_set: LabelSet, explicit: bool) -> pd.DataFrame:
@@ -95,6 +99,28 @@ def split_patients(subjects: list[str], settings: dict, own_split: dict[str, str
         if not (table["split"] == split).any():
             raise CohortError(f"split: no patient left for {split!r} among {len(subjects)} selected patients")
     return table
+
+
+def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, count: int) -> list[str]:
+    """The subjects whose labels become whole synthetic volumes, by name.
+
+    Args:
+        selection: the selection table; wanted: ``train`` (training patients) or ``labels_only`` (subjects that
+            have labels and no CT, in no split).
+
+    Raises:
+        CohortError: the data set holds no such subject.
+    """
+    if wanted == "train":
+        names = sorted(s for s, part in split.items() if part == "train")
+    else:
+        names = sorted(selection.loc[selection["status"] == "labels only", "subject"])
+    if not names:
+        raise CohortError(
+            f"synthesis.volumes_from: {wanted}, but no subject of that kind is in the data set (found statuses "
+            f"{', '.join(sorted(set(selection['status'])))}); set it to train, or add subjects with labels alone"
+        )
+    return names[:count]
 
 
 def _ranked_split(subjects: list[str], settings: dict) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pivm.errors import StateError
 from pivm.labels import LabelSet
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Prior:
             holds gas would else let errors of a fraction of its huge spread show up as specks in its wall.
         absolute_mean, absolute_sd: of the HU themselves, for generators of absolute HU.
         hu_range: smallest and largest HU of the training pixels.
+        outline_margins_mm: anterior, posterior and at the sides, from the organs to the patient's outline, for
+            subjects without CT (:func:`pivm.inplane.fit_margins`).
     """
 
     kind: str
@@ -50,6 +53,7 @@ class Prior:
     absolute_mean: float
     absolute_sd: float
     hu_range: tuple[int, int]
+    outline_margins_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def classes(self) -> int:
@@ -95,8 +99,12 @@ class Prior:
 
     @classmethod
     def load(cls, path: Path) -> Prior:
-        fields = json.loads(Path(path).read_text())
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        """Raises StateError where the file is missing, truncated or of another version."""
+        try:
+            fields = json.loads(Path(path).read_text())
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise StateError(f"{path}: not the organ means of a generator ({error}); fit them again") from None
 
 
 def own_ids(organs: LabelSet, names: LabelSet, without: Set[str] = frozenset()) -> np.ndarray:
@@ -160,6 +168,7 @@ def fit_prior(store: SliceStore, organs: LabelSet, kind: str, names: LabelSet | 
         absolute_mean=absolute_mean,
         absolute_sd=float(np.sqrt(absolute_var)),
         hu_range=(low, high),
+        outline_margins_mm=_margins(store, rows),
     )
 
 
@@ -167,3 +176,11 @@ def _merge_background(sums: np.ndarray) -> np.ndarray:
     merged = sums[:-1].copy()
     merged[0] += sums[-1]
     return merged
+
+
+def _margins(store: SliceStore, rows: np.ndarray, most: int = 500) -> tuple[float, float, float]:
+    """The outline margins over at most so many slices, evenly spread over the split."""
+    from pivm.inplane import fit_margins  # scipy, which training and sampling do without
+
+    rows = rows[:: max(len(rows) // most, 1)]
+    return fit_margins(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])

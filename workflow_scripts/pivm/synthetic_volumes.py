@@ -7,40 +7,75 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from pivm.inplane import AIR_HU, InPlane, outline
+from pivm.datasets import read_ct, read_labels
+from pivm.datasets.listing import Subject
+from pivm.evaluation.continuity import compare_z_steps
+from pivm.inplane import AIR_HU, InPlane, outline, outline_from_labels
+from pivm.label_maps import Policy
 from pivm.labels import LabelSet
 from pivm.prior import Prior
-from pivm.volumes import Volume, read_ct, read_label_map, write_volume
+from pivm.training import derived_seed
+from pivm.volumes import Grid, write_volume
 
 
 @dataclass
 class Source:
-    """One scan whose labels are synthesised.
+    """One subject whose labels are synthesised.
 
     Attributes:
-        volume: the real CT, used for its grid and the patient's outline alone; labels: uint8 [R, A, S];
+        grid: of its CT, or of its labels where it has no CT; labels: uint8 [R, A, S];
         label_map: uint8 [S, H, W], what the generator is given; plane: the in-plane geometry.
+        hu: int16 [S, H, W], the real CT in the same standard form, to compare with; ``None`` without CT.
     """
 
     subject: str
-    volume: Volume
+    grid: Grid
     labels: np.ndarray
     label_map: np.ndarray
     plane: InPlane
+    hu: np.ndarray | None
 
 
-def read_source(
-    subject: str, ct: Path, masks: dict[str, Path], label_set: LabelSet, size: int, overlap: str, prior: Prior
-) -> Source:
-    """Read the labels of a scan and bring every axial slice to the in-plane standard."""
-    volume = read_ct(ct)
-    ids = {label_set.id_of(name): path for name, path in masks.items()}
-    labels, _, _ = read_label_map(ids, volume, overlap)
-    plane = InPlane(volume.hu.shape[:2], volume.spacing[:2], size)
-    slices = plane.standardise(labels, 0, smooth=False)
-    body = outline(plane.standardise(volume.hu, AIR_HU, smooth=True), slices, plane.pixel_mm)
-    return Source(subject, volume, labels, prior.label_map(slices, body), plane)
+def read_source(name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, prior: Prior) -> Source:
+    """Read the labels of a subject and bring every axial slice to the in-plane standard.
+
+    The patient's outline comes from the CT; where there is none, from the labels and the margins of the training
+    split (:func:`pivm.inplane.outline_from_labels`).
+
+    Raises:
+        DataError: CT or labels cannot be used.
+    """
+    volume = read_ct(subject) if subject.ct else None
+    labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
+    plane = InPlane(labels.grid.shape[:2], labels.grid.spacing[:2], size)
+    slices = plane.standardise(labels.array, 0, smooth=False)
+    hu = plane.standardise(volume.hu, AIR_HU, smooth=True) if volume else None
+    if hu is None:
+        body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margins_mm)
+    else:
+        body = outline(hu, slices, plane.pixel_mm)
+    return Source(name, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)
+
+
+def continuity(source: Source, hu: np.ndarray, generator, prior: Prior, batch: int, seed: int) -> pd.DataFrame:
+    """HU steps along z inside organs: the real CT, the sequential volume, and slices generated independently.
+
+    Args:
+        hu: int16 [S, H, W], the sequential volume; batch: slices at a time for the independent ones.
+
+    Returns:
+        As :func:`pivm.evaluation.continuity.compare_z_steps`, with a column ``source``; no ``real`` where the
+        source has no CT.
+    """
+    seeds = [derived_seed(seed, "independent", z) for z in range(len(hu))]
+    starts = range(0, len(hu), batch)
+    alone = [generator.generate(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
+    volumes = {"sequential": hu, "independent": np.concatenate(alone)}
+    if source.hu is not None:
+        volumes = {"real": source.hu, **volumes}
+    return compare_z_steps(volumes, source.label_map, prior.names).assign(source=source.subject)
 
 
 def write_synthetic(source: Source, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:
@@ -50,10 +85,10 @@ def write_synthetic(source: Source, hu: np.ndarray, label_set: LabelSet, folder:
         hu: int16 [S, size, size], one generated slice per axial slice of the source.
     """
     folder = Path(folder)
-    write_volume(source.plane.restore(hu), source.volume.affine, folder / "ct.nii.gz")
+    write_volume(source.plane.restore(hu), source.grid.affine, folder / "ct.nii.gz")
     for k, name in enumerate(label_set.names, start=1):
         mask = (source.labels == k).astype(np.uint8)
-        write_volume(mask, source.volume.affine, folder / "segmentations" / f"{name}.nii.gz")
+        write_volume(mask, source.grid.affine, folder / "segmentations" / f"{name}.nii.gz")
 
 
 def write_provenance(rows: list[dict], path: Path) -> None:

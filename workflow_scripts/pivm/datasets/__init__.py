@@ -1,14 +1,33 @@
-"""Data set layouts: each adapter lists subjects and finds their CT and masks."""
+"""Data sets: one adapter per layout lists the subjects and reads their CT and labels.
+
+An adapter is a module with ``list_subjects(settings) -> Listing``; what it finds are plain :class:`Subject` values,
+which the jobs hand to :func:`read_ct` and :func:`read_labels`. The phantom is a folder in TotalSegmentator's layout
+that the workflow makes itself.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-from pivm.datasets import totalsegmentator
-from pivm.datasets.totalsegmentator import Listing
+from pivm.datasets.listing import Listing, Subject
+from pivm.label_maps import LabelMap, Policy
+from pivm.labels import LabelSet
+from pivm.quality import PADDING_HU
+from pivm.volumes import Grid, Volume
+from pivm.volumes import read_ct as read_nifti
 
-LAYOUTS = ("phantom", "totalsegmentator")
+
+def adapter(layout: str) -> ModuleType:
+    """The module that reads a layout, imported only where it is used: DICOM libraries take a while."""
+    if layout == "dicom":
+        from pivm.datasets import dicom as module
+    elif layout == "nnunet":
+        from pivm.datasets import nnunet as module
+    else:
+        from pivm.datasets import totalsegmentator as module
+    return module
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,32 @@ class Dataset:
             DataError: no such folder, no subject, or two subjects of one name.
         """
         if not self.is_phantom:
-            return totalsegmentator.list_subjects(self.roots)
-        names = [f"phantom_{i:04d}" for i in range(self.settings["patients"])]
-        return Listing({name: Path(self.roots[0]) / name for name in names})
+            return adapter(self.settings["layout"]).list_subjects(self.roots, self.settings)
+        listing = Listing()
+        for i in range(self.settings["patients"]):
+            folder = Path(self.roots[0]) / f"phantom_{i:04d}"
+            listing.add(folder.name, str(folder), adapter("phantom").subject(folder, "ct.nii.gz"))
+        return listing
+
+
+def read_ct(subject: Subject) -> Volume:
+    """The CT of a subject: int16 HU in RAS+ orientation.
+
+    Raises:
+        DataError: it cannot be used; the message says why.
+    """
+    if subject.layout == "dicom":
+        return adapter(subject.layout).read_ct(subject, PADDING_HU)
+    return read_nifti(subject.ct, PADDING_HU)
+
+
+def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
+    """The labels of a subject.
+
+    Args:
+        grid: that of its CT; ``None`` for labels without CT, which then bring their own.
+
+    Raises:
+        DataError: they cannot be used; the message says why.
+    """
+    return adapter(subject.layout).read_labels(subject, label_set, grid, policy)

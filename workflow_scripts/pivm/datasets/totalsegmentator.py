@@ -1,85 +1,152 @@
-"""TotalSegmentator's layout: ``<id>/ct.nii.gz``, ``<id>/segmentations/<organ>.nii.gz``, optional ``meta.csv``."""
+"""TotalSegmentator's layout: ``<id>/ct.nii.gz``, ``<id>/segmentations/<organ>.nii.gz``, optional ``meta.csv``.
+
+A root is a folder or the published zip, which is read in place. The 34 labels have the same names in version 1 and
+2 of the data set (class maps ``total_v1`` and ``total`` of the TotalSegmentator package); other names are mapped by
+``mapping``, mask name -> label name.
+"""
 
 from __future__ import annotations
 
 import csv
-import re
-from dataclasses import dataclass, field
-from pathlib import Path
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
+from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
 from pivm.errors import DataError
+from pivm.files import READ_ERRORS, SEPARATOR, short
+from pivm.label_maps import LabelMap, Policy, merge_masks
+from pivm.labels import LabelSet
+from pivm.volumes import Grid
 
-#: names that are safe as file names, wildcards and table cells
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass
-class Listing:
-    """The subjects of a data set folder.
-
-    Attributes:
-        subjects: name -> folder; refused: name -> reason, for folders that cannot be a subject;
-        split: name -> the data set's own split, where ``meta.csv`` has one.
-    """
-
-    subjects: dict[str, Path] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    split: dict[str, str] = field(default_factory=dict)
+CT_NAMES = ("ct.nii.gz", "ct.nii")
+SUFFIX = ".nii.gz"
 
 
-def list_subjects(roots: list[str | Path]) -> Listing:
-    """Find the subjects below one or more folders; nothing but folder names and ``meta.csv`` is read.
+def list_subjects(roots: list[str], settings: dict) -> Listing:
+    """Find the subjects below one or more folders or zips; only names, sizes and ``meta.csv`` are read.
 
     Raises:
         DataError: no such folder, no subject in it, or two subjects of one name.
     """
-    listing = Listing()
-    seen: dict[str, Path] = {}
+    listing, mapping = Listing(), settings.get("mapping", {})
     for root in map(Path, roots):
-        if not root.is_dir():
-            raise DataError(f"{root}: no such folder; set datasets.<name>.path to the folder that holds the scans")
-        for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
-            name = folder.name
-            if not (folder / "ct.nii.gz").exists() and not (folder / "segmentations").is_dir():
-                listing.refused[_printable(name)] = "neither ct.nii.gz nor segmentations/ in the folder"
-            elif not SAFE_NAME.fullmatch(name):
-                listing.refused[_printable(name)] = "name holds other characters than letters, digits, '.', '_', '-'"
-            elif name.casefold() in seen:
-                raise DataError(f"two subjects are named {name!r}: {seen[name.casefold()]} and {folder}")
-            else:
-                seen[name.casefold()] = folder
-                listing.subjects[name] = folder
-        listing.split.update(_own_split(root / "meta.csv"))
+        if root.suffix == ".zip" and root.is_file():
+            _list_zip(root, mapping, listing)
+        else:
+            _list_folder(root, mapping, listing)
     if not listing.subjects:
         raise DataError(f"{', '.join(map(str, roots))}: no subject found, expected <id>/ct.nii.gz in it")
     return listing
 
 
-def _own_split(path: Path) -> dict[str, str]:
-    if not path.exists():
-        return {}
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        head = stream.readline()
-        rows = list(csv.DictReader(stream, head.strip().split(";"), delimiter=";"))
+def subject(
+    folder: Path | str, ct: str, mapping: dict | None = None, fault: str = "", fingerprint: str = ""
+) -> Subject:
+    """The place of one subject; ``folder`` may be ``archive.zip::folder``."""
+    return Subject(
+        "totalsegmentator",
+        f"{folder}/{ct}" if ct else "",
+        f"{folder}/segmentations",
+        dict(mapping or {}),
+        fault,
+        fingerprint,
+    )
+
+
+def _list_folder(root: Path, mapping: dict, listing: Listing) -> None:
+    require_folder(root)
+    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        masks = folder / "segmentations"
+        found = [name for name in CT_NAMES if os.path.lexists(folder / name)]
+        if not found and not masks.is_dir():
+            listing.refuse(folder.name, "neither ct.nii.gz nor segmentations/ in the folder")
+            continue
+        # a dangling or looping link is no file
+        files = [e for e in os.scandir(masks) if e.is_file()] if masks.is_dir() else []
+        broken = [name for name in found if not (folder / name).is_file()]
+        fault = f"{broken[0]} is no file, or a link that leads nowhere" if broken else _doubled(found)
+        listing.add(folder.name, str(folder), subject(folder, _one(found), mapping, fault, file_facts(files)))
+    meta = root / "meta.csv"
+    if meta.is_file():
+        listing.split.update(own_split(meta.read_text(encoding="utf-8-sig"), meta))
+
+
+def _one(found: list[str]) -> str:
+    return found[0] if found else ""
+
+
+def _doubled(found: list[str]) -> str:
+    return f"two CTs in the folder: {' and '.join(found)}" if len(found) > 1 else ""
+
+
+def _list_zip(root: Path, mapping: dict, listing: Listing) -> None:
+    """The subjects of a zip; members that would leave the folder are refused, whatever they are."""
+    try:
+        with zipfile.ZipFile(root) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            meta = [m for m in members if PurePosixPath(m.filename).name == "meta.csv"]
+            for one in meta[:1]:
+                text = archive.read(one).decode("utf-8-sig")
+                listing.split.update(own_split(text, f"{root}{SEPARATOR}{one.filename}"))
+    except READ_ERRORS as error:
+        raise DataError(f"{root}: not a readable zip ({short(error)})") from None
+    folders: dict[PurePosixPath, dict[str, zipfile.ZipInfo]] = {}
+    for member in members:
+        path = PurePosixPath(member.filename)
+        if path.is_absolute() or ".." in path.parts or "\\" in member.filename:
+            listing.refuse(member.filename, "member of the zip that leaves its folder")
+        elif path.parent.name == "segmentations":
+            folders.setdefault(path.parent.parent, {})[f"segmentations/{path.name}"] = member
+        elif path.name in CT_NAMES:
+            folders.setdefault(path.parent, {})[path.name] = member
+    for folder, files in sorted(folders.items()):
+        found = [name for name in CT_NAMES if name in files]
+        facts = hashlib.sha256(repr(sorted((n, m.file_size, m.CRC) for n, m in files.items())).encode())
+        place = f"{root}{SEPARATOR}{folder}"
+        listing.add(folder.name, place, subject(place, _one(found), mapping, _doubled(found), facts.hexdigest()[:20]))
+
+
+def own_split(text: str, path: Path | str) -> dict[str, str]:
+    """The split column of ``meta.csv`` (semicolons).
+
+    Raises:
+        DataError: a subject is listed twice.
+    """
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=";"))
     names = [row.get("image_id") or "" for row in rows]
+    seen = set()
     for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"{path}: subject {name!r} is listed {names.count(name)} times")
+        if name in seen:
+            raise DataError(f"{path}: subject {printable(name)!r} is listed {names.count(name)} times")
+        seen.add(name)
     return {row["image_id"]: row["split"] for row in rows if row.get("image_id") and row.get("split")}
 
 
-def ct_file(folder: Path) -> Path | None:
-    """The CT of a subject, or ``None``."""
-    path = Path(folder) / "ct.nii.gz"
-    return path if path.exists() else None
+def mask_files(folder: str, organs: Iterable[str], mapping: dict | None = None) -> dict[str, str]:
+    """organ -> mask file or zip member, for those of ``organs`` that have one.
+
+    Args:
+        folder: the folder of the masks, or ``archive.zip::folder``; mapping: mask name -> organ name.
+    """
+    root, _, inside = folder.partition(SEPARATOR)
+    if inside:
+        with zipfile.ZipFile(root) as archive:
+            names = {n.removeprefix(f"{inside}/") for n in archive.namelist() if n.startswith(f"{inside}/")}
+    else:
+        names = {e.name for e in os.scandir(root) if e.is_file()} if os.path.isdir(root) else set()
+    theirs = {**{o: o for o in organs}, **{ours: name for name, ours in (mapping or {}).items() if ours in set(organs)}}
+    return {o: f"{folder}/{theirs[o]}{SUFFIX}" for o in organs if f"{theirs[o]}{SUFFIX}" in names}
 
 
-def mask_files(folder: Path, organs: tuple[str, ...]) -> dict[str, Path]:
-    """organ -> mask file, for those of ``organs`` that have one."""
-    masks = Path(folder) / "segmentations"
-    names = {p.name for p in masks.iterdir()} if masks.is_dir() else set()
-    return {o: masks / f"{o}.nii.gz" for o in organs if f"{o}.nii.gz" in names}
-
-
-def _printable(name: str) -> str:
-    return name.encode("ascii", "backslashreplace").decode()[:100]
+def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
+    """Merge the masks of a subject; see :func:`pivm.datasets.read_labels`."""
+    masks = mask_files(subject.labels, label_set.names, subject.ids)
+    if not masks:
+        raise DataError(f"{subject.labels}: no mask of any organ in the label set")
+    merged = merge_masks({label_set.id_of(name): path for name, path in masks.items()}, grid, policy)
+    merged.files = set(masks)
+    return merged

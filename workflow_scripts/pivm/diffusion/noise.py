@@ -14,11 +14,18 @@ import torch
 PREDICTIONS = ("v", "epsilon", "sample")
 
 
-def cosine_betas(steps: int) -> torch.Tensor:
-    """Betas of the cosine schedule, float32 [steps], before any rescaling."""
+def cosine_betas(steps: int, shift: float = 1.0) -> torch.Tensor:
+    """Betas of the cosine schedule, float32 [steps], before any rescaling.
+
+    Args:
+        shift: factor on the ratio of signal to noise amplitude at every step (Hoogeboom et al. 2023, eq. 2).
+            Below 1 more steps lie at high noise, where the mean of a whole organ is decided: noise averages
+            out over its pixels, so that the mean outlasts the texture.
+    """
 
     def level(t: float) -> float:
-        return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+        angle = (t + 0.008) / 1.008 * math.pi / 2
+        return 1 / (1 + (math.tan(angle) / shift) ** 2)
 
     betas = [min(1 - level((i + 1) / steps) / level(i / steps), 0.999) for i in range(steps)]
     return torch.tensor(betas, dtype=torch.float32)
@@ -38,14 +45,14 @@ class NoiseProcess:
     """Noise levels of a discrete diffusion.
 
     Args:
-        steps: T; zero_terminal_snr: make step T - 1 pure noise.
+        steps: T; zero_terminal_snr: make step T - 1 pure noise; shift: as :func:`cosine_betas`.
 
     Attributes:
         betas: float32 [T]; signal, noise: a_t and s_t, float32 [T].
     """
 
-    def __init__(self, steps: int, zero_terminal_snr: bool, device: torch.device | str = "cpu"):
-        betas = cosine_betas(steps)
+    def __init__(self, steps: int, zero_terminal_snr: bool, device: torch.device | str = "cpu", shift: float = 1.0):
+        betas = cosine_betas(steps, shift)
         self.betas = rescale_to_zero_terminal_snr(betas) if zero_terminal_snr else betas
         bar = (1 - self.betas).cumprod(0)
         self.signal = bar.sqrt().to(device)

@@ -12,18 +12,20 @@ SAMPLERS = ("dpm++", "ddim", "ddpm")
 _PREDICTION = {"v": "v_prediction", "epsilon": "epsilon", "sample": "sample"}
 
 
-def make_scheduler(name: str, steps: int, noise_steps: int, zero_terminal_snr: bool, prediction: str):
+def make_scheduler(
+    name: str, steps: int, noise_steps: int, zero_terminal_snr: bool, prediction: str, shift: float = 1.0
+):
     """A diffusers scheduler with its timesteps set.
 
     Args:
         name: ``dpm++`` (DPM-Solver++ 2M), ``ddim`` or ``ddpm`` (ancestral sampling, the reference).
-        steps: network evaluations; noise_steps: T of the training process.
+        steps: network evaluations; noise_steps, shift: of the training process.
     """
     from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
     common = {
         "num_train_timesteps": noise_steps,
-        "trained_betas": cosine_betas(noise_steps).numpy(),
+        "trained_betas": cosine_betas(noise_steps, shift).numpy(),
         "prediction_type": _PREDICTION[prediction],
         "rescale_betas_zero_snr": zero_terminal_snr,
         "timestep_spacing": "trailing",

@@ -17,6 +17,7 @@ from pivm.diffusion.noise import NoiseProcess
 from pivm.diffusion.sampler import make_scheduler, sample
 from pivm.errors import ConfigError
 from pivm.feed import Draws, Feed
+from pivm.generators.slicewise import SliceWise
 from pivm.generators.training_data import TrainingData
 from pivm.model_files import load_model, put_weights, save_model
 from pivm.parallel import part_of
@@ -82,7 +83,7 @@ def _table(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
-class DiffusionGenerator:
+class DiffusionGenerator(SliceWise):
     """A trained or untrained generator.
 
     Args:
@@ -106,7 +107,7 @@ class DiffusionGenerator:
             )
         ).to(device, memory_format=torch.channels_last)
         noise = settings["noise"]
-        self.noise = NoiseProcess(noise["steps"], noise["zero_terminal_snr"], device)
+        self.noise = NoiseProcess(noise["steps"], noise["zero_terminal_snr"], device, noise["shift"])
 
     def require_size(self, size: int) -> None:
         """Raises ConfigError where the image size does not fit the depth of the network."""
@@ -203,7 +204,12 @@ class DiffusionGenerator:
     def _scheduler(self):
         noise, sampler = self.settings["noise"], self.settings["sampler"]
         return make_scheduler(
-            sampler["name"], sampler["steps"], noise["steps"], noise["zero_terminal_snr"], noise["prediction"]
+            sampler["name"],
+            sampler["steps"],
+            noise["steps"],
+            noise["zero_terminal_snr"],
+            noise["prediction"],
+            noise["shift"],
         )
 
     @torch.no_grad()
@@ -238,7 +244,7 @@ class DiffusionGenerator:
         )
         return self.signal.decode(signal, ids).cpu().numpy()
 
-    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int]) -> Iterator[np.ndarray]:
+    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int], spacings=None) -> Iterator[np.ndarray]:
         """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
 
         All volumes advance together, one batch per slice index.

@@ -1,0 +1,169 @@
+"""TotalSegmentator's layout in folders and zips, subjects with labels alone, and what listings refuse."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pivm.cohort import selection_table, volume_sources
+from pivm.datasets import Dataset, read_ct, read_labels
+from pivm.errors import CohortError, DataError
+from pivm.inplane import fit_margins, outline_from_labels
+from pivm.label_maps import Policy
+from pivm.labels import ORGANS_34, LabelSet
+from pivm.preparation import prepare_subject
+from pivm.prior import Prior
+from pivm.synthetic_volumes import read_source
+
+from tests.conftest import ORGANS, make_scan
+
+LABELS = LabelSet(ORGANS)
+
+
+def listing(path, **settings):
+    return Dataset("d", {"layout": "totalsegmentator", "path": str(path), **settings}).listing()
+
+
+def pack(folder: Path, path: Path, prefix: str = "Totalsegmentator_dataset/", **more: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for one in sorted(folder.rglob("*")):
+            if one.is_file():
+                archive.write(one, f"{prefix}{one.relative_to(folder)}")
+        for name, text in more.items():
+            archive.writestr(name, text)
+    return path
+
+
+def test_a_zip_gives_what_its_folder_gives(tmp_path, selection, quality):
+    for i in range(2):
+        make_scan(tmp_path / "d" / f"s{i}", seed=i)
+    (tmp_path / "d" / "meta.csv").write_text("image_id;split\ns0;train\ns1;test\n")
+    folder, zipped = listing(tmp_path / "d"), listing(pack(tmp_path / "d", tmp_path / "d.zip"))
+    assert zipped.split == folder.split == {"s0": "train", "s1": "test"}
+    for name in folder.subjects:
+        assert zipped.subjects[name].inputs() == [str(tmp_path / "d.zip")]
+        one, other = (prepare_subject(name, x.subjects[name], LABELS, 32, selection, quality) for x in (folder, zipped))
+        assert one[0] == other[0]
+        for array in one[1]:
+            np.testing.assert_array_equal(one[1][array], other[1][array])
+    assert not any(p.is_dir() for p in tmp_path.iterdir() if p.name != "d")
+
+
+def test_members_that_leave_the_folder_are_refused(tmp_path):
+    make_scan(tmp_path / "d" / "s0")
+    hostile = {"../x/ct.nii.gz": "x", "/etc/ct.nii.gz": "x", "a/../../y/ct.nii.gz": "x", "<script>/ct.nii.gz": "x"}
+    found = listing(pack(tmp_path / "d", tmp_path / "d.zip", "", **hostile))
+    assert list(found.subjects) == ["s0"]
+    assert {"../x/ct.nii.gz", "/etc/ct.nii.gz", "a/../../y/ct.nii.gz", "<script>"} == set(found.refused)
+
+
+def test_a_file_that_is_no_zip_is_named(tmp_path):
+    (tmp_path / "d.zip").write_text("hello")
+    with pytest.raises(DataError, match=r"d\.zip: not a readable zip"):
+        listing(tmp_path / "d.zip")
+
+
+def test_a_damaged_member_sets_its_subject_aside(tmp_path, selection, quality):
+    make_scan(tmp_path / "d" / "s0")
+    content = bytearray(pack(tmp_path / "d", tmp_path / "d.zip").read_bytes())
+    at = content.find(b"s0/ct.nii.gz") + 400
+    content[at : at + 50] = bytes(50)
+    (tmp_path / "d.zip").write_bytes(bytes(content))
+    (subject,) = listing(tmp_path / "d.zip").subjects.values()
+    record, _, _ = prepare_subject("s0", subject, LABELS, 32, selection, quality)
+    assert "s0/ct.nii.gz: cannot be read (Bad CRC-32" in record.reason
+
+
+def test_a_changed_mask_changes_the_fingerprint(scan):
+    before = listing(scan.parent).subjects["p1"]
+    assert before.inputs() == [str(scan / "ct.nii.gz")]
+    os.utime(scan / "segmentations" / "liver.nii.gz", ns=(1, 1))
+    assert listing(scan.parent).subjects["p1"].fingerprint != before.fingerprint
+
+
+def test_mask_names_can_be_mapped(scan):
+    (scan / "segmentations" / "liver.nii.gz").rename(scan / "segmentations" / "Leber.nii.gz")
+    subject = listing(scan.parent, mapping={"Leber": "liver"}).subjects["p1"]
+    labels = read_labels(subject, LABELS, read_ct(subject).grid, Policy())
+    assert labels.files == set(ORGANS)
+    assert (labels.array == LABELS.id_of("liver")).any()
+
+
+class TestLabelsOnly:
+    @pytest.fixture
+    def subject(self, scan):
+        (scan / "ct.nii.gz").unlink()
+        return listing(scan.parent).subjects["p1"]
+
+    def test_it_is_listed_but_takes_no_part_in_training_or_test(self, subject, selection, quality):
+        record, arrays, _ = prepare_subject("p1", subject, LABELS, 32, selection, quality)
+        assert record.status == "labels only"
+        assert len(arrays["hu"]) == 0
+        table = selection_table([record], {})
+        assert table["status"].tolist() == ["labels only"]
+        assert table["labels_present"].tolist() == [6]
+
+    def test_faulty_labels_are_set_aside(self, subject, selection, quality, scan):
+        (scan / "segmentations" / "liver.nii.gz").write_bytes(b"")
+        record, _, _ = prepare_subject("p1", subject, LABELS, 32, selection, quality)
+        assert (record.status, "not a readable NIfTI" in record.reason) == ("set aside", True)
+
+    def test_it_can_be_the_source_of_a_volume(self, subject, selection, quality):
+        record, _, _ = prepare_subject("p1", subject, LABELS, 32, selection, quality)
+        table = selection_table([record], {})
+        assert volume_sources({"a": "train", "b": "test"}, table, "labels_only", 2) == ["p1"]
+        assert volume_sources({"a": "train", "b": "test"}, table, "train", 2) == ["a"]
+        with pytest.raises(CohortError, match="labels_only, but no subject of that kind"):
+            volume_sources({"a": "train"}, table[table["status"] == "selected"], "labels_only", 2)
+
+    def test_its_outline_is_estimated(self, subject):
+        prior = Prior(
+            kind="body",
+            names=ORGANS,
+            organs=ORGANS,
+            means=(0.0,) * 8,
+            voxels=(1,) * 8,
+            variation_sd=1.0,
+            organ_sd=(1.0,) * 8,
+            absolute_mean=0.0,
+            absolute_sd=1.0,
+            hu_range=(-1024, 1000),
+            outline_margins_mm=(20.0, 10.0, 15.0),
+        )
+        source = read_source("p1", subject, LABELS, 32, Policy(), prior)
+        assert source.hu is None
+        assert source.label_map.shape == (30, 32, 32)
+        body = source.label_map > 0
+        # organs span 14 voxels of 4 mm from front to back; 5 mm pixels
+        rows = np.flatnonzero(body[15].any(1))
+        assert abs(len(rows) * 5 - (14 * 4 + 30)) <= 10
+        np.testing.assert_array_equal(body[0], body[3])  # a slice without organs takes the nearest outline
+
+    def test_real_subjects(self, real_ct, selection, quality):
+        found = listing(real_ct.parent / "labels_only").subjects
+        assert set(found) == {"s0000", "s0001", "s0004", "s0006"}
+        labels = LabelSet(ORGANS_34)
+        records = [prepare_subject(n, s, labels, 64, selection, quality)[0] for n, s in found.items()]
+        assert {r.status for r in records} <= {"labels only", "set aside"}
+        assert any(r.status == "labels only" for r in records)
+        for record in records:
+            assert record.status == "labels only" or "not an abdominal scan" in record.reason
+
+
+def test_margins_are_those_between_the_boxes():
+    labels, body = np.zeros((2, 40, 40), np.uint8), np.zeros((2, 40, 40), bool)
+    labels[:, 15:25, 12:28] = 3
+    body[0, 5:27, 8:32], body[1, 7:27, 10:30] = True, True
+    assert fit_margins(labels, body, np.array([2.0, 2.0])) == (18.0, 4.0, 6.0)
+    estimate = outline_from_labels(labels, 2.0, (18.0, 4.0, 6.0))
+    rows, columns = np.flatnonzero(estimate[0].any(1)), np.flatnonzero(estimate[0].any(0))
+    assert (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) == (6, 27, 9, 31)
+    assert estimate[labels > 0].all()
+
+
+def test_no_organ_at_all_has_no_outline():
+    assert not outline_from_labels(np.zeros((2, 16, 16), np.uint8), 2.0, (1.0, 1.0, 1.0)).any()
+    assert fit_margins(np.zeros((1, 8, 8), np.uint8), np.ones((1, 8, 8), bool), np.ones(1)) == (0.0, 0.0, 0.0)

@@ -1,0 +1,84 @@
+"""The chain from each layout to Tables 2 and 3, at the smallest size there is."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+
+from tests.conftest import ORGANS, make_scan
+from tests.unit.test_dicom import rectangle, write_contours, write_series
+from tests.unit.test_layouts import pack
+from tests.unit.test_nnunet import V2, make_nnunet
+
+SETTINGS = {
+    "dataset": "mine",
+    "labels": 13,
+    "selection": {
+        "axial_slices": [5, 600],
+        "organs": list(ORGANS),
+        "slices_per_scan": 4,
+        "min_labels_per_slice": 3,
+    },
+    "split": {"val": 0, "test": 1},
+    "diffusion": {"training": {"epochs": 1}},
+    "synthesis": {"slices": 4, "volumes": 1},
+    "segmentation": {"steps": 2, "batch": 2},
+    "tables": {"generators": ["pivm"]},
+}
+NAMES = ("a", "b", "c")
+
+
+def zipped(folder):
+    for i, name in enumerate(NAMES):
+        make_scan(folder / "scans" / name, seed=i)
+    (make_scan(folder / "scans" / "masks_only", seed=9) / "ct.nii.gz").unlink()
+    return {"layout": "totalsegmentator", "path": str(pack(folder / "scans", folder / "scans.zip"))}
+
+
+def nnunet(folder):
+    make_nnunet(folder, V2, cases=(*NAMES, "masks_only"))
+    (folder / "imagesTr" / "masks_only_0000.nii.gz").unlink()
+    return {"layout": "nnunet", "path": str(folder)}
+
+
+def dicom(folder):
+    """Series with contours; the organs are boxes, so four corners a slice say all."""
+    for i, name in enumerate(NAMES):
+        scan = make_scan(folder / "scans" / name, seed=i)
+        hu = np.asarray(nib.load(scan / "ct.nii.gz").dataobj)[::-1, ::-1]
+        frame = write_series(folder / "dicom" / name, hu)[0]
+        rois = {}
+        for organ in ORGANS:
+            mask = np.asarray(nib.load(scan / "segmentations" / f"{organ}.nii.gz").dataobj)[::-1, ::-1]
+            columns, rows, slices = (np.flatnonzero(mask.any(axis)) for axis in ((1, 2), (0, 2), (0, 1)))
+            rois[organ] = [rectangle(columns[[0, -1]], rows[[0, -1]], k) for k in slices]
+        uid = str(pydicom.dcmread(frame).FrameOfReferenceUID)
+        write_contours(folder / "dicom" / name / "contours", uid, rois)
+    return {"layout": "dicom", "path": str(folder / "dicom")}
+
+
+@pytest.mark.parametrize("make", [zipped, nnunet, dicom], ids=lambda f: f.__name__)
+def test_the_chain_runs_from_a_layout_to_the_tables(workflow, tmp_path, make):
+    settings = {**SETTINGS, "datasets": {"mine": make(tmp_path / "data")}}
+    labels_only = make is not dicom
+    if labels_only:
+        settings["synthesis"] = {**settings["synthesis"], "volumes_from": "labels_only"}
+    targets = ("tables/table2.csv", "tables/table3.csv", "synthesis/pivm/volumes")
+    own = workflow.overlay("own", settings)
+    done = workflow.run(*(f"results/mine/{t}" for t in targets), configs=("configs/smoke.yaml", own))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = workflow.folder / "results" / "mine"
+    for table in ("table2", "table3"):
+        assert pd.read_csv(results / "tables" / f"{table}.csv")["mean"].notna().all()
+    status = pd.read_csv(results / "cohort" / "selection.csv").set_index("subject")["status"]
+    assert (status[list(NAMES)] == "selected").all()
+    split = pd.read_csv(results / "cohort" / "split.csv")
+    assert sorted(split["subject"]) == list(NAMES)
+    volumes = pd.read_csv(results / "synthesis" / "pivm" / "volumes" / "meta.csv", sep=";")
+    training = split.loc[split["split"] == "train", "subject"].min()
+    assert volumes["source"].tolist() == ["masks_only" if labels_only else training]
+    ct = nib.load(results / "synthesis" / "pivm" / "volumes" / volumes["image_id"][0] / "ct.nii.gz")
+    assert ct.shape == (40, 32, 30)

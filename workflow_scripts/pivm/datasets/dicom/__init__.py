@@ -1,0 +1,77 @@
+"""DICOM: one folder of images per subject; labels as NIfTI, as a folder of masks, as DICOM-SEG or as RTSTRUCT."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from pivm.datasets import nnunet, totalsegmentator
+from pivm.datasets.dicom.labels import read_objects
+from pivm.datasets.dicom.series import read_series
+from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
+from pivm.datasets.mappings import resolve_ids
+from pivm.errors import ConfigError, DataError
+from pivm.label_maps import LabelMap, Policy
+from pivm.labels import LabelSet
+from pivm.volumes import Grid, Volume
+
+#: where the labels of a subject lie, from the data set's folder; without any, its own folder is searched
+LABELS = "{subject}.nii.gz"
+
+
+def list_subjects(roots: list[str], settings: dict) -> Listing:
+    """Find the series folders below one or more folders; only names, sizes and times are read.
+
+    Raises:
+        DataError: no such folder, no subject in it, or two subjects of one name.
+        ConfigError: NIfTI labels without ``mapping``.
+    """
+    listing, mapping = Listing(), settings.get("mapping")
+    for root in map(Path, roots):
+        require_folder(root)
+        for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+            files = files_below(folder)
+            if not files:
+                listing.refuse(folder.name, "no file in the folder")
+                continue
+            labels = root / settings.get("labels", LABELS).format(subject=folder.name)
+            place = str(labels) if labels.exists() else ""
+            if labels.is_file() and labels.name.endswith((".nii.gz", ".nii")):
+                if mapping is None:
+                    raise ConfigError("datasets.<name>.mapping", f"is needed: which organ is which id in {labels}?")
+                ids = resolve_ids({}, mapping, place)
+            else:
+                ids = mapping if isinstance(mapping, dict) else {}
+            facts = file_facts(files)
+            if labels.is_dir():
+                facts = hashlib.sha256(f"{facts}{file_facts(files_below(labels))}".encode()).hexdigest()[:20]
+            listing.add(folder.name, str(folder), Subject("dicom", str(folder), place, dict(ids), fingerprint=facts))
+    if not listing.subjects:
+        raise DataError(f"{', '.join(map(str, roots))}: no subject found, expected one folder of DICOM files each")
+    return listing
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder; links to folders are not followed, so they cannot loop."""
+    found = []
+    for place, _, names in os.walk(folder):
+        found += [Path(place) / n for n in names if not n.startswith(".") and (Path(place) / n).is_file()]
+    return sorted(found)
+
+
+def read_ct(subject: Subject, padding_hu: float) -> Volume:
+    """Read the one CT series of a folder; see :func:`pivm.datasets.dicom.series.read_series`."""
+    return read_series(files_below(Path(subject.ct)), subject.ct, padding_hu)
+
+
+def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
+    """Read the labels of a series; see :func:`pivm.datasets.read_labels`."""
+    place = Path(subject.labels)
+    if subject.labels and place.is_dir():
+        return totalsegmentator.read_labels(subject, label_set, grid, policy)
+    if subject.labels and place.name.endswith((".nii.gz", ".nii")):
+        return nnunet.read_labels(subject, label_set, grid, policy)
+    files = files_below(Path(subject.ct))
+    objects = [place] if subject.labels else files
+    return read_objects(files, objects, subject.ct, subject.ids, label_set, grid, policy)

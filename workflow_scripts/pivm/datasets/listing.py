@@ -1,0 +1,96 @@
+"""What an adapter finds in a data set: its subjects, where each of them lies, and the folders it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pivm.errors import DataError
+
+#: names that are safe as file names, wildcards and table cells
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Where one subject lies. Plain values alone, so that it can be a parameter of a rule.
+
+    Attributes:
+        layout: the adapter that reads it.
+        ct: NIfTI file, member of a zip (``archive.zip::member``) or series folder; empty for labels without CT.
+        labels: folder of masks, or one file that holds all labels; empty where there is none.
+        ids: id in the label file -> organ name, for files that hold all labels.
+        fault: why it cannot be used, known from the file names alone; empty for most.
+        fingerprint: changes when a file changes that is read but not in :meth:`inputs`.
+    """
+
+    layout: str
+    ct: str = ""
+    labels: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
+    fingerprint: str = ""
+
+    def inputs(self) -> list[str]:
+        """The files that Snakemake watches: one or two per subject, whatever the number of masks."""
+        files = {place.split("::")[0] for place in (self.ct, self.labels) if place}
+        return sorted(f for f in files if os.path.isfile(f))
+
+    def as_params(self) -> dict:
+        return asdict(self)
+
+
+@dataclass
+class Listing:
+    """The subjects of a data set.
+
+    Attributes:
+        subjects: name -> where it lies; refused: name -> reason, for what cannot be a subject;
+        split: name -> the data set's own split, where it has one.
+    """
+
+    subjects: dict[str, Subject] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    split: dict[str, str] = field(default_factory=dict)
+    _seen: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def add(self, name: str, place: str, subject: Subject) -> None:
+        """Take up a subject, or refuse it for its name.
+
+        Raises:
+            DataError: another subject has the same name, up to upper and lower case.
+        """
+        if not SAFE_NAME.fullmatch(name):
+            self.refuse(name, "name holds other characters than letters, digits, '.', '_', '-'")
+        elif name.casefold() in self._seen:
+            raise DataError(f"two subjects are named {name!r}: {self._seen[name.casefold()]} and {place}")
+        else:
+            self._seen[name.casefold()] = place
+            self.subjects[name] = subject
+
+    def refuse(self, name: str, reason: str) -> None:
+        self.refused[printable(name)] = reason
+
+
+def printable(name: str) -> str:
+    """A name from the data in ASCII, at most 100 characters."""
+    return name.encode("ascii", "backslashreplace").decode()[:100]
+
+
+def require_folder(root: Path) -> None:
+    """Raises DataError where ``root`` is no folder."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; set datasets.<name>.path to the folder that holds the scans")
+
+
+def file_facts(entries: Iterable[os.DirEntry | Path]) -> str:
+    """A hash of names, sizes and times of files; nothing is read."""
+    digest = hashlib.sha256()
+    for entry in sorted(entries, key=lambda e: e.name):
+        facts = entry.stat()
+        digest.update(f"{entry.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:20]

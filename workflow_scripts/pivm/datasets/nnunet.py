@@ -1,0 +1,115 @@
+"""nnU-Net's raw layout: ``imagesTr``, ``labelsTr``, ``dataset.json`` (versions 1 and 2; MSD, AMOS, BTCV, FLARE, KiTS).
+
+``imagesVa`` and ``imagesTs`` count where their labels exist; only then is there a split of the data set's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from pivm.datasets.listing import Listing, Subject, require_folder
+from pivm.datasets.mappings import resolve_ids
+from pivm.errors import DataError
+from pivm.label_maps import LabelMap, Policy, relabel
+from pivm.labels import LabelSet
+from pivm.volumes import Grid
+
+PARTS = {"Tr": "train", "Va": "val", "Ts": "test"}
+
+
+def list_subjects(roots: list[str], settings: dict) -> Listing:
+    """Find the cases of one or more data sets; only names and ``dataset.json`` are read.
+
+    Raises:
+        DataError: no such folder, no usable ``dataset.json``, no case, or two cases of one name.
+        ConfigError: the mapping does not fit ``dataset.json``.
+    """
+    listing = Listing()
+    for root in map(Path, roots):
+        require_folder(root)
+        facts = _read_json(root / "dataset.json")
+        ids = resolve_ids(_label_names(facts, root / "dataset.json"), settings.get("mapping"), f"{root}/dataset.json")
+        ending = facts.get("file_ending", ".nii.gz")
+        split = {}
+        for part, name in PARTS.items():
+            split |= dict.fromkeys(_list_part(root, part, ending, ids, listing), name)
+        if {"train", "test"} <= set(split.values()):
+            listing.split.update(split)
+    if not listing.subjects:
+        raise DataError(f"{', '.join(map(str, roots))}: no case found, expected imagesTr/ and labelsTr/ in it")
+    return listing
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; it names the labels of an nnU-Net data set") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable JSON ({error})") from None
+    if not isinstance(facts, dict) or not isinstance(facts.get("labels"), dict) or not facts["labels"]:
+        raise DataError(f"{path}: no 'labels' in it, expected id -> name or name -> id")
+    ending = facts.get("file_ending", ".nii.gz")
+    if ending not in (".nii.gz", ".nii"):
+        raise DataError(f"{path}: file_ending {ending!r}, expected .nii.gz or .nii")
+    channels = facts.get("channel_names", facts.get("modality", {"0": "CT"}))
+    first = str(channels.get("0", "CT")) if isinstance(channels, dict) else "CT"
+    if "MR" in first.upper() and "CT" not in first.upper():
+        raise DataError(f"{path}: channel 0 is {first!r}, expected CT")
+    return facts
+
+
+def _label_names(facts: dict, path: Path) -> dict[str, str]:
+    """id -> name, from version 1 (id: name) or version 2 (name: id, or name: list of ids)."""
+    names: dict[str, str] = {}
+    for key, value in facts["labels"].items():
+        pairs = [(key, value)] if str(key).isdigit() else [(i, key) for i in _as_list(value)]
+        for i, name in pairs:
+            if not str(i).isdigit() or not isinstance(name, str):
+                raise DataError(f"{path}: label {key!r}: {value!r}, expected an id and a name")
+            if int(i) and name != "ignore":
+                names.setdefault(str(int(i)), name)
+    return names
+
+
+def _as_list(value) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def _list_part(root: Path, part: str, ending: str, ids: dict[str, str], listing: Listing) -> list[str]:
+    """Take up one pair of folders; returns the names of its labelled cases."""
+    labels = _files(root / f"labels{part}", ending)
+    images: dict[str, list[Path]] = {}
+    for stem, path in _files(root / f"images{part}", ending).items():
+        # AMOS has amos_0001 and no channel suffix, so the labels decide what a trailing number means
+        case = stem if stem in labels else re.sub(r"_\d{4}$", "", stem)
+        images.setdefault(case, []).append(path)
+    for case in sorted(images.keys() | labels.keys()):
+        found = images.get(case, [])
+        if case not in labels:
+            listing.refuse(case, f"image without labels in labels{part}")
+            continue
+        fault = f"{len(found)} channels, expected one CT" if len(found) > 1 else ""
+        ct = str(found[0]) if found else ""
+        listing.add(case, str(labels[case]), Subject("nnunet", ct, str(labels[case]), ids, fault))
+    return list(labels)
+
+
+def _files(folder: Path, ending: str) -> dict[str, Path]:
+    """stem -> file; macOS puts files that start with '._' beside the real ones."""
+    if not folder.is_dir():
+        return {}
+    found = [p for p in folder.iterdir() if p.name.endswith(ending) and not p.name.startswith(".") and p.is_file()]
+    return {p.name.removesuffix(ending): p for p in found}
+
+
+def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
+    """Read the file of all labels; see :func:`pivm.datasets.read_labels`."""
+    known = {int(i): label_set.id_of(organ) for i, organ in subject.ids.items() if organ in label_set.names}
+    if not known:
+        raise DataError(f"{subject.labels}: none of its labels ({', '.join(subject.ids.values())}) is in the label set")
+    merged = relabel(subject.labels, known, grid, policy)
+    merged.files = {organ for organ in subject.ids.values() if organ in label_set.names}
+    return merged

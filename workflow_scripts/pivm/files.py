@@ -1,0 +1,44 @@
+"""Opening files and members of zip archives as streams; compressed NIfTI are unpacked on the way."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from typing import BinaryIO
+
+from isal import igzip, isal_zlib
+
+from pivm.errors import DataError
+
+SEPARATOR = "::"
+#: what reading a damaged file may raise
+READ_ERRORS = (OSError, EOFError, zlib.error, isal_zlib.error, zipfile.BadZipFile, ValueError, KeyError)
+
+
+def open_stream(place: str) -> BinaryIO:
+    """Open a file, or the member of ``archive.zip::member``; gzip is told by its magic bytes.
+
+    Raises:
+        DataError: missing, or the archive is no zip.
+    """
+    archive, _, member = str(place).partition(SEPARATOR)
+    try:
+        if member:
+            with zipfile.ZipFile(archive) as opened:
+                stream: BinaryIO = io.BytesIO(opened.read(member))
+        else:
+            stream = open(archive, "rb")  # noqa: SIM115 - the caller reads on
+    except FileNotFoundError:
+        raise DataError(f"{place}: no such file") from None
+    except READ_ERRORS as error:
+        raise DataError(f"{place}: cannot be read ({short(error)})") from None
+    magic = stream.read(2)
+    stream.seek(0)
+    return igzip.GzipFile(fileobj=stream) if magic == b"\x1f\x8b" else stream
+
+
+def short(error: Exception) -> str:
+    """The first line of an error's text."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text[:160]

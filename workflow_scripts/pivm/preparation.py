@@ -1,0 +1,146 @@
+"""From one subject to its standardised slices: verify, select, cut (paper, section 3.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pivm.datasets import read_ct, read_labels
+from pivm.datasets.listing import Subject
+from pivm.errors import DataError
+from pivm.inplane import AIR_HU, InPlane, outline
+from pivm.label_maps import LabelMap, Policy, voxels_per_slice
+from pivm.labels import LabelSet
+from pivm.quality import TINY_ML, check_grid, check_organ_hu, check_sides, clean_padding, swapped_pairs
+from pivm.slices import ARRAYS, DTYPES, SubjectRecord
+from pivm.volumes import Volume
+
+NO_ROWS = ("z", "role", "previous")
+
+
+def prepare_subject(
+    name: str, subject: Subject, label_set: LabelSet, size: int, selection: dict, quality: dict
+) -> tuple[SubjectRecord, dict[str, np.ndarray], pd.DataFrame]:
+    """Read one subject, decide whether it is used, and cut its slices.
+
+    Args:
+        size: pixels per side of a standardised slice; selection, quality: the config sections.
+
+    Returns:
+        (record, arrays ``hu``, ``labels``, ``body`` [N, size, size], one row per slice with ``z``,
+        ``role`` target or neighbour, and ``previous``, the row of the slice below or -1). A subject that
+        cannot be used, or that has labels alone, gives empty arrays and the reason in its record.
+    """
+    record = SubjectRecord(name, missing=list(label_set.names))
+    try:
+        arrays, rows = _prepare(record, subject, label_set, size, selection, quality)
+    except DataError as error:
+        record.status, record.reason, record.slices = "set aside", str(error), 0
+        arrays, rows = _nothing(size)
+    return record, arrays, rows
+
+
+def _nothing(size: int) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    return {n: np.zeros((0, size, size), DTYPES[n]) for n in ARRAYS}, pd.DataFrame(columns=NO_ROWS)
+
+
+def _prepare(record, subject: Subject, label_set: LabelSet, size: int, selection: dict, quality: dict):
+    if subject.fault:
+        raise DataError(subject.fault)
+    if not subject.ct and not subject.labels:
+        raise DataError("neither CT nor labels")
+    policy = Policy(selection["overlap"], quality["other_grid"])
+    volume = read_ct(subject) if subject.ct else None
+    if volume:
+        _note_grid(record, volume.grid, selection, quality)
+        record.padding_voxels = volume.padding
+        clean_padding(volume, quality["padding"])
+    labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
+    if not volume:
+        _note_grid(record, labels.grid, selection, quality)
+    per_slice = voxels_per_slice(labels.array)
+    _note_labels(record, labels, label_set, per_slice)
+    _require_abdomen(record, selection)
+    record.swapped_pairs, pairs = swapped_pairs(labels.array, label_set)
+    check_sides(record.swapped_pairs, pairs, quality["left_right"])
+    targets = choose_slices(per_slice, selection["slices_per_scan"], selection["min_labels_per_slice"])
+    if not volume:
+        record.status, record.reason = "labels only", "no CT: serves synthesis alone"
+        return _nothing(size)
+    arrays, rows = _cut(volume, labels.array, targets, size)
+    organs = [label_set.id_of(o) for o in selection["organs"]]
+    check_organ_hu(arrays["hu"], arrays["labels"], organs, quality["organ_hu"])
+    record.status, record.slices = "selected", len(targets)
+    record.pixel_mm = float(InPlane(volume.hu.shape[:2], volume.spacing[:2], size).pixel_mm)
+    step = int(targets[1] - targets[0]) if len(targets) > 1 else 1
+    record.step_mm = float(step * volume.spacing[2])
+    return arrays, rows
+
+
+def _note_grid(record: SubjectRecord, grid, selection: dict, quality: dict) -> None:
+    record.shape, record.spacing, record.axial_slices = tuple(grid.shape), grid.spacing, grid.shape[2]
+    low, high = selection["axial_slices"]
+    check_grid(grid, quality)
+    if not low <= record.axial_slices <= high:
+        raise DataError(f"{record.axial_slices} axial slices, selection.axial_slices wants {low} to {high}")
+
+
+def _note_labels(record: SubjectRecord, labels: LabelMap, label_set: LabelSet, per_slice: np.ndarray) -> None:
+    counts, voxel_ml = per_slice.sum(0), float(np.prod(record.spacing)) / 1000
+    record.voxels = {n: int(counts[k]) for k, n in enumerate(label_set.names, start=1) if counts[k]}
+    record.missing = [n for n in label_set.names if n not in labels.files]
+    record.overlapping_voxels, record.resampled = labels.overlapping, labels.resampled
+    record.tiny_masks = sum(n * voxel_ml < TINY_ML for n in record.voxels.values())
+
+
+def _require_abdomen(record: SubjectRecord, selection: dict) -> None:
+    voxel_ml = float(np.prod(record.spacing)) / 1000
+    present = [o for o in selection["organs"] if record.voxels.get(o, 0) * voxel_ml >= selection["min_organ_ml"]]
+    if len(present) < selection["min_organs"]:
+        raise DataError(
+            f"not an abdominal scan: {len(present)} of the organs in selection.organs reach "
+            f"{selection['min_organ_ml']:g} ml ({', '.join(present) or 'none'}), "
+            f"at least {selection['min_organs']} are needed"
+        )
+
+
+def choose_slices(per_slice: np.ndarray, count: int, min_labels: int) -> np.ndarray:
+    """Evenly spaced slice numbers over the labelled extent of a scan.
+
+    The extent runs from the first to the last slice with at least ``min_labels`` organs. The step is constant,
+    so that the chosen slices form a stack of known spacing; they are centred in the extent.
+
+    Args:
+        per_slice: voxels of each id in each slice [S, ids], id 0 is background.
+
+    Raises:
+        DataError: no slice holds enough organs.
+    """
+    inside = np.flatnonzero((per_slice[:, 1:] > 0).sum(1) >= min_labels)
+    if not inside.size:
+        raise DataError(f"no axial slice holds {min_labels} of the labelled organs (selection.min_labels_per_slice)")
+    first, extent = int(inside[0]), int(inside[-1] - inside[0] + 1)
+    step = max(extent // count, 1)
+    chosen = min(count, 1 + (extent - 1) // step)
+    offset = (extent - 1 - (chosen - 1) * step) // 2
+    return first + offset + step * np.arange(chosen)
+
+
+def _cut(volume: Volume, labels: np.ndarray, targets: np.ndarray, size: int):
+    """Target slices and the slices right below them, standardised, with the patient's outline."""
+    below = targets[targets > 0] - 1
+    wanted = np.union1d(targets, below)
+    row_of = {int(z): row for row, z in enumerate(wanted)}
+    plane = InPlane(volume.hu.shape[:2], volume.spacing[:2], size)
+    hu = plane.standardise(volume.hu[:, :, wanted], AIR_HU, smooth=True)
+    label_slices = plane.standardise(labels[:, :, wanted], 0, smooth=False)
+    arrays = {"hu": hu, "labels": label_slices, "body": outline(hu, label_slices, plane.pixel_mm)}
+    is_target = np.isin(wanted, targets)
+    rows = pd.DataFrame(
+        {
+            "z": wanted,
+            "role": np.where(is_target, "target", "neighbour"),
+            "previous": [row_of.get(int(z) - 1, -1) for z in wanted],
+        }
+    )
+    return arrays, rows
