@@ -28,5 +28,6 @@ rule all:
         expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
         expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
         expand(f"{RESULTS}/figures/{{figure}}.png", figure=[*TABLES, "panel", "fig4", "hu_fidelity"]),
+        expand(f"{RESULTS}/generators/{{generator}}/README.md", generator=GENERATORS),
         f"{RESULTS}/manifest.json",
         [VOLUMES, f"{RESULTS}/figures/fig5.png"] if config["synthesis"]["volumes"] else [],

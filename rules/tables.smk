@@ -1,5 +1,5 @@
-# Scores -> Tables 2 and 3, figures, manifest.
-# in: segmentation/<set>/cases.csv, tables/table1.csv   out: tables/, figures/, manifest.json
+# Scores -> Tables 2 and 3, figures, model cards, manifest.
+# in: segmentation/<set>/cases.csv, tables/table1.csv   out: tables/, figures/, generators/<name>/README.md, manifest.json
 rule table:
     input:
         cases=lambda wildcards: expand(
@@ -106,6 +106,25 @@ rule figure_volumes:
         labels=config["labels"],
     script:
         "../workflow_scripts/figure_volumes.py"
+
+
+rule model_card:
+    input:
+        model=model_of,
+        split=f"{RESULTS}/cohort/split.csv",
+        table1=f"{RESULTS}/tables/table1.csv",
+        table2=f"{RESULTS}/tables/table2.csv",
+    output:
+        f"{RESULTS}/generators/{{generator}}/README.md",
+    log:
+        f"{RESULTS}/logs/model_card/{{generator}}.log",
+    conda:
+        "../envs/training.yaml"
+    params:
+        code=code("model_card"),
+        dataset=DATASET.name,
+    script:
+        "../workflow_scripts/model_card.py"
 
 
 rule manifest:

@@ -1,0 +1,151 @@
+"""A CT from labels with a model folder, from Python and from the shell."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pivm import cli
+from pivm.errors import DataError, StateError
+from pivm.generators.registry import make_generator, read_facts, save_generator
+from pivm.inference import generate_ct
+from pivm.prior import Prior
+from pivm.report.model_card import write_model_card
+
+ORGANS = ("liver", "spleen")
+MEANS = (-1000.0, 60.0, 90.0, -100.0)
+PRIOR = Prior("body", ORGANS, ORGANS, MEANS, (9,) * 4, 60.0, (5.0,) * 4, 0.0, 100.0, (-1024, 300), (20.0, 20.0, 20.0))
+AFFINE = np.array([[-3.0, 0, 0, 40], [0, -3.0, 0, 50], [0, 0, 5.0, -200], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def model(tmp_path):
+    """The prior map as a generator: what comes out is known for every voxel."""
+    generator = make_generator({"kind": "prior", "name": "prior"}, PRIOR, torch.device("cpu"))
+    save_generator(generator, PRIOR, tmp_path / "model", {"image_size": 32, "patients": ["p"], "seed": 1})
+    return tmp_path / "model"
+
+
+def labels(slices: int = 6) -> np.ndarray:
+    array = np.zeros((32, 32, slices), np.uint8)
+    array[8:16, 10:22] = 1
+    array[18:24, 10:22] = 2
+    return array
+
+
+def write(array: np.ndarray, path, affine=AFFINE):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, affine), path)
+    return path
+
+
+def inside(hu: np.ndarray, mask: np.ndarray) -> set[int]:
+    return set(np.unique(hu[mask]).tolist())
+
+
+@pytest.mark.parametrize("slices", [6, 1])
+def test_every_organ_gets_its_hu_on_the_grid_of_the_labels(model, tmp_path, slices):
+    path = write(labels(slices), tmp_path / "labels.nii.gz")
+    assert (
+        cli.main(["generate", "--model", str(model), "--labels", str(path), "--out", str(tmp_path / "ct.nii.gz")]) == 0
+    )
+    made = nib.load(tmp_path / "ct.nii.gz")
+    reference = nib.as_closest_canonical(nib.load(path))
+    np.testing.assert_allclose(made.affine, reference.affine)
+    hu, truth = np.asarray(made.dataobj), np.asarray(reference.dataobj)
+    assert hu.shape == truth.shape
+    assert hu.dtype == np.int16
+    assert inside(hu, truth == 1) == {60}
+    assert inside(hu, truth == 2) == {90}
+    assert hu[0, 0].tolist() == [-1000] * slices
+    assert -100 in inside(hu, truth == 0)
+
+
+def test_masks_and_foreign_ids_give_the_same_ct(model, tmp_path):
+    whole = generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
+    for k, organ in enumerate(ORGANS, start=1):
+        write((labels() == k).astype(np.uint8), tmp_path / "case" / "segmentations" / f"{organ}.nii.gz")
+    np.testing.assert_array_equal(generate_ct(model, tmp_path / "case").hu, whole.hu)
+    np.testing.assert_array_equal(generate_ct(model, tmp_path / "case" / "segmentations").hu, whole.hu)
+    theirs = np.choose(labels(), [0, 5, 1]).astype(np.uint8)
+    foreign = generate_ct(model, write(theirs, tmp_path / "ts.nii.gz"), "totalsegmentator_v2")
+    np.testing.assert_array_equal(foreign.hu, whole.hu)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: (a * 40, AFFINE), "label 80 is outside the label set of the model .1 to 2."),
+        (lambda a: (a * 0, AFFINE), "holds none of the organs of the model .liver, spleen."),
+        (lambda a: (a, AFFINE @ _tilted(40)), "oblique: an axis is 40 degrees off"),
+        (lambda a: (a[:, :, 0], AFFINE), "expected a 3D volume"),
+    ],
+    ids=["foreign ids", "no organ", "not axial", "2D"],
+)
+def test_labels_that_cannot_be_used_say_why(model, tmp_path, change, message):
+    path = write(*_swap(change(labels()), tmp_path / "labels.nii.gz"))
+    with pytest.raises(DataError, match=message):
+        generate_ct(model, path)
+
+
+def _swap(pair, path):
+    return pair[0], path, pair[1]
+
+
+def _tilted(degrees: float) -> np.ndarray:
+    angle, turn = np.radians(degrees), np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    # equal spacing, so that turning does not shear
+    return np.diag([1, 1, 3 / 5, 1]) @ turn
+
+
+def test_the_shell_says_what_is_wrong_without_a_traceback(model, tmp_path):
+    path = write(labels(), tmp_path / "labels.nii.gz")
+    (model / "model.safetensors").write_bytes(b"\x80\x04\x95pickle")
+    command = [
+        sys.executable,
+        "-m",
+        "pivm.cli",
+        "generate",
+        "--model",
+        model,
+        "--labels",
+        path,
+        "--out",
+        tmp_path / "x",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PYTHONPATH": "workflow_scripts"})
+    assert done.returncode == 1
+    assert "not a complete model" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_is_no_nifti_is_refused(model, tmp_path):
+    ct = generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
+    with pytest.raises(DataError, match=r"expected a name that ends in .nii.gz"):
+        ct.save(tmp_path / "ct.mha")
+
+
+def test_organ_means_of_another_version_are_refused(model, tmp_path):
+    (model / "prior.json").write_text(json.dumps({"kind": "body"}))
+    with pytest.raises(StateError, match="not the organ means of a generator"):
+        generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
+
+
+def test_the_model_card_shows_the_numbers_of_its_generator(model, tmp_path):
+    columns = ["metric", "better", "method", "mean", "ci_low", "ci_high"]
+    rows = [("dice", "higher", "prior", 0.5, 0.4, 0.6), ("dice", "higher", "pivm", 0.9, None, None)]
+    table = pd.DataFrame(rows, columns=columns)
+    split = {"a": "train", "b": "train", "c": "test"}
+    write_model_card(read_facts(model), PRIOR, split, "phantom", {"Table 2": table}, tmp_path / "card.md")
+    card = (tmp_path / "card.md").read_text()
+    assert "| Table 2 | Dice Coefficient (higher is better) | 0.500 | 0.400 to 0.600 |" in card
+    assert "0.9" not in card
+    assert "2 training, 0 validation and 1 test patients" in card
+    assert "2 labels: liver, spleen." in card

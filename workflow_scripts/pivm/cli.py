@@ -1,0 +1,65 @@
+"""The command `pivm`: a CT from labels with a trained generator."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from pivm.datasets.mappings import MAPPINGS
+from pivm.errors import PivmError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status, 1 where something could not be used."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        _generate(options)
+    except (PivmError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("pivm", description="Synthetic abdominal CT from organ labels.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    generate = commands.add_parser("generate", help="make a CT from labels with a trained generator")
+    generate.add_argument("--model", type=Path, required=True, help="folder of a trained generator")
+    generate.add_argument(
+        "--labels",
+        type=Path,
+        required=True,
+        help="NIfTI file that holds all labels, or a folder of masks <organ>.nii.gz as TotalSegmentator writes them",
+    )
+    generate.add_argument("--out", type=Path, required=True, help="the CT to write, .nii.gz")
+    generate.add_argument(
+        "--ids",
+        default="model",
+        choices=["model", *MAPPINGS],
+        help="what the ids of a single label file mean (default: as the organs in the model's model.json)",
+    )
+    generate.add_argument("--seed", type=int, default=1, help="another seed gives another CT of the same labels")
+    generate.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
+    return parser
+
+
+def _generate(options: argparse.Namespace) -> None:
+    import torch  # seconds, which --help and a typo should not cost
+
+    from pivm.inference import generate_ct
+
+    available = torch.cuda.is_available()
+    if options.device == "gpu" and not available:
+        raise PivmError("--device gpu: torch finds no GPU")
+    device = "cuda" if available and options.device != "cpu" else "cpu"
+    ct = generate_ct(options.model, options.labels, options.ids, options.seed, device)
+    ct.save(options.out)
+    shape = " x ".join(map(str, ct.hu.shape))
+    print(f"{options.out}: {shape} voxels, HU {ct.hu.min()} to {ct.hu.max()}, {len(ct.organs)} organs")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
