@@ -37,7 +37,7 @@ def settings(options: argparse.Namespace, slices: int) -> dict:
         "target": "variation",
         "condition": ["labels", "prior", "previous"],
         "network": network,
-        "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "scale": "global"},
+        "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "shift": 1.0, "scale": "global"},
         "sampler": {"name": "dpm++", "steps": options.evaluations},
         "training": training,
     }
@@ -92,7 +92,7 @@ def training_rate(generator: DiffusionGenerator, data, run: Run) -> dict:
     with open(run.losses.with_name("stats.csv"), newline="") as stream:
         rows = list(csv.DictReader(stream))
     late = rows[len(rows) // 2 :]
-    return {key: statistics.median(float(r[key] or "nan") for r in late) for key in rows[0]}
+    return {key: statistics.median(float(r[key]) for r in late) if late[0][key] else None for key in rows[0]}
 
 
 def main(options: argparse.Namespace) -> None:

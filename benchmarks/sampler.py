@@ -1,0 +1,64 @@
+"""The default sampler against 250 DDPM steps of the same trained model.
+
+    python benchmarks/sampler.py --model results/phantom/generators/pivm --store results/phantom/store [--slices 60]
+
+Both make the same slices of the test patients from the same start noise. SSIM is against the real slice; the Fréchet
+distance is to the real slices, on the packaged EfficientNet-Lite0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import ROOT, machine, report
+from pivm.evaluation.features import Extractor
+from pivm.evaluation.images import frechet_distance, ssim
+from pivm.generators.registry import load_generator
+from pivm.prior import Prior
+from pivm.slices import SliceStore
+
+
+def main(options: argparse.Namespace) -> None:
+    device = torch.device(options.device)
+    torch.set_num_threads(options.threads)
+    store, prior = SliceStore(options.store), Prior.load(options.model / "prior.json")
+    rows = store.rows("test")
+    rows = rows[np.linspace(0, len(rows) - 1, min(options.slices, len(rows))).round().astype(int)]
+    real, body = np.asarray(store.hu[rows]), np.asarray(store.body[rows])
+    maps = prior.label_map(store.labels[rows], body)
+    generator, extractor = load_generator(options.model, device), Extractor("efficientnet_lite0", None, device)
+    truth, window, found = extractor(real, tuple(options.window)), tuple(options.window), {}
+    for name, steps in ((generator.settings["sampler"]["name"], options.steps), ("ddpm", options.reference)):
+        generator.settings["sampler"] = {"name": name, "steps": steps}
+        began = time.process_time()
+        batches = np.array_split(np.arange(len(rows)), -(-len(rows) // 30))
+        hu = np.concatenate([generator.generate(maps[some], some.tolist()) for some in batches])
+        spent = time.process_time() - began
+        whole, inside = ssim(real, hu, body, window)
+        found[name] = (whole, frechet_distance(truth, extractor(hu, window)))
+        facts = {"sampler": name, "evaluations": steps, "slices": len(rows), "SSIM": whole, "SSIM inside body": inside}
+        report({**facts, "Fréchet distance": found[name][1], "CPU s": spent, "machine": machine(device)})
+    (ours, distance), (theirs, reference) = found.values()
+    report(
+        {
+            "SSIM, default - reference (bound: within 0.01)": ours - theirs,
+            "Fréchet distance, default / reference (bound: within 5 %)": distance / reference,
+        }
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=ROOT / "results/phantom/generators/pivm")
+    parser.add_argument("--store", type=Path, default=ROOT / "results/phantom/store")
+    parser.add_argument("--slices", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--reference", type=int, default=250)
+    parser.add_argument("--window", type=float, nargs=2, default=[-200.0, 300.0])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    main(parser.parse_args())
