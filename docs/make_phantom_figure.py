@@ -3,24 +3,21 @@
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 from pivm.datasets.phantom.scan import scan_patient  # noqa: E402
+from pivm.labels import ORGANS_34  # noqa: E402
+from pivm.report.drawing import draw, label_colours, plt  # noqa: E402
 
 LEVELS = ("vertebrae_T11", "vertebrae_L1", "vertebrae_L3", "sacrum")
 PATIENTS = (1, 2, 8, 12)
 
 
 def main() -> None:
-    from pivm.labels import ORGANS_34
-
-    colours = plt.get_cmap("gist_ncar")(np.linspace(0.05, 0.95, 35))[np.random.default_rng(3).permutation(35)]
+    classes = len(ORGANS_34) + 1
+    colours = label_colours(classes)
     colours[0] = 0
     colours[1:, 3] = 0.55
     figure, axes = plt.subplots(len(PATIENTS), 6, figsize=(14.5, 10.2))
@@ -28,14 +25,15 @@ def main() -> None:
         hu, labels, _, patient = scan_patient(seed=7, index=index, matrix=192, slice_spacing=4.0)
         for axis, name in zip(line, LEVELS, strict=False):
             z = int(np.median(np.nonzero(labels == ORGANS_34.index(name) + 1)[2]))
-            axis.imshow(hu[::-1, ::-1, z].T, cmap="gray", vmin=-160, vmax=240)
+            draw(axis, "hu", hu[::-1, ::-1, z].T, classes)
             axis.set_title(f"{patient.phase}, {name.replace('vertebrae_', '')}", fontsize=9)
         z = int(np.median(np.nonzero(labels == ORGANS_34.index("vertebrae_L1") + 1)[2]))
-        line[4].imshow(hu[::-1, ::-1, z].T, cmap="gray", vmin=-160, vmax=240)
+        draw(line[4], "hu", hu[::-1, ::-1, z].T, classes)
         line[4].imshow(colours[labels[::-1, ::-1, z].T], interpolation="nearest")
         line[4].set_title("labels at L1", fontsize=9)
         y = int(hu.shape[1] * 0.52)
-        line[5].imshow(hu[::-1, y, ::-1].T, cmap="gray", vmin=-160, vmax=240, aspect=4.0 / patient.spacing[0])
+        draw(line[5], "hu", hu[::-1, y, ::-1].T, classes)
+        line[5].set_aspect(4.0 / patient.spacing[0])
         line[5].set_title("coronal", fontsize=9)
     for axis in axes.flat:
         axis.set_axis_off()

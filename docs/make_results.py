@@ -1,7 +1,7 @@
 """Copy the tables of a finished run into README.md and docs/results.md: python docs/make_results.py [RESULTS]
 
-Replaces what stands between the markers ``<!-- table2 -->`` and ``<!-- /table2 -->`` (likewise table3), and copies the
-panel and the plots to docs/.
+Replaces what stands between the markers ``<!-- table2 -->`` and ``<!-- /table2 -->`` (likewise the others), and copies
+the figures to docs/.
 """
 
 import re
@@ -15,12 +15,12 @@ ROOT = Path(__file__).parents[1]
 def main(results: Path) -> None:
     for page in (ROOT / "README.md", ROOT / "docs" / "results.md"):
         text = page.read_text()
-        for table in ("table2", "table3"):
+        for table in ("table1", "table2", "table3", "hu_fidelity"):
             content = (results / "tables" / f"{table}.md").read_text().strip()
             block = f"<!-- {table} -->\n\n{content}\n\n<!-- /{table} -->"
             text = re.sub(f"<!-- {table} -->.*?<!-- /{table} -->", lambda _, b=block: b, text, flags=re.DOTALL)
         page.write_text(text)
-    for figure in ("panel", "table2", "table3"):
+    for figure in ("panel", "fig4", "hu_fidelity", "table1", "table2", "table3"):
         shutil.copy(results / "figures" / f"{figure}.png", ROOT / "docs" / f"{figure}.png")
 
 

@@ -12,6 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm import code_hash, config as pivm_config, errors
 from pivm.datasets import Dataset, Listing
 from pivm.generators import KINDS
+from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job import require_writable
 from pivm.labels import ORGANS_34, LabelSet
 
@@ -22,6 +23,7 @@ try:
     LISTING = Listing() if ARCHIVE else DATASET.listing()
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
+    CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in config["generators"].items() if g.get("weights")}
 except errors.PivmError as error:
     raise WorkflowError(str(error)) from None
 
@@ -30,15 +32,21 @@ SUBJECTS = sorted(LISTING.subjects)
 SEEDS = config["segmentation"]["seeds"]
 GENERATORS = pivm_config.table_generators(config)
 GENERATED = config["tables"]["generated"]
-TABLES = ["table2", "table3"]
+TABLES = ["table1", "table2", "table3"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
-# training set of the segmenter behind each column of each table
+# training set of the segmenter behind each column of Tables 2 and 3
 COLUMNS = {
     "table2": {name: name for name in GENERATORS},
     "table3": {"original": "original", "generated": GENERATED, "combined": "combined"},
 }
 SETS = sorted({one for columns in COLUMNS.values() for one in columns.values()})
 VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/volumes"
+# synthetic slices of test patients: for evaluation alone
+TEST_SLICES = expand(
+    f"{RESULTS}/synthesis/{{generator}}/test/{{name}}",
+    generator=GENERATORS,
+    name=["index.csv", "hu.npy"],
+)
 
 # One training at a time where there is a GPU; side by side on half the cores each where there is none.
 ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
@@ -65,13 +73,19 @@ def model_of(wildcards):
     return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json")]
 
 
+def generators_of(*kinds, released=False):
+    """Wildcard constraint: generators of these kinds, with released weights or without."""
+    chosen = [n for n, g in config["generators"].items() if g["kind"] in kinds and bool(g.get("weights")) == released]
+    return "|".join(chosen) or "(?!)"
+
+
 wildcard_constraints:
     prior="|".join(PRIORS),
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
     generator="|".join(config["generators"]),
     training_set="|".join(SETS),
     seed=r"\d+",
-    table="|".join(TABLES),
+    table="|".join(COLUMNS),
 
 
 def code(name, *modules):

@@ -2,7 +2,6 @@
 # so the tables are made by a second call.
 # in: datasets.<name>.download   out: datasets.<name>.path
 rule download:
-    default_target: True
     output:
         str(ARCHIVE),
     log:

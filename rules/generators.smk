@@ -14,6 +14,8 @@ rule train_generator:
         f"{RESULTS}/logs/train_generator/{{generator}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_generator/{{generator}}.tsv"
+    wildcard_constraints:
+        generator=generators_of("diffusion", "prior", "gaussian"),
     priority: 10
     conda:
         "../envs/training.yaml"

@@ -1,5 +1,5 @@
-# Labels of training patients -> synthetic slices and volumes.
-# in: store/, prior.json, generators/<name>/   out: synthesis/<name>/slices/, synthesis/<name>/volumes/
+# Labels -> synthetic slices and volumes of training patients, and synthetic slices of test patients for Table 1.
+# in: store/, generators/<name>/   out: synthesis/<name>/slices/, test/ and volumes/
 rule synthesise_slices:
     input:
         split=f"{RESULTS}/cohort/split.csv",
@@ -28,6 +28,33 @@ rule synthesise_slices:
         compute=config["compute"],
     script:
         "../workflow_scripts/synthesise_slices.py"
+
+
+rule synthesise_test:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        model=model_of,
+    output:
+        hu=f"{RESULTS}/synthesis/{{generator}}/test/hu.npy",
+        labels=f"{RESULTS}/synthesis/{{generator}}/test/labels.npy",
+        index=f"{RESULTS}/synthesis/{{generator}}/test/index.csv",
+    log:
+        f"{RESULTS}/logs/synthesise_test/{{generator}}.log",
+    conda:
+        "../envs/training.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    params:
+        code=generator_code("synthesise_test"),
+        patients=config["tables"]["image_patients"],
+        batch=config["synthesis"]["batch"],
+        labels=config["labels"],
+        seed=config["seed"],
+        compute=config["compute"],
+    script:
+        "../workflow_scripts/synthesise_test.py"
 
 
 rule synthesise_volumes:

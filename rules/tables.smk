@@ -1,5 +1,5 @@
-# Scores -> tables, figures, manifest.
-# in: segmentation/<set>/cases.csv   out: tables/, figures/, manifest.json
+# Scores -> Tables 2 and 3, figures, manifest.
+# in: segmentation/<set>/cases.csv, tables/table1.csv   out: tables/, figures/, manifest.json
 rule table:
     input:
         cases=lambda wildcards: expand(

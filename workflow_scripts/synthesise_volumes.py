@@ -26,7 +26,7 @@ with job(snakemake):
     policy, how = Policy(params.overlap, params.other_grid), (label_set, params.size)
     sources = [read_source(one, Subject(**params.subjects[one]), *how, policy, prior) for one in subjects]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
-    volumes = generator.generate_volumes([s.label_map for s in sources], seeds)
+    volumes = generator.generate_volumes([s.label_map for s in sources], seeds, [s.spacing for s in sources])
     provenance, steps = [], []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
         image_id = f"{source.subject}_{name}"

@@ -70,6 +70,11 @@ WRONG = [
     ("generators.pivm.overrides", {"sampler": {"step": 5}}, "step: unknown key (did you mean 'steps'?)"),
     ("segmentation.window", [300, -200], "segmentation.window: found [300, -200]"),
     ("segmentation.real_slices", "al", "segmentation.real_slices"),
+    ("tables.image_window", [300, -200], "tables.image_window: found [300, -200], expected [low, high] in HU"),
+    ("tables.image_patients", 0, "tables.image_patients: found 0, expected >= 1"),
+    ("tables.metrics", ["ssim"], "tables.metrics: unknown 'ssim'"),
+    ("tables.extractor.name", "inceptin", "(did you mean 'inception'?), expected one of auto, inception"),
+    ("tables.extractor.weight", "w", "tables.extractor.weight: unknown key (did you mean 'weights'?)"),
 ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pivm.datasets import Dataset
+from pivm.evaluation.hu_fidelity import HU_FIDELITY
 from pivm.evaluation.statistics import TIDY, per_patient
 from pivm.prior import Prior
 from pivm.slices import SliceStore
@@ -40,6 +41,54 @@ def test_a_table_can_be_recomputed_from_its_cases(results, table):
         assert (results / "tables" / f"{table}.{form}").stat().st_size > 300
     for figure in (table, "panel"):
         assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+
+
+def test_table1_scores_every_generator_per_test_patient(results):
+    tidy = pd.read_csv(results / "tables" / "table1.csv")
+    cases = pd.read_csv(results / "tables" / "table1_cases.csv")
+    methods = TABLES["table2"]
+    assert list(tidy.columns) == TIDY
+    assert list(dict.fromkeys(tidy["metric"])) == ["ssim", "frechet_distance", "ssim_body", "kid"]
+    for metric, part in tidy.groupby("metric"):
+        assert part["method"].tolist() == methods, metric
+    assert (tidy["patients"] == 2).all()
+    assert not cases.isna().any().any()
+    assert cases.groupby("method", sort=False)["patient"].nunique().to_dict() == dict.fromkeys(methods, 2)
+    assert cases[["ssim", "ssim_body"]].abs().max(axis=None) < 1
+    assert (cases["frechet_distance"] > 0).all()
+    for metric in ("ssim", "ssim_body", "frechet_distance"):
+        means = tidy[tidy["metric"] == metric].set_index("method")["mean"]
+        assert means.to_dict() == pytest.approx(cases.groupby("method")[metric].mean().to_dict())
+    floor = pd.read_csv(results / "tables" / "table1_floor.csv")
+    assert floor[["metric", "method"]].values.tolist() == [["frechet_distance", "real"], ["kid", "real"]]
+    for form in ("md", "tex", "html"):
+        text = (results / "tables" / f"table1.{form}").read_text()
+        assert "EfficientNet-Lite0" in text
+        assert "FID" not in text.replace("not comparable with a FID", "")
+    for figure in ("table1", "fig4", "hu_fidelity"):
+        assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+
+
+def test_hu_fidelity_holds_every_organ_of_the_test_slices(results):
+    table = pd.read_csv(results / "tables" / "hu_fidelity.csv")
+    assert list(table.columns) == HU_FIDELITY
+    assert list(dict.fromkeys(table["method"])) == TABLES["table2"]
+    assert (table.groupby("organ")["method"].count() == 4).all()
+    assert {"liver", "sacrum"} <= set(table["organ"])
+    assert (table["wasserstein"] >= (table["mean"] - table["real_mean"]).abs() - 1e-9).all()
+    # the prior map is even inside an organ: all that differs is the real spread
+    assert (table.loc[table["method"] == "prior", "sd"] < 1).all()
+
+
+def test_test_slices_come_from_the_label_maps_of_test_patients_alone(results):
+    split = pd.read_csv(results / "cohort" / "split.csv").set_index("subject")["split"]
+    store = SliceStore(results / "store")
+    for generator in TABLES["table2"]:
+        folder = results / "synthesis" / generator / "test"
+        index = pd.read_csv(folder / "index.csv")
+        assert (split[index["source_subject"]] == "test").all()
+        assert sorted(index["source_row"]) == store.rows("test").tolist()
+        np.testing.assert_array_equal(np.load(folder / "labels.npy"), store.labels[index["source_row"].to_numpy()])
 
 
 def test_no_test_patient_reaches_training(results):
@@ -123,15 +172,17 @@ def rules_of(jobs):
 
 def test_new_segmenter_settings_retrain_no_generator(finished):
     jobs = finished.dry_run(finished.overlay("o1", {"segmentation": {"steps": 13}}))
-    assert len(jobs["train_segmenter"]) == 4
-    assert rules_of(jobs).isdisjoint({"train_generator", "synthesise_slices", "prepare_subject", "organ_means"})
+    assert len(jobs["train_segmenter"]) == 6
+    assert rules_of(jobs).isdisjoint(
+        {"train_generator", "synthesise_slices", "synthesise_test", "image_scores", "organ_means"}
+    )
 
 
 def test_one_changed_generator_touches_its_own_column_alone(finished):
     change = {"generators": {"cddpm": {"overrides": {"training": {"epochs": 7}}}}}
     jobs = finished.dry_run(finished.overlay("o2", change))
     assert jobs["train_generator"] == ["generator=cddpm"]
-    assert jobs["synthesise_slices"] == ["generator=cddpm"]
+    assert jobs["synthesise_slices"] == jobs["synthesise_test"] == ["generator=cddpm"]
     assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=cddpm"}
     assert "table=table2" in jobs["table"]
     assert "synthesise_volumes" not in jobs
@@ -176,7 +227,7 @@ def test_the_report_holds_tables_and_figures(finished):
     assert done.returncode == 0, done.stderr
     shutil.unpack_archive(finished.folder / "report.zip", finished.folder / "unpacked")
     names = " ".join(p.name for p in (finished.folder / "unpacked").rglob("*"))
-    for name in ("table2.csv", "table3.html", "panel.png", "table2.png"):
+    for name in ("table1.html", "table2.csv", "table3.html", "panel.png", "table2.png", "fig4.png", "hu_fidelity.png"):
         assert name in names
     page = next((finished.folder / "unpacked").rglob("report.html")).read_text()
     assert re.search("held-out", page)
@@ -185,7 +236,7 @@ def test_the_report_holds_tables_and_figures(finished):
 def test_two_fresh_runs_give_the_same_bytes(finished, tmp_path):
     again = Workflow(tmp_path / "again")
     assert again.run().returncode == 0
-    for table in TABLES:
+    for table in ("table1", *TABLES):
         for name in (f"{table}.csv", f"{table}_cases.csv", f"{table}_differences.csv"):
             first, second = (w.folder / "results/phantom/tables" / name for w in (finished, again))
             assert first.read_bytes() == second.read_bytes(), name

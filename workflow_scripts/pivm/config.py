@@ -9,8 +9,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from pivm.errors import ConfigError, nearest
-from pivm.evaluation.metrics import METRICS
+from pivm.evaluation.metrics import SEGMENTATION_METRICS
 from pivm.generators import CONTROLS, SHARED_SECTIONS
+from pivm.generators.maisi.sizes import require_sizes
 from pivm.labels import LabelSet
 
 _TYPES = {
@@ -85,7 +86,7 @@ def _cross_check(config: dict) -> None:
         _one_of(config, "tables.controls", name, [n for n, g in config["generators"].items() if g["kind"] in CONTROLS])
     _one_of(config, "tables.generated", tables["generated"], config["generators"])
     for metric in tables["metrics"]:
-        _one_of(config, "tables.metrics", metric, METRICS)
+        _one_of(config, "tables.metrics", metric, SEGMENTATION_METRICS)
     labels = LabelSet.from_config(config["labels"])
     for organ in config["selection"]["organs"]:
         _one_of(config, "selection.organs", organ, labels.names)
@@ -99,9 +100,10 @@ def _cross_check(config: dict) -> None:
     for name in ("original", "combined", "generated"):
         if name in config["generators"]:
             raise ConfigError(f"generators.{name}", "this name is taken by a training set of Table 3")
-    low, high = config["segmentation"]["window"]
-    if low >= high:
-        raise ConfigError("segmentation.window", f"found [{low}, {high}], expected [low, high] in HU")
+    for section, key in (("segmentation", "window"), ("tables", "image_window")):
+        low, high = config[section][key]
+        if low >= high:
+            raise ConfigError(f"{section}.{key}", f"found [{low}, {high}], expected [low, high] in HU")
     for name, generator in config["generators"].items():
         generator_settings(config, name)
         for organ in LabelSet.from_config(generator.get("labels", config["labels"])).names:
@@ -122,6 +124,8 @@ def generator_settings(config: dict, name: str) -> dict:
     settings = {"name": name, **own, **shared}
     if own["kind"] == "diffusion":
         _require_size(config["image"]["size"], settings["network"]["channels"])
+    if own["kind"] == "maisi":
+        require_sizes(settings, config["image"]["size"])
     return settings
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from pathlib import Path
 
 import torch
@@ -11,6 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pivm.errors import StateError
+
+_OTHER_MODEL = "the model is of other settings or another version: run the workflow again"
 
 
 def save_model(folder: Path, weights: dict[str, torch.Tensor], facts: dict) -> None:
@@ -36,18 +39,56 @@ def load_model(folder: Path) -> tuple[dict[str, torch.Tensor], dict]:
     return weights, facts
 
 
-def put_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor], folder: Path) -> None:
+def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
+    """Weights that others have made: a safetensors file, or a PyTorch file of nothing but tensors.
+
+    Raises:
+        StateError: the file is missing, truncated, not of tensors alone, or holds code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StateError(f"{path}: no such file; give the path of a file with weights")
+    try:
+        weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise StateError(
+            f"{path}: refused, it is no file of tensors alone and reading it could run code ({reason}); "
+            "save the state dict as safetensors and give that file"
+        ) from None
+    except (EOFError, RuntimeError, OSError, ValueError, SafetensorError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StateError(f"{path}: cannot be read, it is truncated or of another format ({reason})") from None
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise StateError(f"{path}: found {type(weights).__name__}, expected a state dict: names and tensors alone")
+    return weights
+
+
+def put_weights(
+    model: torch.nn.Module,
+    weights: dict[str, torch.Tensor],
+    folder: Path,
+    hint: str = _OTHER_MODEL,
+) -> None:
     """Load weights into a model.
+
+    Args:
+        hint: what to do about a mismatch.
 
     Raises:
         StateError: keys or shapes differ; the first mismatch is named.
     """
-    require_tensors({k: tuple(v.shape) for k, v in model.state_dict().items()}, weights, folder)
+    require_tensors({k: tuple(v.shape) for k, v in model.state_dict().items()}, weights, folder, hint)
     model.load_state_dict(weights)
 
 
-def require_tensors(wanted: dict[str, tuple[int, ...]], weights: dict[str, torch.Tensor], folder: Path) -> None:
+def require_tensors(
+    wanted: dict[str, tuple[int, ...]], weights: dict[str, torch.Tensor], folder: Path, hint: str = _OTHER_MODEL
+) -> None:
     """Compare weights with the names and shapes that are wanted.
+
+    Args:
+        hint: what to do about a mismatch.
 
     Raises:
         StateError: keys or shapes differ; the first mismatch is named.
@@ -56,8 +97,7 @@ def require_tensors(wanted: dict[str, tuple[int, ...]], weights: dict[str, torch
     for name in sorted(wanted.keys() | given.keys()):
         if wanted.get(name) != given.get(name):
             raise StateError(
-                f"{folder}: weight {name!r} has shape {given.get(name)}, the network wants {wanted.get(name)}; "
-                "the model is of other settings or another version: run the workflow again"
+                f"{folder}: weight {name!r} has shape {given.get(name)}, the network wants {wanted.get(name)}; {hint}"
             )
 
 

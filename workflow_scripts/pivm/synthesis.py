@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from pivm.errors import CohortError
 from pivm.prior import Prior
 from pivm.slices import SliceStore
 from pivm.training import derived_seed
@@ -24,6 +25,24 @@ def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.concatenate(rounds)[:count]
 
 
+def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray:
+    """Store rows of all target slices of ``patients`` patients, evenly chosen from the sorted names of a split.
+
+    A patient of one slice is passed over: it has no spread that a Fréchet distance could compare.
+
+    Raises:
+        CohortError: no patient has two slices.
+    """
+    rows = store.rows(split)
+    subjects = store.index["subject"].to_numpy()[rows]
+    names, counts = np.unique(subjects, return_counts=True)
+    names = names[counts > 1]
+    if not len(names):
+        raise CohortError(f"image fidelity: no {split} patient has two slices; raise selection.slices_per_scan")
+    chosen = names[np.linspace(0, len(names) - 1, min(patients, len(names))).round().astype(int)]
+    return rows[np.isin(subjects, chosen)]
+
+
 def synthesise_slices(
     generator, store: SliceStore, prior: Prior, sources: np.ndarray, batch: int, seed: int, model: str, folder: Path
 ) -> None:
@@ -38,11 +57,12 @@ def synthesise_slices(
     hu = np.lib.format.open_memmap(folder / "hu.npy", "w+", np.int16, shape)
     labels = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
     seeds = [derived_seed(seed, "slice", i) for i in range(len(sources))]
-    for start in tqdm(range(0, len(sources), batch), "slices", disable=None):
-        some = sources[start : start + batch]
-        label_map = prior.label_map(store.labels[some], store.body[some])
-        hu[start : start + batch] = generator.generate(label_map, seeds[start : start + batch])
-        labels[start : start + batch] = store.labels[some]
+    with tqdm(total=len(sources), desc="slices", disable=None) as bar:
+        for positions, made, used in generator.generate_sources(store, prior, sources, seeds, batch):
+            hu[positions], labels[positions] = made, store.labels[sources[positions]]
+            for position, own in zip(positions, used, strict=True):
+                seeds[position] = own
+            bar.update(len(positions))
     hu.flush()
     labels.flush()
     source = store.index.iloc[sources]

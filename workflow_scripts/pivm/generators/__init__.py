@@ -2,10 +2,14 @@
 
 ``fit(data, validation, seed, log_file, resume)``
     learn from the training slices; ``log_file`` receives the losses, header only where nothing is trained.
+    A kind of several trainings has rules of its own instead (``maisi``: ``pivm.generators.maisi.stages``).
 ``generate(label_map, seeds)``
     label maps uint8 [N, H, W] -> int16 HU [N, H, W], each slice from its own seed and independent of the others.
-``generate_volumes(label_maps, seeds)``
-    label maps uint8 [S, H, W], one per volume -> yields int16 HU [S, H, W].
+``generate_volumes(label_maps, seeds, spacings)``
+    label maps uint8 [S, H, W] and spacings (x, y, z) in mm, one per volume -> yields int16 HU [S, H, W].
+``generate_sources(store, prior, sources, seeds, batch)``
+    slices for the label maps of store rows, in whatever order suits the generator: by themselves
+    (``pivm.generators.slicewise``), or cut out of whole volumes.
 ``save(folder, facts)`` and the class method ``load(folder, prior, device)``
     a folder of safetensors and JSON.
 
@@ -17,10 +21,11 @@ from __future__ import annotations
 #: kind -> (module, class); a module is imported only where its kind is used
 KINDS = {
     "diffusion": ("pivm.generators.diffusion", "DiffusionGenerator"),
+    "maisi": ("pivm.generators.maisi.generator", "MaisiGenerator"),
     "prior": ("pivm.generators.controls", "PriorMap"),
     "gaussian": ("pivm.generators.controls", "GaussianOrgans"),
 }
 #: kinds with a config section of their own name that all generators of the kind share
-SHARED_SECTIONS = ("diffusion",)
+SHARED_SECTIONS = ("diffusion", "maisi")
 #: kinds without a learnt network: what a learnt generator must beat
 CONTROLS = ("prior", "gaussian")

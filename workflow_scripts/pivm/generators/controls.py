@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from pivm.generators.slicewise import SliceWise
 from pivm.model_files import load_model, require_tensors, save_model
 from pivm.prior import Prior
 from pivm.training import write_log
@@ -17,7 +18,7 @@ from pivm.training import write_log
 LARGEST_BLUR = 4.0
 
 
-class PriorMap:
+class PriorMap(SliceWise):
     """The average intensity map alone: every pixel has the mean of its label (paper, Fig. 2)."""
 
     def __init__(self, settings: dict, prior: Prior, device: torch.device):
@@ -31,7 +32,7 @@ class PriorMap:
         """int16 HU [N, H, W]; the seeds make no difference."""
         return np.rint(self.prior.map(label_map)).astype(np.int16)
 
-    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int]) -> Iterator[np.ndarray]:
+    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int], spacings=None) -> Iterator[np.ndarray]:
         """int16 HU [S, H, W] per volume."""
         yield from (self.generate(label_map, []) for label_map in label_maps)
 
@@ -45,7 +46,7 @@ class PriorMap:
         return cls(facts["settings"], prior, device)
 
 
-class GaussianOrgans:
+class GaussianOrgans(SliceWise):
     """Every label drawn from its own mean, spread and smoothness, in the spirit of SynthSeg (Billot et al. 2023).
 
     A slice (or volume) draws one mean per label, ``N(mu_k, between_k)``, and a texture of standard deviation
@@ -72,7 +73,7 @@ class GaussianOrgans:
             [self._draw(ids[None], np.random.default_rng(s)) for ids, s in zip(label_map, seeds, strict=True)]
         )
 
-    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int]) -> Iterator[np.ndarray]:
+    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int], spacings=None) -> Iterator[np.ndarray]:
         """int16 HU [S, H, W] per volume; one mean per label and volume, textures of slices independent."""
         for label_map, seed in zip(label_maps, seeds, strict=True):
             yield self._draw(label_map, np.random.default_rng(seed))

@@ -14,6 +14,7 @@ from pivm.diffusion.network import Denoiser, NetworkSettings
 from pivm.diffusion.noise import NoiseProcess
 from pivm.diffusion.sampler import make_scheduler, sample
 from pivm.errors import ConfigError
+from pivm.generators.slicewise import SliceWise
 from pivm.generators.training_data import TrainingData
 from pivm.model_files import load_model, put_weights, save_model
 from pivm.prior import Prior
@@ -73,7 +74,7 @@ def _per_label(values: tuple[float, ...], label_map: torch.Tensor) -> torch.Tens
     return table[label_map][:, None]
 
 
-class DiffusionGenerator:
+class DiffusionGenerator(SliceWise):
     """A trained or untrained generator.
 
     Args:
@@ -228,7 +229,7 @@ class DiffusionGenerator:
         )
         return self.signal.decode(signal, ids).cpu().numpy()
 
-    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int]) -> Iterator[np.ndarray]:
+    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int], spacings=None) -> Iterator[np.ndarray]:
         """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
 
         All volumes advance together, one batch per slice index.

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 
 from pivm.evaluation.metrics import METRICS, TITLES
 from pivm.evaluation.statistics import per_patient
 from pivm.prior import Prior
-from pivm.report.tables import CAPTIONS, METHOD_TITLES
+from pivm.report.drawing import draw, method_colour, plt
+from pivm.report.forms import CAPTIONS, method_title
 from pivm.slices import SliceStore, read_names
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-#: soft-tissue window of the panels, HU
-WINDOW = (-160, 240)
-_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 
 
 def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: float, path: Path) -> None:
     """One axis per metric: patients as linked points, the mean with its interval beside them."""
-    metrics, methods = list(dict.fromkeys(tidy["metric"])), list(dict.fromkeys(tidy["method"]))
+    # a metric that is taken over all patients together has no points
+    metrics = [m for m in dict.fromkeys(tidy["metric"]) if m in cases]
+    methods = list(dict.fromkeys(tidy["method"]))
     patients = per_patient(cases, metrics)
-    figure, axes = plt.subplots(1, len(metrics), figsize=(3.1 * len(metrics), 3.9), squeeze=False)
+    width = max(3.1, 0.85 * len(methods))
+    figure, axes = plt.subplots(1, len(metrics), figsize=(width * len(metrics), 4), squeeze=False)
     for axis, metric in zip(axes[0], metrics, strict=True):
         wide = patients.pivot(index="patient", columns="method", values=metric)[methods]
         x = np.arange(len(methods))
@@ -36,11 +33,21 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
             row = part.loc[method]
             spread = [[row["mean"] - row["ci_low"]], [row["ci_high"] - row["mean"]]]
             spread = None if pd.isna(row["ci_low"]) else spread
-            axis.errorbar(i, row["mean"], spread, fmt="D", ms=7, capsize=5, lw=2, color=_COLOURS[i % 6], zorder=3)
+            axis.errorbar(
+                i,
+                row["mean"],
+                spread,
+                fmt="D",
+                ms=7,
+                capsize=5,
+                lw=2,
+                color=method_colour(i),
+                zorder=3,
+            )
         unit, better = METRICS[metric]
-        axis.set_title(TITLES[metric] + (" (mm)" if unit == "mm" else ""), fontsize=11)
+        axis.set_title(textwrap.fill(TITLES[metric] + (" (mm)" if unit == "mm" else ""), 26), fontsize=11)
         axis.set_xlabel(f"{better} is better", fontsize=9, color="0.35")
-        axis.set_xticks(x, [METHOD_TITLES.get(m, m) for m in methods], fontsize=9)
+        axis.set_xticks(x, [method_title(m).replace(" ", "\n") for m in methods], fontsize=9)
         axis.set_xlim(-0.5, len(methods) - 0.5)
         axis.margins(y=0.12)
         axis.spines[["top", "right"]].set_visible(False)
@@ -73,7 +80,7 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
     picks = [by_height[int(f * (len(by_height) - 1))] for f in np.linspace(0.12, 0.92, min(rows, len(by_height)))][::-1]
     synthetic = {g: np.load(f / "hu.npy", mmap_mode="r", allow_pickle=False) for g, f in folders.items()}
     titles = ["Real CT", "Labels", "Prior", "Real variation"]
-    titles += [f"{METHOD_TITLES.get(g, g)}{what}" for g in folders for what in (" variation", "")]
+    titles += [f"{method_title(g)}{what}" for g in folders for what in (" variation", "")]
     figure, axes = plt.subplots(
         len(picks), len(titles), figsize=(2 * len(titles), 2.02 * len(picks) + 0.9), squeeze=False
     )
@@ -87,9 +94,7 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
             images += [("variation", prior.variation(made[None], label_map)[0]), ("hu", made)]
         for column, (kind, image) in enumerate(images):
             axis = axes[line, column]
-            drawn = _draw(axis, kind, image, prior.classes)
-            axis.set_xticks([])
-            axis.set_yticks([])
+            drawn = draw(axis, kind, image, prior.classes)
             if line == 0:
                 axis.set_title(titles[column], fontsize=10)
             if kind == "hu" and column == 0:
@@ -110,16 +115,3 @@ def _relative_height(store: SliceStore, row: int) -> float:
     own = store.index["subject"] == store.index["subject"][row]
     z = store.index.loc[own, "z"]
     return (store.index["z"][row] - z.min()) / max(z.max() - z.min(), 1)
-
-
-def _draw(axis, kind: str, image: np.ndarray, classes: int):
-    if kind == "hu":
-        return axis.imshow(image, cmap="gray", vmin=WINDOW[0], vmax=WINDOW[1])
-    if kind == "variation":
-        return axis.imshow(image, cmap="RdBu_r", vmin=-200, vmax=200)
-    colours = plt.get_cmap("gist_ncar")(np.linspace(0.05, 0.95, classes))
-    colours = colours[np.random.default_rng(3).permutation(classes)]
-    colours[0] = (0, 0, 0, 1)
-    if classes > 2:
-        colours[-1] = (0.22, 0.22, 0.22, 1)
-    return axis.imshow(colours[image], interpolation="nearest")

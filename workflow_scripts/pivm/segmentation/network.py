@@ -4,21 +4,7 @@ from __future__ import annotations
 
 import torch
 
-
-def _allow_torchvision_import() -> None:
-    """Define the two operator schemas that torchvision expects where torch is a build without its C++ part.
-
-    timm imports torchvision, whose Python part registers fake kernels for ``nms`` and ``qnms`` at import and fails
-    where the compiled library does not match a CPU build of torch. Neither operator is used here.
-    """
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in (
-        "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-        "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    ):
-        if not hasattr(torch.ops.torchvision, schema.split("(")[0]):
-            library.define(schema)
-    _allow_torchvision_import.library = library  # a Library that is collected takes its schemas along
+from pivm.torchvision_import import allow_torchvision_import
 
 
 def make_unet(encoder: str, depth: int, decoder_channels: list[int], classes: int) -> torch.nn.Module:
@@ -28,7 +14,7 @@ def make_unet(encoder: str, depth: int, decoder_channels: list[int], classes: in
         encoder: encoder name of segmentation-models-pytorch; depth: halvings of the resolution;
         decoder_channels: one width per decoder level; classes: background included.
     """
-    _allow_torchvision_import()
+    allow_torchvision_import()
     import segmentation_models_pytorch as smp
 
     net = smp.Unet(

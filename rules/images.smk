@@ -1,0 +1,132 @@
+# Synthetic and real slices of test patients -> Table 1, HU per organ, zoomed comparison.
+# in: store/, synthesis/<name>/test/   out: images/, tables/table1.*, tables/hu_fidelity.*, figures/
+EXTRACTOR = config["tables"]["extractor"]
+
+
+rule image_scores:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        synthetic=TEST_SLICES,
+        # a missing file is explained by the job
+        weights=[EXTRACTOR["weights"]] if EXTRACTOR["weights"] and os.path.exists(EXTRACTOR["weights"]) else [],
+    output:
+        cases=f"{RESULTS}/images/cases.csv",
+        floor=f"{RESULTS}/images/floor.csv",
+        kid=f"{RESULTS}/images/kid.csv",
+    log:
+        f"{RESULTS}/logs/image_scores.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/image_scores.tsv"
+    conda:
+        "../envs/images.yaml"
+    threads: training_threads
+    resources:
+        gpu=GPUS,
+    params:
+        code=code("image_scores"),
+        generators=GENERATORS,
+        tables={k: config["tables"][k] for k in ("extractor", "image_window", "confidence")},
+        compute=config["compute"],
+    script:
+        "../workflow_scripts/image_scores.py"
+
+
+rule table1:
+    input:
+        cases=f"{RESULTS}/images/cases.csv",
+        floor=f"{RESULTS}/images/floor.csv",
+        kid=f"{RESULTS}/images/kid.csv",
+    output:
+        csv=report(
+            f"{RESULTS}/tables/table1.csv",
+            caption="report/table1.rst",
+            category="Tables",
+            labels={"table": "table1", "form": "tidy CSV"},
+        ),
+        md=f"{RESULTS}/tables/table1.md",
+        tex=f"{RESULTS}/tables/table1.tex",
+        html=report(
+            f"{RESULTS}/tables/table1.html",
+            caption="report/table1.rst",
+            category="Tables",
+            labels={"table": "table1", "form": "as in the paper"},
+        ),
+        cases=f"{RESULTS}/tables/table1_cases.csv",
+        floor=f"{RESULTS}/tables/table1_floor.csv",
+        differences=f"{RESULTS}/tables/table1_differences.csv",
+    log:
+        f"{RESULTS}/logs/table1.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("table1"),
+        generators=GENERATORS,
+        tables={k: config["tables"][k] for k in ("extractor", "image_window", "confidence", "resamples")},
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/table1.py"
+
+
+rule hu_fidelity:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        synthetic=TEST_SLICES,
+    output:
+        csv=f"{RESULTS}/tables/hu_fidelity.csv",
+        md=f"{RESULTS}/tables/hu_fidelity.md",
+    log:
+        f"{RESULTS}/logs/hu_fidelity.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("hu_fidelity"),
+        generators=GENERATORS,
+        labels=config["labels"],
+    script:
+        "../workflow_scripts/hu_fidelity.py"
+
+
+rule figure_hu_fidelity:
+    input:
+        table=f"{RESULTS}/tables/hu_fidelity.csv",
+    output:
+        report(
+            f"{RESULTS}/figures/hu_fidelity.png",
+            caption="report/hu_fidelity.rst",
+            category="Figures",
+            labels={"figure": "HU per organ, real and synthetic"},
+        ),
+    log:
+        f"{RESULTS}/logs/figure_hu_fidelity.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("figure_hu_fidelity"),
+    script:
+        "../workflow_scripts/figure_hu_fidelity.py"
+
+
+rule figure_zoom:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        prior=f"{RESULTS}/prior.json",
+        synthetic=TEST_SLICES,
+    output:
+        report(
+            f"{RESULTS}/figures/fig4.png",
+            caption="report/zoom.rst",
+            category="Figures",
+            labels={"figure": "zoomed comparison of real and synthetic slices"},
+        ),
+    log:
+        f"{RESULTS}/logs/figure_zoom.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("figure_zoom"),
+        generators=GENERATORS,
+    script:
+        "../workflow_scripts/figure_zoom.py"

@@ -1,0 +1,232 @@
+"""Image fidelity by hand: SSIM, Fréchet distance, KID, HU per organ, and what they are computed on."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pivm.cohort import require_split
+from pivm.errors import CohortError, StateError
+from pivm.evaluation.hu_fidelity import HU_FIDELITY, hu_fidelity
+from pivm.evaluation.images import frechet_distance, kid, kid_interval, same_number_of_real, ssim
+from pivm.evaluation.paired import PairedSlices
+from pivm.labels import LabelSet
+from pivm.report.zoom import detail
+from pivm.segmentation.training_set import synthetic_part
+from pivm.synthesis import rows_of_patients
+from scipy import linalg
+from skimage.metrics import structural_similarity
+
+WINDOW = (-200, 300)
+
+
+def slices(n: int = 2, size: int = 24, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-400, 500, (n, size, size)).astype(np.int16)
+
+
+def everywhere(hu: np.ndarray) -> np.ndarray:
+    return np.ones(hu.shape, bool)
+
+
+def test_ssim_of_equal_slices_is_one():
+    assert ssim(slices(), slices(), everywhere(slices()), WINDOW) == (1, 1)
+
+
+def test_ssim_of_two_even_slices_by_hand():
+    real, made = np.full((1, 24, 24), 40, np.int16), np.full((1, 24, 24), 100, np.int16)
+    x, y, c1 = 240, 300, (0.01 * 500) ** 2
+    expected = (2 * x * y + c1) / (x * x + y * y + c1)
+    assert ssim(real, made, everywhere(real), WINDOW) == pytest.approx((expected, expected))
+
+
+def test_ssim_is_that_of_the_clipped_slices():
+    real, made = slices(3), slices(3, seed=1)
+    x, y = (np.clip(hu, *WINDOW).astype(float) + 200 for hu in (real, made))
+    by_hand = [
+        structural_similarity(a, b, data_range=500, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+        for a, b in zip(x, y, strict=True)
+    ]
+    assert ssim(real, made, everywhere(real), WINDOW)[0] == pytest.approx(np.mean(by_hand))
+    beyond = np.where(made <= -200, -1000, made)
+    assert ssim(real, made, everywhere(real), WINDOW) == ssim(real, beyond, everywhere(real), WINDOW)
+
+
+def test_ssim_inside_the_body_does_not_see_what_is_far_outside():
+    real, body = slices(), np.zeros((2, 24, 24), bool)
+    body[0, :6, :6] = True  # the second slice has no outline
+    made = real.copy()
+    made[:, 14:, 14:] = 300
+    whole, inside = ssim(real, made, body, WINDOW)
+    assert inside == 1
+    assert whole < 1
+
+
+def diagonal_samples(mean, variances) -> np.ndarray:
+    """Four points with exactly this mean and these variances, uncorrelated."""
+    x, y = np.sqrt(1.5 * np.asarray(variances))
+    return np.array([[x, 0], [-x, 0], [0, y], [0, -y]]) + mean
+
+
+def test_frechet_distance_of_two_features_by_hand():
+    a, b = diagonal_samples((0, 0), (1, 4)), diagonal_samples((3, 4), (4, 9))
+    assert frechet_distance(a, b) == pytest.approx(25 + (1 + 4) + (4 + 9) - 2 * (2 + 6))
+
+
+def test_frechet_distance_against_a_matrix_root():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 1, (60, 8)), rng.normal(0.5, 2, (40, 8)) @ rng.normal(0, 1, (8, 8))
+    one, two = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    expected = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(one + two - 2 * linalg.sqrtm(one @ two).real)
+    assert frechet_distance(a, b) == pytest.approx(expected)
+
+
+def test_frechet_distance_with_fewer_samples_than_features():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(0, 1, (6, 300)), rng.normal(0.2, 1, (6, 300))
+    centred = [(x - x.mean(0)) / np.sqrt(5) for x in (a, b)]
+    root = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+    expected = np.square(a.mean(0) - b.mean(0)).sum() + sum(np.square(c).sum() for c in centred) - 2 * root
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-4)
+
+
+@given(seed=st.integers(0, 1000), shift=st.floats(-3, 3))
+def test_moving_all_features_changes_no_distance_but_moving_one_side_adds_the_square(seed, shift):
+    a, b = np.random.default_rng(seed).normal(0, 1, (2, 7, 12))
+    before = frechet_distance(a, b)
+    assert frechet_distance(a + shift, b + shift) == pytest.approx(before, abs=1e-5)
+    assert frechet_distance(b, a) == pytest.approx(before, abs=1e-5)
+    assert frechet_distance(a, a + shift) == pytest.approx(12 * shift**2, abs=1e-5)
+
+
+def test_kid_by_hand():
+    a, b = np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])
+    assert kid(a, b) == pytest.approx(1 + 343 - 2 * (1 + 1 + 27 + 64) / 4)
+
+
+def draws(rng, patients=5, count=6, shift=0.0):
+    return [rng.normal(shift, 1, (count, 10)) for _ in range(patients)]
+
+
+def test_kid_is_unbiased_and_its_interval_covers_the_truth():
+    rng = np.random.default_rng(0)
+    results = [kid_interval(draws(rng), draws(rng), 0.9) for _ in range(150)]
+    values = np.array([value for value, _, _ in results])
+    assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values))
+    assert (values < 0).any()
+    assert np.mean([low <= 0 <= high for _, low, high in results]) >= 0.8
+    value, low, _ = kid_interval(draws(rng), draws(rng, shift=2), 0.9)
+    assert value > low > 0
+
+
+def test_one_patient_gives_kid_without_interval():
+    rng = np.random.default_rng(0)
+    value, low, high = kid_interval(draws(rng, 1), draws(rng, 1), 0.95)
+    assert np.isfinite(value)
+    assert (low, high) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("start", "count", "expected"), [(0, 3, [0, 1, 2]), (1, 3, [3, 5, 7]), (0, 6, [0, 1, 3, 4, 6, 7]), (2, 2, [8, 9])]
+)
+def test_as_many_real_slices_come_from_one_patient_where_it_has_them(start, count, expected):
+    rows = {"a": np.arange(3), "b": np.arange(3, 8), "c": np.arange(8, 10)}
+    np.testing.assert_array_equal(same_number_of_real(rows, start, count), expected)
+
+
+class Store:
+    """Four test slices of two patients, one training slice."""
+
+    def __init__(self):
+        self.index = pd.DataFrame({"subject": ["t1", "t1", "t2", "t2", "x"], "split": [*["test"] * 4, "train"]})
+        self.labels = np.zeros((5, 6, 6), np.uint8)
+        self.labels[:4, :3] = 1
+        self.labels[0, 4:] = 2
+        self.hu = np.random.default_rng(0).integers(0, 100, (5, 6, 6)).astype(np.int16)
+
+    def rows(self, split):
+        return np.flatnonzero(self.index["split"] == split)
+
+
+def test_hu_fidelity_of_a_shift_by_hand():
+    store = Store()
+    made = store.hu[:4].copy()
+    made[store.labels[:4] == 1] += 10
+    table = hu_fidelity(PairedSlices(store, np.arange(4), {"g": made}), LabelSet(("liver", "spleen", "aorta")))
+    assert list(table.columns) == HU_FIDELITY
+    liver, spleen = table.to_dict("records")
+    real = store.hu[:4][store.labels[:4] == 1]
+    assert (liver["organ"], liver["patients"], liver["pixels"]) == ("liver", 2, 72)
+    assert liver["real_mean"] == pytest.approx(real.mean())
+    assert liver["mean"] == pytest.approx(real.mean() + 10)
+    assert (liver["sd"], liver["wasserstein"]) == pytest.approx((real.std(), 10))
+    assert (spleen["organ"], spleen["patients"], spleen["wasserstein"]) == ("spleen", 1, 0)
+
+
+def write_test_slices(folder, subjects, rows):
+    folder.mkdir()
+    pd.DataFrame({"source_subject": subjects, "source_row": rows}).to_csv(folder / "index.csv", index=False)
+    for name in ("hu", "labels"):
+        np.save(folder / f"{name}.npy", np.zeros((len(rows), 6, 6), np.int16))
+    return folder
+
+
+SPLIT = {"t1": "test", "t2": "test", "x": "train"}
+
+
+def test_slices_are_paired_by_patient(tmp_path):
+    folder = write_test_slices(tmp_path / "a", ["t1", "t1", "t2"], [0, 1, 2])
+    pairs = PairedSlices.load(Store(), SPLIT, {"a": folder})
+    assert {p: list(own) for p, own in pairs.patients()} == {"t1": [0, 1], "t2": [2]}
+
+
+def test_a_training_patient_among_the_test_slices_is_refused(tmp_path):
+    folder = write_test_slices(tmp_path / "a", ["t1", "x"], [0, 4])
+    with pytest.raises(StateError, match="'x' is in split 'train', allowed are test"):
+        PairedSlices.load(Store(), SPLIT, {"a": folder})
+
+
+def test_generators_of_other_slices_are_refused(tmp_path):
+    one = write_test_slices(tmp_path / "a", ["t1", "t2"], [0, 2])
+    two = write_test_slices(tmp_path / "b", ["t1", "t2"], [0, 3])
+    with pytest.raises(StateError, match="are not those of the first generator"):
+        PairedSlices.load(Store(), SPLIT, {"a": one, "b": two})
+
+
+def test_test_slices_never_pass_as_a_training_set(tmp_path):
+    subjects = set()
+    synthetic_part(write_test_slices(tmp_path / "test", ["t1", "t2"], [0, 2]), subjects)
+    with pytest.raises(StateError, match="patient 't1' is in split 'test', allowed are train"):
+        require_split(subjects, SPLIT, ("train",), "segmenter on pivm")
+
+
+@pytest.mark.parametrize(("patients", "chosen"), [(1, ["p0"]), (2, ["p0", "p6"]), (3, ["p0", "p3", "p6"]), (9, None)])
+def test_image_patients_are_spread_over_the_test_split(patients, chosen):
+    names = [f"p{i}" for i in range(7)]
+    store = SimpleNamespace(
+        index=pd.DataFrame({"subject": np.repeat(names, 3)}), rows=lambda split: np.arange(21)[np.arange(21) != 4]
+    )
+    rows = rows_of_patients(store, "test", patients)
+    assert list(store.index["subject"][rows].unique()) == (chosen or names)
+    assert 4 not in rows
+
+
+def test_a_patient_of_one_slice_is_no_image_patient():
+    store = SimpleNamespace(index=pd.DataFrame({"subject": ["a", "b", "b"]}), rows=lambda split: np.arange(3))
+    np.testing.assert_array_equal(rows_of_patients(store, "test", 2), [1, 2])
+    store.rows = lambda split: np.arange(2)
+    with pytest.raises(CohortError, match="no test patient has two slices"):
+        rows_of_patients(store, "test", 2)
+
+
+def test_the_detail_shows_most_organs():
+    labels = np.zeros((20, 20), np.uint8)
+    labels[0:9, 0:9] = 1
+    labels[12, 15], labels[14, 17], labels[16, 16] = 2, 3, 4
+    top, left, side = detail(labels)
+    assert side == 7
+    assert set(np.unique(labels[top : top + side, left : left + side])) == {0, 2, 3, 4}

@@ -1,0 +1,20 @@
+"""Train MAISI's diffusion network on the latents of its autoencoder."""
+
+from pathlib import Path
+
+from pivm.generators.maisi.stages import fit_diffusion, make_networks, open_slabs, put_stage, save_stage
+from pivm.job import device, job, resume_path
+from pivm.prior import Prior
+from pivm.training import Resume, derived_seed
+
+with job(snakemake):
+    where, settings = device(snakemake, snakemake.params.compute), snakemake.params.settings
+    prior = Prior.load(snakemake.input.prior)
+    data = open_slabs(Path(snakemake.input.store[0]).parent, snakemake.input.split, prior, settings)
+    seed = derived_seed(snakemake.params.seed, "generator")
+    nets = make_networks(settings, where, seed)
+    put_stage(nets, Path(snakemake.input.autoencoder[0]).parent)
+    resume = Resume(resume_path(snakemake))
+    fit_diffusion(nets, settings, data["train"], data["val"], seed, Path(snakemake.output.losses), resume)
+    save_stage(nets, "diffusion", Path(snakemake.output.weights).parent)
+    resume.clear()

@@ -1,0 +1,56 @@
+"""Synthetic slices of test patients, which serve evaluation alone, beside the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pivm.cohort import require_split
+from pivm.errors import StateError
+from pivm.slices import SliceStore, read_names
+
+
+@dataclass(frozen=True)
+class PairedSlices:
+    """The real test slices of Table 1 and every generator's slices of the same label maps.
+
+    Attributes:
+        rows: store row of each slice; made: generator -> int16 HU [N, H, W], in the same order.
+    """
+
+    store: SliceStore
+    rows: np.ndarray
+    made: dict[str, np.ndarray]
+
+    @classmethod
+    def load(cls, store: SliceStore, split: dict[str, str], folders: dict[str, Path]) -> PairedSlices:
+        """Read the folders that :func:`pivm.synthesis.synthesise_slices` wrote.
+
+        Args:
+            split: patient -> split; folders: generator -> folder of its slices of test patients.
+
+        Raises:
+            StateError: a patient is none of the test split, or two generators have made other slices.
+        """
+        made, rows = {}, None
+        for generator, folder in folders.items():
+            index = read_names(Path(folder) / "index.csv")
+            require_split(index["source_subject"], split, ("test",), f"image fidelity of {generator}")
+            own = index["source_row"].to_numpy()
+            rows = own if rows is None else rows
+            if not np.array_equal(own, rows):
+                raise StateError(
+                    f"{folder}: holds {len(own)} slices that are not those of the first generator ({len(rows)}); "
+                    "delete the folder and run the workflow again"
+                )
+            made[generator] = np.load(Path(folder) / "hu.npy", mmap_mode="r", allow_pickle=False)
+        return cls(store, rows, made)
+
+    def patients(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Each patient with the positions of its slices in :attr:`rows`."""
+        subjects = self.store.index["subject"].to_numpy()[self.rows]
+        for patient in dict.fromkeys(subjects):
+            yield patient, np.flatnonzero(subjects == patient)

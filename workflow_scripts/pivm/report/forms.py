@@ -1,0 +1,64 @@
+"""One table in four forms: tidy CSV, Markdown, LaTeX and HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+METHOD_TITLES = {
+    "cddpm": "CDDPM",
+    "maisi": "MAISI",
+    "pivm": "PIVM (ours)",
+    "prior": "Prior map",
+    "gaussian": "Gaussian organs",
+    "original": "Original",
+    "generated": "Generated",
+    "combined": "Combined",
+    "real": "Real",
+}
+CAPTIONS = {
+    "table1": "Fidelity of slices made from the label maps of held-out patients to their real slices",
+    "table2": "Segmentation of held-out real patients by models trained on synthetic slices of each generator",
+    "table3": "Segmentation of held-out real patients by models trained on real, synthetic and combined slices",
+}
+_ARROWS = {"lower": "↓", "higher": "↑"}
+_LATEX_ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$"}
+
+
+def method_title(method: str) -> str:
+    """Heading of a method: a generator of the user's own keeps its name."""
+    return METHOD_TITLES.get(method, method)
+
+
+def write_forms(
+    tidy: pd.DataFrame, shape: Callable[[str, dict[str, str]], pd.DataFrame], note: str, table: str, outputs
+) -> None:
+    """Write all four forms.
+
+    Args:
+        tidy: what the CSV holds; shape: (format of the best value, arrow per direction) -> the table as the paper
+            has it; note: stands below the table; outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
+    """
+    tidy.to_csv(outputs.csv, index=False)
+    shaped = shape("**%s**", _ARROWS)
+    if shaped.columns.nlevels > 1:
+        shaped.columns = [" ".join(names) for names in shaped.columns]
+    Path(outputs.md).write_text(f"{shaped.to_markdown(disable_numparse=True)}\n\n{note}\n")
+    latex = shape(r"\textbf{%s}", _LATEX_ARROWS).rename(columns=_latex)
+    body = latex.to_latex(column_format="l" + "c" * len(latex.columns), multicolumn_format="c")
+    body = body.replace(" ± ", r" $\pm$ ")
+    Path(outputs.tex).write_text(f"\\begin{{table}}\n\\caption{{{_latex(note)}}}\n{body}\\end{{table}}\n")
+    page = shape("<b>%s</b>", _ARROWS).to_html(escape=False, border=0)
+    Path(outputs.html).write_text(
+        "<!doctype html><meta charset='utf-8'><style>body{font:15px sans-serif;margin:2em}"
+        "table{border-collapse:collapse}td,th{padding:.4em 1em;border-bottom:1px solid #ccc;text-align:center}"
+        f"</style><h3>Table {table[-1]}</h3>{page}<p>{html.escape(note)}</p>\n"
+    )
+
+
+def _latex(text: str) -> str:
+    return re.sub(r"(?<!\\)([%_&#])", r"\\\1", text).replace("±", r"$\pm$")

@@ -1,0 +1,26 @@
+"""Make synthetic slices from the label maps of test patients: for evaluation alone, never for training."""
+
+from pathlib import Path
+
+from pivm.cohort import read_split, require_split
+from pivm.generators.registry import load_generator, require_fit
+from pivm.job import device, job
+from pivm.labels import LabelSet
+from pivm.model_files import model_hash
+from pivm.prior import Prior
+from pivm.slices import SliceStore
+from pivm.synthesis import rows_of_patients, synthesise_slices
+from pivm.training import derived_seed
+
+with job(snakemake):
+    where = device(snakemake, snakemake.params.compute)
+    store = SliceStore(Path(snakemake.input.store[0]).parent)
+    sources = rows_of_patients(store, "test", snakemake.params.patients)
+    require_split(store.index["subject"][sources], read_split(snakemake.input.split), ("test",), "image fidelity")
+    # the same label maps and noise for every generator
+    seed = derived_seed(snakemake.params.seed, "image fidelity")
+    folder = Path(snakemake.input.model[0]).parent
+    require_fit(folder, LabelSet.from_config(snakemake.params.labels).names, store.size)
+    generator, prior = load_generator(folder, where), Prior.load(folder / "prior.json")
+    target = Path(snakemake.output.hu).parent
+    synthesise_slices(generator, store, prior, sources, snakemake.params.batch, seed, model_hash(folder), target)
