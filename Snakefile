@@ -23,6 +23,7 @@ include: "rules/data.smk"
 include: "rules/generators.smk"
 include: "rules/maisi.smk"
 include: "rules/synthesis.smk"
+include: "rules/export.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"
 include: "rules/tables.smk"
@@ -36,7 +37,7 @@ rule all:
         else [
             expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
             expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
-            expand(f"{RESULTS}/figures/{{figure}}.png", figure=[*TABLES, "panel", "fig4", "hu_fidelity"]),
+            expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "panel", "fig4", "hu_fidelity"]),
             f"{RESULTS}/manifest.json",
             VOLUMES if config["synthesis"]["volumes"] else [],
         ],
