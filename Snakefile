@@ -26,6 +26,7 @@ include: "rules/synthesis.smk"
 include: "rules/export.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"
+include: "rules/ablation.smk"
 include: "rules/tables.smk"
 
 
@@ -39,5 +40,5 @@ rule all:
             expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
             expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "panel", "fig4", "hu_fidelity"]),
             f"{RESULTS}/manifest.json",
-            VOLUMES if config["synthesis"]["volumes"] else [],
+            [VOLUMES, f"{RESULTS}/figures/fig5.png"] if config["synthesis"]["volumes"] else [],
         ],

@@ -10,12 +10,13 @@ from torch import nn
 from torch.nn import functional
 
 from pivm.cohort import read_split, require_split
+from pivm.compute import memory_hint
 from pivm.generators.maisi.networks import TIME_STEPS, MaisiNetworks
 from pivm.generators.maisi.volumes import SlabData, bit_planes, slab_of, to_unit
 from pivm.model_files import load_model, put_weights, save_model
 from pivm.prior import Prior
 from pivm.slices import SliceStore
-from pivm.training import Batches, Resume, Schedule, step_generator, train
+from pivm.training import Batches, Run, Schedule, step_generator, train
 
 #: slabs that are encoded at once
 ENCODED_AT_ONCE = 8
@@ -61,8 +62,7 @@ def fit_autoencoder(
     data: SlabData,
     validation: SlabData | None,
     seed: int,
-    log_file: Path,
-    resume: Resume,
+    run: Run,
 ) -> None:
     """KL autoencoder on slabs in [0, 1]: L1 and a small weight on the divergence of the posterior from N(0, 1)."""
     options, hu_range = settings["autoencoder"], settings["slab"]["hu_range"]
@@ -75,7 +75,7 @@ def fit_autoencoder(
         divergence = 0.5 * (mean**2 + sigma**2 - torch.log(sigma**2) - 1).sum() / len(image)
         return functional.l1_loss(nets.autoencoder.decode(latent), image) + options["kl_weight"] * divergence
 
-    _fit(nets.autoencoder, options, loss, data, validation, seed, log_file, resume, "autoencoder")
+    _fit(nets.autoencoder, options, loss, data, validation, seed, run, "autoencoder")
 
 
 def fit_diffusion(
@@ -84,15 +84,14 @@ def fit_diffusion(
     data: SlabData,
     validation: SlabData | None,
     seed: int,
-    log_file: Path,
-    resume: Resume,
+    run: Run,
 ) -> None:
     """Rectified flow on latents without labels; first sets ``nets.scale`` from the training latents."""
     latents = encode(nets, settings, data)
     nets.scale.fill_(1 / latents.std())
     nets.spacing.copy_(torch.stack([data.spacing.mean(0), data.spacing.amin(0), data.spacing.amax(0)]))
     loss = _velocity_loss(nets, settings, {id(data): latents}, labels=False)
-    _fit(nets.diffusion, settings["diffusion"], loss, data, validation, seed, log_file, resume, "diffusion")
+    _fit(nets.diffusion, settings["diffusion"], loss, data, validation, seed, run, "diffusion")
 
 
 def fit_controlnet(
@@ -101,8 +100,7 @@ def fit_controlnet(
     data: SlabData,
     validation: SlabData | None,
     seed: int,
-    log_file: Path,
-    resume: Resume,
+    run: Run,
 ) -> None:
     """ControlNet on the bit-planes of the label map; the diffusion network is frozen and its weights are the start."""
     from monai.networks.utils import copy_model_state
@@ -110,7 +108,7 @@ def fit_controlnet(
     nets.diffusion.requires_grad_(False)
     copy_model_state(nets.controlnet, nets.diffusion.state_dict())
     loss = _velocity_loss(nets, settings, {}, labels=True)
-    _fit(nets.controlnet, settings["controlnet"], loss, data, validation, seed, log_file, resume, "controlnet")
+    _fit(nets.controlnet, settings["controlnet"], loss, data, validation, seed, run, "controlnet")
 
 
 @torch.no_grad()
@@ -147,21 +145,21 @@ def _fit(
     data: SlabData,
     validation: SlabData | None,
     seed: int,
-    log_file: Path,
-    resume: Resume,
+    run: Run,
     name: str,
 ) -> None:
     batches = Batches(len(data), options["batch"], seed)
-    weights = train(
-        net,
-        lambda step: loss(data, batches.at(step), step_generator(seed, name, step)),
-        Schedule(options["steps"], options["learning_rate"], cosine=True),
-        log_file,
-        ema_decay=options["ema_decay"],
-        validate=None if validation is None else lambda: _validation_loss(loss, validation, options["batch"], seed),
-        resume=resume,
-        name=f"MAISI {name}",
-    )
+    with memory_hint(f"maisi.{name}.batch", options["batch"]):
+        weights = train(
+            net,
+            lambda step: loss(data, batches.at(step), step_generator(seed, name, step)),
+            Schedule(options["steps"], options["learning_rate"], cosine=True),
+            run,
+            batch=options["batch"],
+            ema_decay=options["ema_decay"],
+            validate=None if validation is None else lambda: _validation_loss(loss, validation, options["batch"], seed),
+            name=f"MAISI {name}",
+        )
     net.load_state_dict(weights)
 
 
