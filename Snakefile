@@ -12,10 +12,18 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+
+
+if ARCHIVE:
+
+    include: "rules/download.smk"
+
+
 include: "rules/data.smk"
 include: "rules/generators.smk"
 include: "rules/maisi.smk"
 include: "rules/synthesis.smk"
+include: "rules/export.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"
 include: "rules/ablation.smk"
@@ -25,9 +33,13 @@ include: "rules/tables.smk"
 rule all:
     default_target: True
     input:
-        expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
-        expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
-        expand(f"{RESULTS}/figures/{{figure}}.png", figure=[*TABLES, "panel", "fig4", "hu_fidelity"]),
-        expand(f"{RESULTS}/generators/{{generator}}/README.md", generator=GENERATORS),
-        f"{RESULTS}/manifest.json",
-        [VOLUMES, f"{RESULTS}/figures/fig5.png"] if config["synthesis"]["volumes"] else [],
+        str(ARCHIVE)
+        if ARCHIVE
+        else [
+            expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
+            expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
+            expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "panel", "fig4", "hu_fidelity"]),
+            expand(f"{RESULTS}/generators/{{generator}}/README.md", generator=GENERATORS),
+            f"{RESULTS}/manifest.json",
+            [VOLUMES, f"{RESULTS}/figures/fig5.png"] if config["synthesis"]["volumes"] else [],
+        ],

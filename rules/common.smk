@@ -10,7 +10,7 @@ SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pivm import code_hash, config as pivm_config, errors
-from pivm.datasets import Dataset
+from pivm.datasets import Dataset, Listing
 from pivm.generators import KINDS
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job import gpus_of_this_node, require_writable
@@ -19,7 +19,8 @@ from pivm.labels import ORGANS_34, LabelSet
 try:
     pivm_config.validate(config, Path(workflow.basedir) / "rules/schemas/config.schema.yaml")
     DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
-    LISTING = DATASET.listing()
+    ARCHIVE = DATASET.to_fetch()
+    LISTING = Listing() if ARCHIVE else DATASET.listing()
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
     CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in config["generators"].items() if g.get("weights")}

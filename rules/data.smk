@@ -128,3 +128,25 @@ rule organ_means:
         kind=config["prior"],
     script:
         "../workflow_scripts/organ_means.py"
+
+
+rule figure_cohort:
+    input:
+        selection=f"{RESULTS}/cohort/selection.csv",
+        labels=f"{RESULTS}/cohort/labels.csv",
+        store=rules.slice_store.output,
+    output:
+        report(
+            f"{RESULTS}/figures/cohort.png",
+            caption="report/cohort.rst",
+            category="Figures",
+            labels={"figure": "the scans of the data set"},
+        ),
+    log:
+        f"{RESULTS}/logs/figure_cohort.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("figure_cohort"),
+    script:
+        "../workflow_scripts/figure_cohort.py"

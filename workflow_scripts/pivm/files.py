@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import zipfile
 import zlib
 from typing import BinaryIO
@@ -16,6 +18,16 @@ SEPARATOR = "::"
 READ_ERRORS = (OSError, EOFError, zlib.error, isal_zlib.error, zipfile.BadZipFile, ValueError, KeyError)
 
 
+def open_zip(path: str) -> zipfile.ZipFile:
+    """An archive, opened once per process: the list of members of a large one takes a second to read."""
+    return _open_zip(path, os.stat(path).st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _open_zip(path: str, _changed: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
 def open_stream(place: str) -> BinaryIO:
     """Open a file, or the member of ``archive.zip::member``; gzip is told by its magic bytes.
 
@@ -25,8 +37,7 @@ def open_stream(place: str) -> BinaryIO:
     archive, _, member = str(place).partition(SEPARATOR)
     try:
         if member:
-            with zipfile.ZipFile(archive) as opened:
-                stream: BinaryIO = io.BytesIO(opened.read(member))
+            stream: BinaryIO = io.BytesIO(open_zip(archive).read(member))
         else:
             stream = open(archive, "rb")  # noqa: SIM115 - the caller reads on
     except FileNotFoundError:

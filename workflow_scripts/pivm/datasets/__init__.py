@@ -46,6 +46,11 @@ class Dataset:
     def is_phantom(self) -> bool:
         return self.settings["layout"] == "phantom"
 
+    def to_fetch(self) -> Path | None:
+        """The archive that ``download`` names, where it is not there yet."""
+        archive = Path(self.roots[0])
+        return archive if "download" in self.settings and not archive.exists() else None
+
     def listing(self) -> Listing:
         """The subjects of this data set. A phantom's are known from the config before they exist.
 

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
 from pivm.errors import DataError
-from pivm.files import READ_ERRORS, SEPARATOR, short
+from pivm.files import READ_ERRORS, SEPARATOR, open_zip, short
 from pivm.label_maps import LabelMap, Policy, merge_masks
 from pivm.labels import LabelSet
 from pivm.volumes import Grid
@@ -134,8 +134,7 @@ def mask_files(folder: str, organs: Iterable[str], mapping: dict | None = None) 
     """
     root, _, inside = folder.partition(SEPARATOR)
     if inside:
-        with zipfile.ZipFile(root) as archive:
-            names = {n.removeprefix(f"{inside}/") for n in archive.namelist() if n.startswith(f"{inside}/")}
+        names = {n.removeprefix(f"{inside}/") for n in open_zip(root).namelist() if n.startswith(f"{inside}/")}
     else:
         names = {e.name for e in os.scandir(root) if e.is_file()} if os.path.isdir(root) else set()
     theirs = {**{o: o for o in organs}, **{ours: name for name, ours in (mapping or {}).items() if ours in set(organs)}}

@@ -20,7 +20,8 @@ pivm generate --model . --labels <label map or folder of masks> --out ct.nii.gz
 
 ## What it is
 
-Generator `{{ settings.name }}` of kind `{{ settings.kind }}`{{ how }}; seed {{ facts.seed }}, torch {{ facts.versions.torch }}. All settings: `model.json`.
+Generator `{{ settings.name }}` of kind `{{ settings.kind }}`{{ how }};
+seed {{ facts.seed }}, torch {{ facts.versions.torch }}. All settings: `model.json`.
 
 ## Data and split
 

@@ -1,0 +1,24 @@
+# Real training scans, synthetic volumes or both -> a data set for other segmenters; made when asked for by name.
+# in: cohort/split.csv, synthesis/<name>/volumes/   out: export/<part>_<form>/
+rule export:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        volumes=lambda wildcards: [] if wildcards.part == "original" else VOLUMES,
+    output:
+        directory(f"{RESULTS}/export/{{part}}_{{form}}"),
+    log:
+        f"{RESULTS}/logs/export/{{part}}_{{form}}.log",
+    wildcard_constraints:
+        part="original|generated|combined",
+        form="nnunet|totalsegmentator",
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=code("export"),
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
+        labels=config["labels"],
+        overlap=config["selection"]["overlap"],
+        other_grid=config["quality"]["other_grid"],
+        padding=config["quality"]["padding"],
+    script:
+        "../workflow_scripts/export.py"
