@@ -32,9 +32,8 @@ with job(snakemake):
         volumes = list(generator.generate_volumes(maps, seeds, spacings))
     provenance, steps = [], []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
-        image_id = f"{source.subject}_{name}"
-        write_synthetic(source, hu, label_set, target / image_id)
-        row = {"image_id": image_id, "source": source.subject, "generator": name, "seed": seed}
+        row = {"image_id": f"{source.subject}_{name}", "source": source.subject, "generator": name, "seed": seed}
+        write_synthetic(source, hu, label_set, target / row["image_id"])
         provenance.append({**row, "model": model_hash(folder)})
         steps.append(continuity(source, hu, generator, prior, params.batch, seed))
     write_provenance(provenance, target / "meta.csv")

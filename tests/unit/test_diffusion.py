@@ -17,6 +17,7 @@ def settings(**changes) -> NetworkSettings:
         "channels": (16, 24),
         "blocks": 1,
         "attention": True,
+        "detail_channels": 8,
     }
     return NetworkSettings(**{**base, **changes})
 

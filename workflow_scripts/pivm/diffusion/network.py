@@ -1,7 +1,7 @@
 """The denoiser: a U-Net behind a space-to-depth stem, conditioned on label map, prior and previous slice.
 
-The stem folds 2 x 2 pixels into channels, so that every convolution runs at half the resolution or less;
-labels enter by a learnt embedding instead of one-hot channels.
+The stem folds 2 x 2 pixels into channels, so that the U-Net runs at half the resolution or less; a thin path at full
+resolution joins it at the end. Labels enter by a learnt embedding instead of one-hot channels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class NetworkSettings:
     Attributes:
         classes: ids of the label map; condition: subset of labels, prior, previous;
         label_channels: width of the label embedding; channels: width per level, each level halves the size;
-        blocks: residual blocks per level; attention: self-attention at the lowest level.
+        blocks: residual blocks per level; attention: self-attention at the lowest level;
+        detail_channels: width of the path at full resolution.
     """
 
     classes: int
@@ -33,6 +34,7 @@ class NetworkSettings:
     channels: tuple[int, ...]
     blocks: int
     attention: bool
+    detail_channels: int
 
 
 def time_embedding(t: torch.Tensor, width: int) -> torch.Tensor:
@@ -115,11 +117,17 @@ class Denoiser(nn.Module):
                 current = width
             if level > 0:
                 self.grow.append(nn.Conv2d(current, current, 3, padding=1))
-        # the head also sees the noisy pixels themselves, which it must subtract at low noise
-        self.head_norm = _norm(current)
-        self.head = nn.Conv2d(current + 4, 4, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        # a thin path at full resolution: folding alone learns single pixels, and so noise and edges, slowly
+        fine = settings.detail_channels
+        self.fine = nn.Conv2d(per_pixel, fine, 3, padding=1)
+        self.rise = nn.Conv2d(current, 4 * fine, 1)
+        self.merge = ResidualBlock(2 * fine, fine, c_time)
+        # the head also sees the noisy pixels themselves, which it must subtract at low noise, by a step's own gain
+        self.head_norm, self.head_gain = _norm(fine), nn.Linear(c_time, 1)
+        self.head = nn.Conv2d(fine + 1, 1, 3, padding=1)
+        for layer in (self.head, self.head_gain):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     @property
     def multiple(self) -> int:
@@ -139,8 +147,9 @@ class Denoiser(nn.Module):
         """
         parts = [noisy, self.embed(label_map).permute(0, 3, 1, 2)]
         parts += [c for c, name in ((prior, "prior"), (previous, "previous")) if name in self.settings.condition]
-        x = functional.pixel_unshuffle(torch.cat(parts, dim=1), 2)
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        pixels = torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
+        x = functional.pixel_unshuffle(pixels, 2).contiguous(memory_format=torch.channels_last)
+        x = self.stem(x)
         step = self.time(time_embedding(t, self.settings.channels[0]).to(x.dtype))
         per_level, skips = self.settings.blocks, []
         for i, block in enumerate(self.down):
@@ -155,5 +164,7 @@ class Denoiser(nn.Module):
             level, last = divmod(i + 1, per_level)
             if not last and level <= len(self.grow):
                 x = self.grow[level - 1](functional.interpolate(x, scale_factor=2.0, mode="nearest"))
-        x = functional.silu(self.head_norm(x))
-        return functional.pixel_shuffle(self.head(torch.cat([x, functional.pixel_unshuffle(noisy, 2)], dim=1)), 2)
+        risen = functional.pixel_shuffle(self.rise(x), 2)
+        fine = self.merge(torch.cat([self.fine(pixels), risen], dim=1), step)
+        direct = noisy * (1 + self.head_gain(step)[:, :, None, None])
+        return self.head(torch.cat([functional.silu(self.head_norm(fine)), direct], dim=1))

@@ -104,6 +104,7 @@ class DiffusionGenerator(SliceWise):
                 channels=tuple(network["channels"]),
                 blocks=network["blocks"],
                 attention=network["attention"],
+                detail_channels=network["detail_channels"],
             )
         ).to(device, memory_format=torch.channels_last)
         noise = settings["noise"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pivm.prior import Prior
-from pivm.slices import SliceStore
+
+if TYPE_CHECKING:
+    from pivm.slices import SliceStore
 
 
 class SliceWise:
