@@ -18,7 +18,7 @@ from pivm.slices import SliceStore
 
 from tests.workflow.conftest import Workflow
 
-TABLES = {"table2": ["cddpm", "pivm", "prior", "gaussian"], "table3": ["original", "generated", "combined"]}
+TABLES = {"table2": ["cddpm", "maisi", "pivm", "prior", "gaussian"], "table3": ["original", "generated", "combined"]}
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_no_test_patient_reaches_training(results):
     store = SliceStore(results / "store")
     for part in ("train", "val", "test"):
         assert (split[store.index["subject"][store.rows(part)]] == part).all()
-    for generator in ("cddpm", "pivm"):
+    for generator in ("cddpm", "maisi", "pivm"):
         facts = json.loads((results / "generators" / generator / "model.json").read_text())
         assert (split[facts["patients"]] == "train").all()
         provenance = pd.read_csv(results / "synthesis" / generator / "slices" / "index.csv")
@@ -172,8 +172,10 @@ def rules_of(jobs):
 
 def test_new_segmenter_settings_retrain_no_generator(finished):
     jobs = finished.dry_run(finished.overlay("o1", {"segmentation": {"steps": 13}}))
-    assert len(jobs["train_segmenter"]) == 6
-    assert rules_of(jobs).isdisjoint({"train_generator", "synthesise_slices", "synthesise_test", "image_scores", "organ_means"})
+    assert len(jobs["train_segmenter"]) == 7
+    assert rules_of(jobs).isdisjoint(
+        {"train_generator", "maisi_controlnet", "synthesise_slices", "synthesise_test", "image_scores", "organ_means"}
+    )
 
 
 def test_one_changed_generator_touches_its_own_column_alone(finished):
@@ -184,6 +186,12 @@ def test_one_changed_generator_touches_its_own_column_alone(finished):
     assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=cddpm"}
     assert "table=table2" in jobs["table"]
     assert "synthesise_volumes" not in jobs
+
+
+def test_a_later_stage_of_maisi_reruns_no_earlier_one(finished):
+    jobs = finished.dry_run(finished.overlay("o5", {"maisi": {"controlnet": {"steps": 5}}}))
+    assert jobs["maisi_controlnet"] == ["generator=maisi"]
+    assert rules_of(jobs).isdisjoint({"maisi_autoencoder", "maisi_diffusion", "train_generator"})
 
 
 def test_one_more_patient_is_read_alone(finished):
