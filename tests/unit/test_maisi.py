@@ -459,5 +459,5 @@ def test_a_wrong_setting_is_explained(key, value, message):
 
 
 def test_an_image_size_that_the_networks_cannot_halve_is_refused(settings):
-    with pytest.raises(ConfigError, match=r"image.size: found 18, expected a multiple of 4 for maisi"):
+    with pytest.raises(ConfigError, match=r"image\.size: found 18, expected a multiple of 4"):
         require_sizes(settings, 18)
