@@ -18,6 +18,7 @@ include: "rules/maisi.smk"
 include: "rules/synthesis.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"
+include: "rules/ablation.smk"
 include: "rules/tables.smk"
 
 
@@ -28,4 +29,4 @@ rule all:
         expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
         expand(f"{RESULTS}/figures/{{figure}}.png", figure=[*TABLES, "panel", "fig4", "hu_fidelity"]),
         f"{RESULTS}/manifest.json",
-        VOLUMES if config["synthesis"]["volumes"] else [],
+        [VOLUMES, f"{RESULTS}/figures/fig5.png"] if config["synthesis"]["volumes"] else [],

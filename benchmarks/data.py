@@ -126,9 +126,8 @@ def batches(root: Path, slices: int = 12_853, size: int = 256, batch: int = 32, 
             np.asarray(array[rows])
         count += batch
     rate = count / (time.perf_counter() - start)
-    print(
-        f"random batches of {batch} from {slices} slices of {size}²: {rate:.0f} slices/s, +{own_memory() - before:.2f} GiB"
-    )
+    grown = own_memory() - before
+    print(f"random batches of {batch} from {slices} slices of {size}²: {rate:.0f} slices/s, +{grown:.2f} GiB")
 
 
 def main(root: Path) -> None:

@@ -13,7 +13,7 @@ from pivm import code_hash, config as pivm_config, errors
 from pivm.datasets import Dataset
 from pivm.generators import KINDS
 from pivm.generators.maisi.checkpoints import checkpoint_files
-from pivm.job import require_writable
+from pivm.job import gpus_of_this_node, require_writable
 from pivm.labels import ORGANS_34, LabelSet
 
 try:
@@ -50,6 +50,9 @@ TEST_SLICES = expand(
 # One training at a time where there is a GPU; side by side on half the cores each where there is none.
 ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
 GPUS = 1 if ON_GPU else 0
+TRAINING_GPUS = GPUS and (
+    gpus_of_this_node() if config["compute"]["devices"] == "all" else config["compute"]["devices"]
+)
 
 
 def training_threads(wildcards):

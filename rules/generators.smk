@@ -10,6 +10,7 @@ rule train_generator:
         facts=f"{RESULTS}/generators/{{generator}}/model.json",
         prior=f"{RESULTS}/generators/{{generator}}/prior.json",
         losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/stats.csv",
     log:
         f"{RESULTS}/logs/train_generator/{{generator}}.log",
     benchmark:
@@ -21,7 +22,7 @@ rule train_generator:
         "../envs/training.yaml"
     threads: training_threads
     resources:
-        gpu=GPUS,
+        gpu=TRAINING_GPUS,
     params:
         code=generator_code("train_generator"),
         settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),

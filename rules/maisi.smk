@@ -19,6 +19,7 @@ rule maisi_autoencoder:
         weights=f"{RESULTS}/generators/{{generator}}/autoencoder/model.safetensors",
         facts=f"{RESULTS}/generators/{{generator}}/autoencoder/model.json",
         losses=f"{RESULTS}/generators/{{generator}}/autoencoder/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/autoencoder/stats.csv",
     log:
         f"{RESULTS}/logs/maisi_autoencoder/{{generator}}.log",
     benchmark:
@@ -50,6 +51,7 @@ rule maisi_diffusion:
         weights=f"{RESULTS}/generators/{{generator}}/diffusion/model.safetensors",
         facts=f"{RESULTS}/generators/{{generator}}/diffusion/model.json",
         losses=f"{RESULTS}/generators/{{generator}}/diffusion/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/diffusion/stats.csv",
     log:
         f"{RESULTS}/logs/maisi_diffusion/{{generator}}.log",
     benchmark:
@@ -83,6 +85,7 @@ rule maisi_controlnet:
         facts=f"{RESULTS}/generators/{{generator}}/model.json",
         prior=f"{RESULTS}/generators/{{generator}}/prior.json",
         losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/stats.csv",
     log:
         f"{RESULTS}/logs/maisi_controlnet/{{generator}}.log",
     benchmark:
@@ -115,6 +118,7 @@ rule maisi_released:
         facts=f"{RESULTS}/generators/{{generator}}/model.json",
         prior=f"{RESULTS}/generators/{{generator}}/prior.json",
         losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/stats.csv",
     log:
         f"{RESULTS}/logs/maisi_released/{{generator}}.log",
     wildcard_constraints:

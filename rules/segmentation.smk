@@ -9,6 +9,7 @@ rule train_segmenter:
         weights=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.safetensors",
         facts=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.json",
         losses=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/losses.csv",
+        stats=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/stats.csv",
     log:
         f"{RESULTS}/logs/train_segmenter/{{training_set}}_{{seed}}.log",
     benchmark:

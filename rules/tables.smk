@@ -86,6 +86,28 @@ rule figure_panel:
         "../workflow_scripts/figure_panel.py"
 
 
+rule figure_volumes:
+    input:
+        volumes=f"{RESULTS}/synthesis/{GENERATED}/volumes",
+    output:
+        report(
+            f"{RESULTS}/figures/fig5.png",
+            caption="report/volumes.rst",
+            category="Figures",
+            labels={"figure": "coronal and sagittal views of a synthetic volume"},
+        ),
+    log:
+        f"{RESULTS}/logs/figure_volumes.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("figure_volumes"),
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
+        labels=config["labels"],
+    script:
+        "../workflow_scripts/figure_volumes.py"
+
+
 rule manifest:
     input:
         tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from pivm.generators.maisi.stages import fit_autoencoder, make_networks, open_slabs, save_stage
-from pivm.job import device, job, resume_path
+from pivm.job import device, job, training_run
 from pivm.prior import Prior
-from pivm.training import Resume, derived_seed
+from pivm.training import Run, derived_seed
 
 with job(snakemake):
     where, settings = device(snakemake, snakemake.params.compute), snakemake.params.settings
@@ -13,7 +13,7 @@ with job(snakemake):
     data = open_slabs(Path(snakemake.input.store[0]).parent, snakemake.input.split, prior, settings)
     seed = derived_seed(snakemake.params.seed, "generator")
     nets = make_networks(settings, where, seed)
-    resume = Resume(resume_path(snakemake))
-    fit_autoencoder(nets, settings, data["train"], data["val"], seed, Path(snakemake.output.losses), resume)
+    run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_autoencoder"))
+    fit_autoencoder(nets, settings, data["train"], data["val"], seed, run)
     save_stage(nets, "autoencoder", Path(snakemake.output.weights).parent)
-    resume.clear()
+    run.resume.clear()

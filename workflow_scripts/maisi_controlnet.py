@@ -5,10 +5,10 @@ from pathlib import Path
 from pivm.generators.maisi.generator import MaisiGenerator
 from pivm.generators.maisi.stages import fit_controlnet, make_networks, open_slabs, put_stage
 from pivm.generators.registry import save_generator
-from pivm.job import device, job, resume_path
+from pivm.job import device, job, training_run
 from pivm.model_files import file_hash
 from pivm.prior import Prior
-from pivm.training import Resume, derived_seed
+from pivm.training import Run, derived_seed
 
 with job(snakemake):
     where, settings = device(snakemake, snakemake.params.compute), snakemake.params.settings
@@ -18,8 +18,8 @@ with job(snakemake):
     nets = make_networks(settings, where, seed)
     put_stage(nets, Path(snakemake.input.autoencoder[0]).parent)
     put_stage(nets, Path(snakemake.input.diffusion[0]).parent)
-    resume = Resume(resume_path(snakemake))
-    fit_controlnet(nets, settings, data["train"], data["val"], seed, Path(snakemake.output.losses), resume)
+    run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_controlnet"))
+    fit_controlnet(nets, settings, data["train"], data["val"], seed, run)
     facts = {
         "patients": data["train"].patients,
         "seed": snakemake.params.seed,
@@ -28,4 +28,4 @@ with job(snakemake):
     }
     generator = MaisiGenerator(settings, prior, where, nets)
     save_generator(generator, prior, Path(snakemake.output.weights).parent, facts)
-    resume.clear()
+    run.resume.clear()

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from pivm.generators.maisi.stages import fit_diffusion, make_networks, open_slabs, put_stage, save_stage
-from pivm.job import device, job, resume_path
+from pivm.job import device, job, training_run
 from pivm.prior import Prior
-from pivm.training import Resume, derived_seed
+from pivm.training import Run, derived_seed
 
 with job(snakemake):
     where, settings = device(snakemake, snakemake.params.compute), snakemake.params.settings
@@ -14,7 +14,7 @@ with job(snakemake):
     seed = derived_seed(snakemake.params.seed, "generator")
     nets = make_networks(settings, where, seed)
     put_stage(nets, Path(snakemake.input.autoencoder[0]).parent)
-    resume = Resume(resume_path(snakemake))
-    fit_diffusion(nets, settings, data["train"], data["val"], seed, Path(snakemake.output.losses), resume)
+    run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_diffusion"))
+    fit_diffusion(nets, settings, data["train"], data["val"], seed, run)
     save_stage(nets, "diffusion", Path(snakemake.output.weights).parent)
-    resume.clear()
+    run.resume.clear()

@@ -11,8 +11,8 @@ from pivm.generators.maisi.vocabulary import unmapped
 from pivm.generators.registry import save_generator
 from pivm.job import job
 from pivm.model_files import file_hash
+from pivm.monitor import write_log
 from pivm.prior import Prior
-from pivm.training import write_log
 
 with job(snakemake):
     settings, prior = snakemake.params.settings, Prior.load(snakemake.input.prior)
@@ -28,4 +28,4 @@ with job(snakemake):
         "unmapped": unmapped(prior),
     }
     save_generator(generator, prior, Path(snakemake.output.weights).parent, facts)
-    write_log([], snakemake.output.losses)
+    write_log([], Path(snakemake.output.losses))

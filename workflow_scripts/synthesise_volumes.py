@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 from pivm.cohort import read_split, volume_sources
+from pivm.compute import memory_hint
 from pivm.datasets.listing import Subject
 from pivm.generators.registry import load_generator, require_fit
 from pivm.job import device, job
@@ -26,7 +27,9 @@ with job(snakemake):
     policy, how = Policy(params.overlap, params.other_grid), (label_set, params.size)
     sources = [read_source(one, Subject(**params.subjects[one]), *how, policy, prior) for one in subjects]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
-    volumes = generator.generate_volumes([s.label_map for s in sources], seeds, [s.spacing for s in sources])
+    maps, spacings = [s.label_map for s in sources], [s.spacing for s in sources]
+    with memory_hint("synthesis.volumes", len(sources)):
+        volumes = list(generator.generate_volumes(maps, seeds, spacings))
     provenance, steps = [], []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
         image_id = f"{source.subject}_{name}"

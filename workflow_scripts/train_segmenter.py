@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 from pivm.cohort import read_split, require_split
-from pivm.job import device, job, resume_path
+from pivm.job import device, job, training_run
 from pivm.labels import LabelSet
 from pivm.segmentation.segmenter import Segmenter
-from pivm.segmentation.training_set import real_part, synthetic_part
+from pivm.segmentation.training_set import TrainingSlices, real_part, synthetic_part
 from pivm.slices import SliceStore
-from pivm.training import Resume, derived_seed
+from pivm.training import Run, derived_seed
 
 with job(snakemake):
     where, settings = device(snakemake, snakemake.params.compute), snakemake.params.settings
@@ -24,8 +24,8 @@ with job(snakemake):
     require_split(subjects, split, ("train",), f"segmenter on {snakemake.wildcards.training_set}")
     torch.manual_seed(seed)
     segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, where)
-    resume = Resume(resume_path(snakemake))
-    segmenter.fit(parts, seed, Path(snakemake.output.losses), resume)
+    run = Run.of(**training_run(snakemake, f"segmenter_{snakemake.wildcards.training_set}_{snakemake.wildcards.seed}"))
+    segmenter.fit(TrainingSlices(parts), seed, run)
     facts = {"training_set": snakemake.wildcards.training_set, "slices": [len(hu) for hu, _ in parts]}
     segmenter.save(Path(snakemake.output.weights).parent, {**facts, "seed": int(snakemake.wildcards.seed)})
-    resume.clear()
+    run.resume.clear()

@@ -13,6 +13,7 @@ from pivm.generators.controls import GaussianOrgans, PriorMap, label_moments
 from pivm.generators.registry import load_generator, make_generator, read_facts, require_fit, save_generator
 from pivm.model_files import save_model
 from pivm.prior import Prior
+from pivm.training import Run
 
 PRIOR = Prior(
     "body", ("a",), ("a",), (-1000.0, 50.0, 20.0), (9, 9, 9), 60.0, (5.0, 20.0, 30.0), 0.0, 100.0, (-1024, 300)
@@ -54,7 +55,7 @@ def test_draws_have_the_moments_they_were_fitted_to(blur, tmp_path):
     maps[:, :4] = 0
     hu = generator.generate(maps, list(range(80)))
     again = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
-    again.fit(training(hu, maps), None, 0, tmp_path / "losses.csv", None)
+    again.fit(training(hu, maps), None, 0, Run(tmp_path / "losses.csv"))
     assert again.moments["mean"][1] == pytest.approx(60, abs=6)
     assert again.moments["between"][1] == pytest.approx(15, rel=0.3)
     assert again.moments["within"][1] == pytest.approx(25, rel=0.1)
@@ -86,12 +87,12 @@ def test_a_volume_keeps_one_mean_per_organ():
 
 def test_the_prior_map_is_the_mean_of_each_label(tmp_path):
     generator = make_generator({"kind": "prior"}, PRIOR, CPU)
-    generator.fit(None, None, 0, tmp_path / "losses.csv", None)
+    generator.fit(None, None, 0, Run(tmp_path / "losses.csv"))
     maps = np.array([[[0, 1], [2, 2]]], np.uint8)
     assert generator.generate(maps, [1]).tolist() == [[[-1000, 50], [20, 20]]]
     assert next(iter(generator.generate_volumes([maps], [1]))).tolist() == [[[-1000, 50], [20, 20]]]
     with open(tmp_path / "losses.csv") as stream:
-        assert list(csv.reader(stream)) == [["step", "learning_rate", "loss", "validation_loss"]]
+        assert list(csv.reader(stream)) == [["step", "learning_rate", "loss", "validation_loss", "gradient_norm"]]
 
 
 @pytest.mark.parametrize("kind", ["prior", "gaussian"])
@@ -100,7 +101,7 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
     maps = rng.integers(0, 3, (4, 16, 16)).astype(np.uint8)
     hu = rng.integers(-100, 200, (4, 16, 16)).astype(np.int16)
     generator = make_generator({"kind": kind, "name": kind}, PRIOR, CPU)
-    generator.fit(training(hu, maps), None, 0, tmp_path / "losses.csv", None)
+    generator.fit(training(hu, maps), None, 0, Run(tmp_path / "losses.csv"))
     save_generator(generator, PRIOR, tmp_path, {"patients": ["p"], "image_size": 16})
     again = load_generator(tmp_path, CPU)
     assert type(again) is (PriorMap if kind == "prior" else GaussianOrgans)

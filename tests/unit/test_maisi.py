@@ -40,7 +40,7 @@ from pivm.labels import ORGANS_34
 from pivm.prior import Prior
 from pivm.slices import SliceStore
 from pivm.synthesis import synthesise_slices
-from pivm.training import Resume
+from pivm.training import Resume, Run
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]
@@ -194,15 +194,17 @@ def trained(settings: dict, store: SliceStore, folder: Path) -> MaisiGenerator:
     data = SlabData(store, prior, store.rows("train"), Slab(8, 4, 4))
     fits = {"autoencoder": stages.fit_autoencoder, "diffusion": stages.fit_diffusion}
     for name, fit in fits.items():
+        done = [n for n in fits if (folder / n).exists()]
+        (folder / name).mkdir()
         nets = stages.make_networks(settings, CPU, seed)
-        for done in (n for n in fits if (folder / n).exists()):
-            stages.put_stage(nets, folder / done)
-        fit(nets, settings, data, data, seed, folder / f"{name}.csv", Resume(None))
+        for earlier in done:
+            stages.put_stage(nets, folder / earlier)
+        fit(nets, settings, data, data, seed, Run(folder / name / "losses.csv"))
         stages.save_stage(nets, name, folder / name)
     nets = stages.make_networks(settings, CPU, seed)
     for name in fits:
         stages.put_stage(nets, folder / name)
-    stages.fit_controlnet(nets, settings, data, None, seed, folder / "losses.csv", Resume(None))
+    stages.fit_controlnet(nets, settings, data, None, seed, Run(folder / "losses.csv"))
     generator = MaisiGenerator(settings, prior, CPU, nets)
     save_generator(generator, prior, folder, {"patients": data.patients, "seed": seed, "image_size": 16, "data": {}})
     return generator
@@ -245,7 +247,7 @@ class TestTraining:
         generator = load_generator(model, CPU)
         before = {k: v.clone() for k, v in generator.nets.state_dict().items()}
         data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
-        stages.fit_controlnet(generator.nets, settings, data, None, 3, tmp_path / "losses.csv", Resume(None))
+        stages.fit_controlnet(generator.nets, settings, data, None, 3, Run(tmp_path / "losses.csv"))
         changed = {k.split(".")[0] for k, v in generator.nets.state_dict().items() if not torch.equal(v, before[k])}
         assert changed == {"controlnet"}
 
@@ -256,7 +258,7 @@ class TestTraining:
 
         def fit(resume: Resume) -> MaisiNetworks:
             nets = stages.make_networks(settings, CPU, 3)
-            stages.fit_autoencoder(nets, settings, data, None, 3, tmp_path / "losses.csv", resume)
+            stages.fit_autoencoder(nets, settings, data, None, 3, Run(tmp_path / "losses.csv", resume))
             return nets
 
         whole = fit(Resume(None))

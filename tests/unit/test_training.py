@@ -19,7 +19,7 @@ from pivm.generators.diffusion import DiffusionGenerator
 from pivm.generators.training_data import TrainingData
 from pivm.model_files import load_model, save_model
 from pivm.prior import Prior
-from pivm.training import Batches, Resume, Schedule, derived_seed, step_generator, train
+from pivm.training import Batches, Resume, Run, Schedule, derived_seed, step_generator, train
 
 PRIOR = Prior(
     "body",
@@ -68,7 +68,7 @@ def fit(folder: Path, resume: Resume | None = None, **changes) -> DiffusionGener
     torch.manual_seed(0)
     settings = {**SETTINGS, "training": {**SETTINGS["training"], **changes}}
     generator = DiffusionGenerator(settings, PRIOR, torch.device("cpu"))
-    generator.fit(slices(), slices(4), 7, folder / "losses.csv", resume or Resume(None))
+    generator.fit(slices(), slices(4), 7, Run(folder / "losses.csv", resume or Resume(None)))
     return generator
 
 
@@ -95,25 +95,29 @@ import torch
 from tests.unit.test_training import fit
 from pivm import training
 
-folder = Path(sys.argv[1])
+folder, saves = Path(sys.argv[1]), 0
 torch.set_num_threads(1)
 done = training.Resume.save
 def slow(self, make):
+    global saves
     done(self, make)
-    if not (folder / "saved").exists():
+    saves += 1
+    if saves == 7 and not (folder / "saved").exists():
         (folder / "saved").touch()
         time.sleep(60)  # to be killed here
 training.Resume.save = slow
-generator = fit(folder, training.Resume(folder / "resume-x.pt", every=0))
+generator = fit(folder, training.Resume(folder / "resume-x.pt", every=0), epochs=22)
 generator.save(folder, {})
 """
 
 
-def test_killed_and_started_again_ends_in_the_same_weights(tmp_path):
+def test_killed_and_started_again_ends_in_the_same_weights_and_losses(tmp_path):
+    """44 steps, a row every 2: the kill after 7 steps falls into the middle of a period."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    straight = weights(fit(tmp_path))
+    straight = weights(fit(tmp_path, epochs=22))
     torch.set_num_threads(threads)
+    losses = (tmp_path / "losses.csv").read_bytes()
     command = [sys.executable, "-c", _KILLED, str(tmp_path)]
     env = {**os.environ, "PYTHONPATH": f"workflow_scripts{os.pathsep}."}
     process = subprocess.Popen(command, env=env)
@@ -123,24 +127,90 @@ def test_killed_and_started_again_ends_in_the_same_weights(tmp_path):
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    state = torch.load(tmp_path / "resume-x.pt", weights_only=True)
-    assert 0 < state["step"] < 20
+    assert torch.load(tmp_path / "resume-x.pt", weights_only=True)["step"] == 7
     subprocess.run(command, env=env, check=True)
     resumed, _ = load_model(tmp_path)
     assert torch.equal(torch.cat([p.flatten() for p in resumed.values()]).sort()[0], straight.sort()[0])
+    assert (tmp_path / "losses.csv").read_bytes() == losses
 
 
-def test_an_exploding_loss_stops_with_the_step(tmp_path):
+def linear(tmp_path, loss_factor, name="boom", **options):
+    """Train one weight; ``loss_factor(step)`` multiplies the loss."""
+    torch.manual_seed(0)
     model = torch.nn.Linear(1, 1)
-    with pytest.raises(PivmError, match="boom: the loss became nan before step 5"):
-        train(
-            model,
-            lambda step: model(torch.ones(1, 1)).sum() * (float("nan") if step == 3 else 1.0),
-            Schedule(20, 1e-3),
-            tmp_path / "l.csv",
-            validate_every=5,
-            name="boom",
-        )
+    return train(
+        model,
+        lambda step: model(torch.ones(1, 1)).square().sum() * loss_factor(step),
+        Schedule(20, 1e-3),
+        Run(tmp_path / "losses.csv", **options),
+        batch=1,
+        validate_every=5,
+        name=name,
+    )
+
+
+def test_an_exploding_loss_stops_with_the_step_and_keeps_the_state_of_before(tmp_path):
+    resume = Resume(tmp_path / "resume-x.pt", every=0)
+    with pytest.raises(PivmError, match=r"boom: the loss .* NaN or infinite at step 4; .* good state: .*resume-x\.pt"):
+        linear(tmp_path, lambda step: float("nan") if step == 3 else 1.0, resume=resume)
+    kept = torch.load(resume.path, weights_only=True)
+    assert kept["step"] == 3
+    assert all(torch.isfinite(v).all() for v in kept["model"].values())
+
+
+def test_an_infinite_gradient_of_a_finite_loss_stops_too(tmp_path):
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    with pytest.raises(PivmError, match="at step 1;"):
+        train(model, lambda step: model.weight.abs().sqrt().sum(), Schedule(3, 1.0), Run(tmp_path / "l.csv"), batch=1)
+
+
+def test_losses_repeat_and_timings_stand_beside_them(tmp_path):
+    files = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        linear(tmp_path / name, lambda step: 1.0)
+        files.append((tmp_path / name / "losses.csv").read_bytes())
+    assert files[0] == files[1]
+    rows = list(csv.DictReader(files[0].decode().splitlines()))
+    assert [int(r["step"]) for r in rows] == [5, 10, 15, 20]
+    torch.manual_seed(0)
+    model = torch.nn.Linear(1, 1)
+    first = model(torch.ones(1, 1)).square().sum()
+    first.backward()
+    norm = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+    # four more steps of 1e-3 change both by little
+    assert float(rows[0]["loss"]) == pytest.approx(first.item(), rel=0.1)
+    assert float(rows[0]["gradient_norm"]) == pytest.approx(norm.item(), rel=0.1)
+    stats = list(csv.DictReader((tmp_path / "a" / "stats.csv").read_text().splitlines()))
+    for row in stats:
+        assert float(row["samples_per_second"]) == pytest.approx(1 / float(row["step_seconds"]))
+        assert int(row["memory_mib"]) > 50
+        assert row["gpu_memory_mib"] == ""
+
+
+def test_tensorboard_gets_the_same_numbers(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for _ in range(2):  # a second training of the name replaces the curves of the first
+        linear(tmp_path, lambda step: 1.0, tensorboard=tmp_path / "events")
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    rows = list(csv.DictReader((tmp_path / "losses.csv").read_text().splitlines()))
+    for key in ("loss", "learning_rate", "gradient_norm"):
+        assert [e.step for e in events.Scalars(key)] == [5, 10, 15, 20]
+        assert [e.value for e in events.Scalars(key)] == pytest.approx([float(r[key]) for r in rows])
+    assert "step_seconds" in events.Tags()["scalars"]
+
+
+def test_fp16_scales_the_loss_and_its_scaler_is_resumed(tmp_path):
+    straight = linear(tmp_path, lambda step: 1.0, precision="fp16")
+    resume = Resume(tmp_path / "resume-x.pt", every=0)
+    with pytest.raises(PivmError):
+        linear(tmp_path, lambda step: float("nan") if step == 6 else 1.0, precision="fp16", resume=resume)
+    # the gradient of the first step overflows at the initial scale of 65,536: skipped, and no fault
+    assert torch.load(resume.path, weights_only=True)["scaler"]["scale"] == 32768
+    resumed = linear(tmp_path, lambda step: 1.0, precision="fp16", resume=resume)
+    assert all(torch.equal(straight[k], resumed[k]) for k in straight)
 
 
 def test_every_row_comes_once_per_epoch():

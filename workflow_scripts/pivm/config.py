@@ -84,6 +84,8 @@ def _cross_check(config: dict) -> None:
         _one_of(config, "tables.generators", name, config["generators"])
     for name in tables["controls"]:
         _one_of(config, "tables.controls", name, [n for n, g in config["generators"].items() if g["kind"] in CONTROLS])
+    for name in tables["ablation"]:
+        _one_of(config, "tables.ablation", name, config["generators"])
     _one_of(config, "tables.generated", tables["generated"], config["generators"])
     for metric in tables["metrics"]:
         _one_of(config, "tables.metrics", metric, SEGMENTATION_METRICS)

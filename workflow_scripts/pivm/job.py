@@ -6,6 +6,7 @@ import errno
 import hashlib
 import logging
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
@@ -36,6 +37,15 @@ def require_writable(folder: str) -> None:
         raise PivmError(f"results: {folder}: cannot be written: {place} is a file; set 'results' to another folder")
     if not os.access(place, os.W_OK | os.X_OK):
         raise PivmError(f"results: {folder}: cannot be written: {place}: {_DISK[errno.EACCES]}")
+
+
+def gpus_of_this_node() -> int:
+    """Number of NVIDIA GPUs that the driver lists, without importing torch."""
+    try:
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    return sum(line.startswith("GPU ") for line in listing.splitlines())
 
 
 @contextmanager
@@ -85,12 +95,14 @@ def device(snakemake, settings: dict):
     """The torch device of a job, with its CPU threads set.
 
     Args:
-        settings: config section ``compute``: ``device`` auto, cpu or gpu, and ``require_device``.
+        settings: config section ``compute``: ``device`` auto, cpu or gpu, ``require_device`` and ``precision``.
 
     Raises:
         PivmError: a GPU is required and there is none.
     """
     import torch
+
+    from pivm.compute import prepare
 
     torch.set_num_threads(max(int(snakemake.threads), 1))
     available = torch.cuda.is_available()
@@ -101,7 +113,9 @@ def device(snakemake, settings: dict):
                 "check the driver with nvidia-smi, or set compute.device: auto"
             )
         log.warning("compute.device is gpu, but torch finds no GPU: going on with the CPU, which is slower")
-    return torch.device("cuda" if available and settings["device"] != "cpu" else "cpu")
+    where = torch.device("cuda" if available and settings["device"] != "cpu" else "cpu")
+    prepare(where, settings["precision"])
+    return where
 
 
 def resume_path(snakemake) -> Path:
@@ -115,3 +129,20 @@ def resume_path(snakemake) -> Path:
         facts = os.stat(name)
         digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\0".encode())
     return Path(snakemake.output[0]).parent / f"resume-{digest.hexdigest()[:20]}.pt"
+
+
+def training_run(snakemake, name: str) -> dict:
+    """How this job trains, for :meth:`pivm.training.Run.of`.
+
+    Args:
+        name: folder of the event files for TensorBoard, below ``logs/tensorboard``.
+    """
+    compute = snakemake.params.compute
+    events = Path(snakemake.log[0]).parents[1] / "tensorboard" / name
+    return {
+        "losses": str(snakemake.output.losses),
+        "resume": str(resume_path(snakemake)),
+        "tensorboard": str(events) if compute["tensorboard"] else None,
+        "precision": compute["precision"],
+        "compile": compute["compile"],
+    }

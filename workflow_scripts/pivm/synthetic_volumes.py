@@ -37,6 +37,11 @@ class Source:
     plane: InPlane
     hu: np.ndarray | None
 
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Of the standardised slices along W, H and z, mm."""
+        return self.plane.pixel_mm, self.plane.pixel_mm, self.grid.spacing[2]
+
 
 def read_source(name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, prior: Prior) -> Source:
     """Read the labels of a subject and bring every axial slice to the in-plane standard.

@@ -1,26 +1,26 @@
 """The training loop shared by generators and segmenters: seeded by step, resumable after a kill.
 
 Every random draw of step ``i`` comes from a generator seeded with ``(seed, i)``, so a run that is resumed from a
-saved state goes on exactly as if it had never stopped.
+saved state goes on exactly as if it had never stopped. No step waits for the device: losses are read once a period.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
 import logging
-import math
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from pivm.errors import PivmError
+from pivm import parallel
+from pivm.compute import autocast, low_precision, pays_to_compile
+from pivm.monitor import Monitor
 
 log = logging.getLogger("pivm")
 
@@ -31,9 +31,9 @@ def derived_seed(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 2
 
 
-def step_generator(seed: int, *parts: object) -> torch.Generator:
-    """A CPU generator for one purpose at one step."""
-    return torch.Generator().manual_seed(derived_seed(seed, *parts))
+def step_generator(seed: int, *parts: object, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator for one purpose at one step."""
+    return torch.Generator(device).manual_seed(derived_seed(seed, *parts))
 
 
 class Batches:
@@ -69,12 +69,11 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: torch.nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in model.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.shadow[name].lerp_(value, 1 - decay)
-            else:
-                self.shadow[name].copy_(value)
+        state, average = model.state_dict(), get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
+        floating = [k for k, v in state.items() if v.dtype.is_floating_point]
+        average([self.shadow[k] for k in floating], [state[k] for k in floating], None)
+        for name in state.keys() - set(floating):
+            self.shadow[name].copy_(state[name])
 
 
 @dataclass
@@ -117,11 +116,14 @@ class Resume:
         return state
 
     def save(self, make: Callable[[], dict]) -> None:
-        if self.path is None or time.monotonic() - self._last < self.every:
+        """Write what ``make`` returns when it is time again; a state with a NaN in it must make it raise."""
+        due = self.path is not None and time.monotonic() - self._last >= self.every
+        if not (due and parallel.is_main()):
             return
+        state = make()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
-        torch.save(make(), partial)
+        torch.save(state, partial)
         os.replace(partial, self.path)
         self._last = time.monotonic()
 
@@ -132,89 +134,140 @@ class Resume:
                 old.unlink()
 
 
+@dataclass
+class Run:
+    """Where a training writes and how it uses its device.
+
+    Attributes:
+        losses: CSV of the losses, ``stats.csv`` with the timings is written beside it; resume: the saved state;
+        tensorboard: folder for event files, ``None`` for none;
+        precision, compile: the keys of the config section ``compute``.
+    """
+
+    losses: Path
+    resume: Resume = field(default_factory=lambda: Resume(None))
+    tensorboard: Path | None = None
+    precision: str = "auto"
+    compile: bool | str = "auto"
+
+    @classmethod
+    def of(cls, losses: str, resume: str, tensorboard: str | None, precision: str, compile: bool | str) -> Run:
+        """A run from values that JSON can hold; ``resume`` is the path of the state."""
+        return cls(Path(losses), Resume(Path(resume)), Path(tensorboard) if tensorboard else None, precision, compile)
+
+
 def train(
     model: torch.nn.Module,
     loss_at: Callable[[int], torch.Tensor],
     schedule: Schedule,
-    log_file: Path,
+    run: Run,
     *,
+    batch: int,
     betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
     ema_decay: float | None = None,
     validate: Callable[[], float] | None = None,
     validate_every: int = 0,
-    resume: Resume | None = None,
     name: str = "train",
 ) -> dict[str, torch.Tensor]:
-    """Adam on ``loss_at(step)`` for ``schedule.steps`` steps.
+    """AdamW on ``loss_at(step)`` for ``schedule.steps`` steps, in as many processes as :mod:`pivm.parallel` started.
 
     Args:
-        loss_at: the loss of a step; all its randomness must come from the step number.
-        log_file: CSV with ``step, learning_rate, loss, validation_loss``.
+        loss_at: the loss of a step over this process's part of the batch, called under autocast; all its randomness
+            must come from the step number.
+        batch: slices per step, over all processes.
         validate: validation loss of the current model (the EMA weights where there are any).
 
     Returns:
         The final weights: EMA weights where there are any.
 
     Raises:
-        PivmError: the loss is NaN or infinite; the step is named and the last saved state stays.
+        PivmError: a loss or gradient is NaN or infinite; the step is named and the last saved state is of before.
     """
-    resume = resume or Resume(None)
+    device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(
         model.parameters(), schedule.learning_rate, betas=betas, weight_decay=weight_decay, fused=True
     )
-    ema = Ema(model, ema_decay) if ema_decay else None
-    first, rows, running = 0, [], torch.zeros(())
-    state = resume.load()
-    if state:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, rows = state["step"], state["rows"]
-        if ema:
-            ema.shadow = state["ema"]
+    half = low_precision(run.precision, device) == torch.float16
+    scaler = torch.amp.GradScaler(device.type, enabled=half)
+    parts = _Parts(model, optimizer, scaler, Ema(model, ema_decay) if ema_decay else None)
+    monitor = Monitor(name, device, batch, half, run.tensorboard, run.resume.path)
+    first = parts.restore(run.resume.load(), monitor)
+    if pays_to_compile(run.compile, device, schedule.steps - first):
+        model.compile()
+    shared_loss = parallel.share_gradients(model, loss_at)
     model.train()
     period = validate_every or max(schedule.steps // 20, 1)
-    for step in tqdm(range(first, schedule.steps), name, schedule.steps, initial=first, disable=None, mininterval=1):
+    for step in _with_bar(range(first, schedule.steps), name, schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(step)
-        loss = loss_at(step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
-        optimizer.step()
-        if ema:
-            ema.update(model, step)
-        running = running + loss.detach().cpu()
+        with autocast(device, run.precision):
+            loss = shared_loss(step)
+        monitor.add(step, loss, parts.step(loss, schedule.clip, step))
         done = step + 1
         if done % period == 0 or done == schedule.steps:
-            mean = float(running) / (done - (rows[-1]["step"] if rows else 0))
-            running = torch.zeros(())
-            _require_finite(mean, name, done, resume)
-            row = {"step": done, "learning_rate": schedule.rate(step), "loss": mean}
-            rows.append({**row, "validation_loss": _validation(model, ema, validate)})
-            log.info("%s of %d: %s", name, schedule.steps, rows[-1])
-            resume.save(functools.partial(_state, model, optimizer, ema, done, rows))
-    write_log(rows, log_file)
-    return ema.shadow if ema else {k: v.detach().clone() for k, v in model.state_dict().items()}
+            with autocast(device, run.precision):
+                monitor.close(done, schedule.rate(step), functools.partial(_validation, model, parts.ema, validate))
+        run.resume.save(functools.partial(parts.state, done, monitor))
+    monitor.finish(run.losses)
+    return parts.ema.shadow if parts.ema else {k: v.detach().clone() for k, v in model.state_dict().items()}
 
 
-def _state(model, optimizer, ema: Ema | None, step: int, rows: list[dict]) -> dict:
-    """Everything a resumed run needs; random draws need no state, they come from the step number."""
-    return {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "ema": ema.shadow if ema else {},
-        "step": step,
-        "rows": rows,
-    }
+def _with_bar(steps: range, name: str, total: int) -> Iterable[int]:
+    """The steps under a progress bar on a terminal, without one where tqdm is not installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return steps
+    return tqdm(steps, name, total, initial=steps.start, disable=None, mininterval=1)
 
 
-def _require_finite(loss: float, name: str, step: int, resume: Resume) -> None:
-    if not math.isfinite(loss):
-        kept = resume.path if resume.path and resume.path.exists() else "none"
-        raise PivmError(
-            f"{name}: the loss became {loss} before step {step}; lower the learning rate (last good state: {kept})"
-        )
+@dataclass
+class _Parts:
+    """What changes from step to step: together the state that a resumed run needs.
+
+    Random draws need no state, they come from the step number.
+    """
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    ema: Ema | None
+
+    def step(self, loss: torch.Tensor, clip: float, step: int) -> torch.Tensor:
+        """One update of the weights; returns the norm of the gradient before clipping."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.ema:
+            self.ema.update(self.model, step)
+        return norm
+
+    def state(self, step: int, monitor: Monitor) -> dict:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": self.ema.shadow if self.ema else {},
+            "step": step,
+            "monitor": monitor.state(),
+        }
+
+    def restore(self, state: dict | None, monitor: Monitor) -> int:
+        """Take up a saved state; returns the first step to do."""
+        if state is None:
+            return 0
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.ema:
+            for name, value in state["ema"].items():
+                self.ema.shadow[name].copy_(value)
+        monitor.restore(state["monitor"])
+        return state["step"]
 
 
 def _validation(model, ema: Ema | None, validate) -> float | None:
@@ -230,11 +283,3 @@ def _validation(model, ema: Ema | None, validate) -> float | None:
     if weights:
         model.load_state_dict(weights)
     return value
-
-
-def write_log(rows: list[dict], path: Path) -> None:
-    """The losses of a run as CSV with ``step, learning_rate, loss, validation_loss``."""
-    with open(path, "w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["step", "learning_rate", "loss", "validation_loss"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

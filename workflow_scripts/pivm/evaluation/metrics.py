@@ -17,7 +17,13 @@ IMAGE_METRICS = {
     "frechet_distance": ("1", "lower"),
     "kid": ("1", "lower"),
 }
-METRICS = SEGMENTATION_METRICS | IMAGE_METRICS
+#: fidelity by region in the ablation: mean absolute error
+REGION_METRICS = {
+    "mae_organs_13": ("HU", "lower"),
+    "mae_skeleton": ("HU", "lower"),
+    "mae_other_organs": ("HU", "lower"),
+}
+METRICS = SEGMENTATION_METRICS | IMAGE_METRICS | REGION_METRICS
 #: metric -> heading in the paper's tables
 TITLES = {
     "hausdorff_distance": "Hausdorff Distance",
@@ -29,6 +35,9 @@ TITLES = {
     "fid": "FID",
     "frechet_distance": "Fréchet distance (EfficientNet-Lite0)",
     "kid": "KID",
+    "mae_organs_13": "Error in the 13 organs",
+    "mae_skeleton": "Error in vertebrae, hips, sacrum",
+    "mae_other_organs": "Error in the other organs",
 }
 #: feature extractor of the Fréchet distance -> its name in the literature
 EXTRACTORS = {"inception": "Inception v3", "efficientnet_lite0": "EfficientNet-Lite0"}

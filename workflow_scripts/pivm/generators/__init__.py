@@ -1,7 +1,7 @@
 """What differs between the generators. Every kind offers the same methods:
 
-``fit(data, validation, seed, log_file, resume)``
-    learn from the training slices; ``log_file`` receives the losses, header only where nothing is trained.
+``fit(data, validation, seed, run)``
+    learn from the training slices; ``run.losses`` receives the losses, header only where nothing is trained.
     A kind of several trainings has rules of its own instead (``maisi``: ``pivm.generators.maisi.stages``).
 ``generate(label_map, seeds)``
     label maps uint8 [N, H, W] -> int16 HU [N, H, W], each slice from its own seed and independent of the others.

@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from pivm.generators.slicewise import SliceWise
 from pivm.model_files import load_model, require_tensors, save_model
+from pivm.monitor import write_log
 from pivm.prior import Prior
-from pivm.training import write_log
+from pivm.training import Run
 
 #: widest blur of an organ's texture, pixels; a larger estimate means a gradient and not a texture
 LARGEST_BLUR = 4.0
@@ -24,9 +25,9 @@ class PriorMap(SliceWise):
     def __init__(self, settings: dict, prior: Prior, device: torch.device):
         self.settings, self.prior = settings, prior
 
-    def fit(self, data, validation, seed: int, log_file: Path, resume) -> None:
+    def fit(self, data, validation, seed: int, run: Run) -> None:
         """Nothing is learnt beyond the organ means."""
-        write_log([], log_file)
+        write_log([], run.losses)
 
     def generate(self, label_map: np.ndarray, seeds: list[int]) -> np.ndarray:
         """int16 HU [N, H, W]; the seeds make no difference."""
@@ -62,10 +63,10 @@ class GaussianOrgans(SliceWise):
         self.settings, self.prior = settings, prior
         self.moments: dict[str, np.ndarray] = {}
 
-    def fit(self, data, validation, seed: int, log_file: Path, resume) -> None:
+    def fit(self, data, validation, seed: int, run: Run) -> None:
         """Moments of every label over the training slices."""
         self.moments = label_moments(*data.arrays(), self.prior.classes)
-        write_log([], log_file)
+        write_log([], run.losses)
 
     def generate(self, label_map: np.ndarray, seeds: list[int]) -> np.ndarray:
         """int16 HU [N, H, W]; every slice draws its own means."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,18 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from pivm.compute import memory_hint
 from pivm.diffusion.network import Denoiser, NetworkSettings
 from pivm.diffusion.noise import NoiseProcess
 from pivm.diffusion.sampler import make_scheduler, sample
 from pivm.errors import ConfigError
+from pivm.feed import Draws, Feed
 from pivm.generators.slicewise import SliceWise
 from pivm.generators.training_data import TrainingData
 from pivm.model_files import load_model, put_weights, save_model
+from pivm.parallel import part_of
 from pivm.prior import Prior
-from pivm.training import Batches, Resume, Schedule, step_generator, train
+from pivm.training import Batches, Run, Schedule, step_generator, train
 
 CONDITIONS = ("labels", "prior", "previous")
 #: how validation shows the slice below, whatever training does, so that validation losses compare
@@ -70,8 +74,13 @@ class Signal:
 
 
 def _per_label(values: tuple[float, ...], label_map: torch.Tensor) -> torch.Tensor:
-    table = torch.tensor(values, dtype=torch.float32, device=label_map.device)
-    return table[label_map][:, None]
+    return _table(values, label_map.device)[label_map][:, None]
+
+
+@functools.cache
+def _table(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """One copy per device, not one per step."""
+    return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 class DiffusionGenerator(SliceWise):
@@ -107,74 +116,80 @@ class DiffusionGenerator(SliceWise):
                 "image.size", f"{size} is no multiple of {self.net.multiple}, which diffusion.network.channels needs"
             )
 
-    def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, log_file: Path, resume: Resume):
+    def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, run: Run) -> None:
         """Train and keep the final (EMA) weights."""
         options = self.settings["training"]
-        per_epoch = -(-len(data) // options["batch"])
+        size = options["batch"]
+        per_epoch = -(-len(data) // size)
         schedule = Schedule(
             steps=options["epochs"] * per_epoch,
             learning_rate=options["learning_rate"],
             halve_every=options["halve_every_epochs"] * per_epoch,
         )
-        batches = Batches(len(data), options["batch"], seed)
+        part = part_of(size, "diffusion.training.batch")
+        feed = Feed(data, Batches(len(data), size, seed), part, schedule.steps, self.device)
 
         def loss_at(step: int) -> torch.Tensor:
-            return self._loss(data, batches.at(step), step_generator(seed, "step", step), options)
+            return self._loss(feed.at(step), Draws(size, part, self.device, seed, "step", step), options)
 
-        weights = train(
-            self.net,
-            loss_at,
-            schedule,
-            log_file,
-            betas=tuple(options["betas"]),
-            ema_decay=options["ema_decay"],
-            validate=None if validation is None else lambda: self._validation_loss(validation, seed),
-            resume=resume,
-            name=self.settings["name"],
-        )
+        with memory_hint("diffusion.training.batch", size):
+            weights = train(
+                self.net,
+                loss_at,
+                schedule,
+                run,
+                batch=size,
+                betas=tuple(options["betas"]),
+                ema_decay=options["ema_decay"],
+                validate=None if validation is None else lambda: self._validation_loss(validation, seed),
+                name=self.settings["name"],
+            )
         self.net.load_state_dict(weights)
 
-    def _loss(self, data: TrainingData, rows: torch.Tensor, generator: torch.Generator, shown: dict):
-        hu, label_map, below, below_map, has = (a.to(self.device) for a in data.batch(rows))
+    def _loss(self, slices: tuple[torch.Tensor, ...], draws: Draws, shown: dict) -> torch.Tensor:
+        """Mean squared error of the prediction, in float32.
+
+        Args:
+            slices: as :meth:`TrainingData.batch` gives them, on the device.
+        """
+        hu, label_map, below, below_map, has = slices
+        label_map, below_map = label_map.long(), below_map.long()
         clean = self.signal.encode(hu, label_map)
-        t = torch.randint(len(self.noise), (len(rows),), generator=generator).to(self.device)
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        t, noise = draws.integers(len(self.noise)), draws.normal(*clean.shape[1:])
         previous = None
         if "previous" in self.settings["condition"]:
-            previous = self._shown_previous(self.signal.encode(below, below_map), below_map, has, generator, shown)
+            previous = self._shown_previous(self.signal.encode(below, below_map), below_map, has, draws, shown)
         predicted = self._predict(self.noise.add(clean, noise, t), t, label_map, previous)
         target = self.noise.target(clean, noise, t, self.settings["noise"]["prediction"])
-        return functional.mse_loss(predicted, target)
+        return functional.mse_loss(predicted.float(), target)
 
-    def _shown_previous(self, signal, label_map, present: torch.Tensor, generator: torch.Generator, options: dict):
+    def _shown_previous(self, signal, label_map, present: torch.Tensor, draws: Draws, options: dict):
         """The slice below as a training step shows it: left out, model-made, or noisy, as it will be in sampling.
 
         Args:
             signal: the real slice below in the network's units [N, 1, H, W]; present: bool [N], whether there is one;
             options: ``drop_previous`` and ``model_previous``, shares; ``noise_previous``, largest sd of the noise.
         """
-        n = len(signal)
-        keep = torch.rand(n, generator=generator).to(self.device) >= options["drop_previous"]
-        if float(torch.rand((), generator=generator)) < options["model_previous"]:
-            t = torch.randint(len(self.noise), (n,), generator=generator).to(self.device)
-            noisy = self.noise.add(signal, torch.randn(signal.shape, generator=generator).to(self.device), t)
+        keep = draws.uniform() >= options["drop_previous"]
+        if draws.coin() < options["model_previous"]:
+            t = draws.integers(len(self.noise))
+            noisy = self.noise.add(signal, draws.normal(*signal.shape[1:]), t)
             with torch.no_grad():
-                predicted = self._predict(noisy, t, label_map, None)
+                predicted = self._predict(noisy, t, label_map, None).float()
             signal = self.noise.clean(noisy, predicted, t, self.settings["noise"]["prediction"])
         if options["noise_previous"]:
-            sd = options["noise_previous"] * torch.rand(n, 1, 1, 1, generator=generator)
-            signal = signal + (sd * torch.randn(signal.shape, generator=generator)).to(self.device)
+            signal = signal + options["noise_previous"] * draws.uniform(1, 1, 1) * draws.normal(*signal.shape[1:])
         return self._previous(signal, present & keep)
 
     def _validation_loss(self, data: TrainingData, seed: int, rounds: int = 4) -> float:
         """Mean loss over the validation slices with the same steps and noise at every call."""
-        batch, losses = self.settings["training"]["batch"], []
+        total = torch.zeros((), device=self.device)
         for i in range(rounds):
-            for start in range(0, len(data), batch):
-                rows = torch.arange(start, min(start + batch, len(data)))
-                loss = self._loss(data, rows, step_generator(seed, "validation", i, start), VALIDATION_PREVIOUS)
-                losses.append(float(loss) * len(rows))
-        return sum(losses) / (rounds * len(data))
+            for rows in torch.arange(len(data)).split(self.settings["training"]["batch"]):
+                slices = tuple(a.to(self.device) for a in data.batch(rows))
+                draws = Draws(len(rows), slice(None), self.device, seed, "validation", i, int(rows[0]))
+                total += self._loss(slices, draws, VALIDATION_PREVIOUS) * len(rows)
+        return float(total) / (rounds * len(data))
 
     @staticmethod
     def _previous(signal: torch.Tensor, present: torch.Tensor) -> torch.Tensor:

@@ -23,7 +23,7 @@ class TrainingData:
         return len(self.rows)
 
     def batch(self, which: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """hu, label map, hu below, label map below, whether there is a slice below."""
+        """int16 HU and uint8 label map [n, H, W], the same of the slices below, and bool [n]: is there one."""
         rows = self.rows[which.numpy()]
         below = self.previous[rows]
         safe = np.where(below < 0, rows, below)
@@ -36,6 +36,5 @@ class TrainingData:
         )
 
     def _read(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        hu = np.asarray(self.store.hu[rows], np.float32)
         label_map = self.prior.label_map(self.store.labels[rows], self.store.body[rows])
-        return torch.from_numpy(hu), torch.from_numpy(label_map.astype(np.int64))
+        return torch.from_numpy(np.asarray(self.store.hu[rows])), torch.from_numpy(label_map)

@@ -19,11 +19,14 @@ METHOD_TITLES = {
     "generated": "Generated",
     "combined": "Combined",
     "real": "Real",
+    "labels_34": "34 labels",
+    "labels_13": "13 labels",
 }
 CAPTIONS = {
     "table1": "Fidelity of slices made from the label maps of held-out patients to their real slices",
     "table2": "Segmentation of held-out real patients by models trained on synthetic slices of each generator",
     "table3": "Segmentation of held-out real patients by models trained on real, synthetic and combined slices",
+    "ablation": "Fidelity of slices made for held-out patients from all labels and from 13 of them",
 }
 _ARROWS = {"lower": "↓", "higher": "↑"}
 _LATEX_ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$"}
@@ -52,11 +55,12 @@ def write_forms(
     body = latex.to_latex(column_format="l" + "c" * len(latex.columns), multicolumn_format="c")
     body = body.replace(" ± ", r" $\pm$ ")
     Path(outputs.tex).write_text(f"\\begin{{table}}\n\\caption{{{_latex(note)}}}\n{body}\\end{{table}}\n")
+    heading = table.capitalize().replace("Table", "Table ")
     page = shape("<b>%s</b>", _ARROWS).to_html(escape=False, border=0)
     Path(outputs.html).write_text(
         "<!doctype html><meta charset='utf-8'><style>body{font:15px sans-serif;margin:2em}"
         "table{border-collapse:collapse}td,th{padding:.4em 1em;border-bottom:1px solid #ccc;text-align:center}"
-        f"</style><h3>Table {table[-1]}</h3>{page}<p>{html.escape(note)}</p>\n"
+        f"</style><h3>{heading}</h3>{page}<p>{html.escape(note)}</p>\n"
     )
 
 

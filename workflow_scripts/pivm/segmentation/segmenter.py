@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from pivm.compute import memory_hint
+from pivm.feed import Feed
 from pivm.model_files import load_model, put_weights, save_model
 from pivm.segmentation.network import make_unet
-from pivm.training import Batches, Resume, Schedule, step_generator, train
+from pivm.segmentation.training_set import TrainingSlices
+from pivm.training import Batches, Run, Schedule, step_generator, train
 
 
 class Segmenter:
@@ -30,33 +33,29 @@ class Segmenter:
         unit = (hu.float().clamp(low, high) - low) / (high - low)
         return (2 * unit - 1)[:, None].contiguous(memory_format=torch.channels_last)
 
-    def fit(self, parts: list[tuple[np.ndarray, np.ndarray]], seed: int, log_file: Path, resume: Resume) -> None:
-        """Train on the union of ``parts``, each (int16 HU [N, H, W], uint8 labels [N, H, W])."""
+    def fit(self, slices: TrainingSlices, seed: int, run: Run) -> None:
+        """Train on a training set."""
         options = self.settings
-        starts = np.cumsum([0, *(len(hu) for hu, _ in parts)])
-        batches = Batches(int(starts[-1]), options["batch"], seed)
-
-        def read(rows: np.ndarray, which: int) -> np.ndarray:
-            part = np.searchsorted(starts, rows, side="right") - 1
-            return np.stack([parts[p][which][r - starts[p]] for p, r in zip(part, rows, strict=True)])
+        schedule = Schedule(options["steps"], options["learning_rate"], cosine=True)
+        batches = Batches(len(slices), options["batch"], seed)
+        feed = Feed(slices, batches, slice(None), schedule.steps, self.device)
 
         def loss_at(step: int) -> torch.Tensor:
-            rows = batches.at(step).numpy()
-            image = self._input(torch.from_numpy(read(rows, 0)).to(self.device))
-            truth = torch.from_numpy(read(rows, 1)).to(self.device).long()
-            image, truth = augment(image, truth, options["augmentation"], step_generator(seed, "augment", step))
-            return segmentation_loss(self.net(image), truth)
+            hu, truth = feed.at(step)
+            generator = step_generator(seed, "augment", step)
+            image, truth = augment(self._input(hu), truth.long(), options["augmentation"], generator)
+            return segmentation_loss(self.net(image).float(), truth)
 
-        schedule = Schedule(options["steps"], options["learning_rate"], cosine=True)
-        weights = train(
-            self.net,
-            loss_at,
-            schedule,
-            log_file,
-            weight_decay=options["weight_decay"],
-            resume=resume,
-            name="segmenter",
-        )
+        with memory_hint("segmentation.batch", options["batch"]):
+            weights = train(
+                self.net,
+                loss_at,
+                schedule,
+                run,
+                batch=options["batch"],
+                weight_decay=options["weight_decay"],
+                name="segmenter",
+            )
         self.net.load_state_dict(weights)
 
     @torch.no_grad()
@@ -99,7 +98,7 @@ def segmentation_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor
 
 
 def augment(image: torch.Tensor, truth: torch.Tensor, options: dict, generator: torch.Generator):
-    """Random rotation, scaling and shift of each slice; no flips, which would swap left and right organs.
+    """Random rotation, scaling and shift of each slice in float32; no flips, which would swap left and right organs.
 
     Args:
         image: [N, 1, H, W] in [-1, 1], -1 is air; truth: int [N, H, W];
@@ -112,7 +111,8 @@ def augment(image: torch.Tensor, truth: torch.Tensor, options: dict, generator: 
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     shift = draw[:, 2:] * 2 * options["shift"]
     theta = torch.stack([cos, -sin, shift[:, 0], sin, cos, shift[:, 1]], 1).reshape(n, 2, 3).to(image.device)
-    grid = functional.affine_grid(theta, image.shape, align_corners=False)
-    moved = functional.grid_sample(image + 1, grid, align_corners=False) - 1
-    labels = functional.grid_sample(truth[:, None].float(), grid, mode="nearest", align_corners=False)
+    with torch.autocast(image.device.type, enabled=False):  # half precision would move pixels
+        grid = functional.affine_grid(theta, image.shape, align_corners=False)
+        moved = functional.grid_sample(image + 1, grid, align_corners=False) - 1
+        labels = functional.grid_sample(truth[:, None].float(), grid, mode="nearest", align_corners=False)
     return moved.contiguous(memory_format=torch.channels_last), labels[:, 0].long()

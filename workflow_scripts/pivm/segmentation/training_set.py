@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pivm.slices import SliceStore, read_names
 
@@ -46,3 +47,23 @@ class Rows:
 
     def __getitem__(self, i: int) -> np.ndarray:
         return self._array[self._rows[i]]
+
+
+class TrainingSlices:
+    """The union of the parts of a training set.
+
+    Args:
+        parts: each (int16 HU [N, H, W], uint8 labels [N, H, W]), read row by row.
+    """
+
+    def __init__(self, parts: list[tuple[np.ndarray, np.ndarray]]):
+        self._parts, self._starts = parts, np.cumsum([0, *(len(hu) for hu, _ in parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def batch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """int16 HU and uint8 labels [n, H, W]."""
+        part = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
+        picked = [(self._parts[p], int(r) - self._starts[p]) for p, r in zip(part, rows, strict=True)]
+        return tuple(torch.from_numpy(np.stack([arrays[which][r] for arrays, r in picked])) for which in (0, 1))

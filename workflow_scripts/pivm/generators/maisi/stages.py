@@ -10,12 +10,13 @@ from torch import nn
 from torch.nn import functional
 
 from pivm.cohort import read_split, require_split
+from pivm.compute import memory_hint
 from pivm.generators.maisi.networks import TIME_STEPS, MaisiNetworks
 from pivm.generators.maisi.volumes import SlabData, bit_planes, slab_of, to_unit
 from pivm.model_files import load_model, put_weights, save_model
 from pivm.prior import Prior
 from pivm.slices import SliceStore
-from pivm.training import Batches, Resume, Schedule, step_generator, train
+from pivm.training import Batches, Run, Schedule, step_generator, train
 
 #: the decoder's output is multiplied by this while it learns
 OUTPUT_GAIN = 0.1
@@ -65,8 +66,7 @@ def fit_autoencoder(
     data: SlabData,
     validation: SlabData | None,
     seed: int,
-    log_file: Path,
-    resume: Resume,
+    run: Run,
 ) -> None:
     """KL autoencoder on slabs in [0, 1]: L1 and a small weight on the divergence of the posterior from N(0, 1).
 
@@ -94,7 +94,7 @@ def fit_autoencoder(
     spread = nets.autoencoder.quant_conv_log_sigma.conv
     nn.init.zeros_(spread.weight)
     nn.init.constant_(spread.bias, NARROW_LOG_VARIANCE)
-    _fit(nets.autoencoder, options, loss, data, validation, seed, log_file, resume, "autoencoder")
+    _fit(nets.autoencoder, options, loss, data, validation, seed, run, "autoencoder")
     with torch.no_grad():
         for parameter in nets.autoencoder.decoder.blocks[-1].parameters():
             parameter.mul_(OUTPUT_GAIN)
@@ -106,15 +106,14 @@ def fit_diffusion(
     data: SlabData,
     validation: SlabData | None,
     seed: int,
-    log_file: Path,
-    resume: Resume,
+    run: Run,
 ) -> None:
     """Rectified flow on latents without labels; first sets ``nets.scale`` from the training latents."""
     latents = encode(nets, settings, data)
     nets.scale.fill_(1 / latents.std())
     nets.spacing.copy_(torch.stack([data.spacing.mean(0), data.spacing.amin(0), data.spacing.amax(0)]))
     loss = _velocity_loss(nets, settings, {id(data): latents}, labels=False)
-    _fit(nets.diffusion, settings["diffusion"], loss, data, validation, seed, log_file, resume, "diffusion")
+    _fit(nets.diffusion, settings["diffusion"], loss, data, validation, seed, run, "diffusion")
 
 
 def fit_controlnet(
@@ -123,8 +122,7 @@ def fit_controlnet(
     data: SlabData,
     validation: SlabData | None,
     seed: int,
-    log_file: Path,
-    resume: Resume,
+    run: Run,
 ) -> None:
     """ControlNet on the bit-planes of the label map; the diffusion network is frozen and its weights are the start."""
     from monai.networks.utils import copy_model_state
@@ -132,7 +130,7 @@ def fit_controlnet(
     nets.diffusion.requires_grad_(False)
     copy_model_state(nets.controlnet, nets.diffusion.state_dict())
     loss = _velocity_loss(nets, settings, {}, labels=True)
-    _fit(nets.controlnet, settings["controlnet"], loss, data, validation, seed, log_file, resume, "controlnet")
+    _fit(nets.controlnet, settings["controlnet"], loss, data, validation, seed, run, "controlnet")
 
 
 @torch.no_grad()
@@ -169,21 +167,21 @@ def _fit(
     data: SlabData,
     validation: SlabData | None,
     seed: int,
-    log_file: Path,
-    resume: Resume,
+    run: Run,
     name: str,
 ) -> None:
     batches = Batches(len(data), options["batch"], seed)
-    weights = train(
-        net,
-        lambda step: loss(data, batches.at(step), step_generator(seed, name, step)),
-        Schedule(options["steps"], options["learning_rate"], cosine=True),
-        log_file,
-        ema_decay=options["ema_decay"],
-        validate=None if validation is None else lambda: _validation_loss(loss, validation, options["batch"], seed),
-        resume=resume,
-        name=f"MAISI {name}",
-    )
+    with memory_hint(f"maisi.{name}.batch", options["batch"]):
+        weights = train(
+            net,
+            lambda step: loss(data, batches.at(step), step_generator(seed, name, step)),
+            Schedule(options["steps"], options["learning_rate"], cosine=True),
+            run,
+            batch=options["batch"],
+            ema_decay=options["ema_decay"],
+            validate=None if validation is None else lambda: _validation_loss(loss, validation, options["batch"], seed),
+            name=f"MAISI {name}",
+        )
     net.load_state_dict(weights)
 
 

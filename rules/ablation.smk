@@ -1,0 +1,72 @@
+# Test slices from all labels and from fewer -> table and figure of the ablation; target `ablation`.
+# in: store/, synthesis/<name>/test/   out: tables/ablation.*, figures/fig6.png
+ABLATION = {
+    f"labels_{len(LABELS.names)}": config["tables"]["ablation"][0],
+    "labels_13": config["tables"]["ablation"][1],
+}
+ABLATION_SLICES = expand(
+    f"{RESULTS}/synthesis/{{generator}}/test/{{name}}",
+    generator=ABLATION.values(),
+    name=["index.csv", "hu.npy"],
+)
+
+
+rule ablation:
+    input:
+        expand(f"{RESULTS}/tables/ablation.{{form}}", form=TABLE_FORMS),
+        f"{RESULTS}/figures/fig6.png",
+
+
+rule ablation_table:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        synthetic=ABLATION_SLICES,
+    output:
+        csv=f"{RESULTS}/tables/ablation.csv",
+        md=f"{RESULTS}/tables/ablation.md",
+        tex=f"{RESULTS}/tables/ablation.tex",
+        html=report(
+            f"{RESULTS}/tables/ablation.html",
+            caption="report/ablation.rst",
+            category="Tables",
+            labels={"table": "ablation", "form": "as in the paper"},
+        ),
+        cases=f"{RESULTS}/tables/ablation_cases.csv",
+        differences=f"{RESULTS}/tables/ablation_differences.csv",
+    log:
+        f"{RESULTS}/logs/ablation_table.log",
+    conda:
+        "../envs/images.yaml"
+    params:
+        code=code("ablation"),
+        methods=list(ABLATION),
+        labels=config["labels"],
+        tables={k: config["tables"][k] for k in ("image_window", "confidence", "resamples")},
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/ablation.py"
+
+
+rule figure_ablation:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        synthetic=ABLATION_SLICES,
+        priors=expand(f"{RESULTS}/generators/{{generator}}/prior.json", generator=ABLATION.values()),
+    output:
+        report(
+            f"{RESULTS}/figures/fig6.png",
+            caption="report/ablation.rst",
+            category="Figures",
+            labels={"figure": "slices from all labels and from 13"},
+        ),
+    log:
+        f"{RESULTS}/logs/figure_ablation.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("figure_ablation"),
+        methods=list(ABLATION),
+    script:
+        "../workflow_scripts/figure_ablation.py"

@@ -1,0 +1,24 @@
+"""Coronal and sagittal views of the first synthetic volume beside its source (Fig. 5 of the paper)."""
+
+from pathlib import Path
+
+import pandas as pd
+from pivm.datasets import read_ct, read_labels
+from pivm.datasets.listing import Subject
+from pivm.datasets.totalsegmentator import subject
+from pivm.job import job
+from pivm.label_maps import Policy
+from pivm.labels import LabelSet
+from pivm.report.forms import method_title
+from pivm.report.volumes import plot_views
+
+with job(snakemake):
+    params, folder = snakemake.params, Path(snakemake.input.volumes)
+    first = pd.read_csv(folder / "meta.csv", sep=";", dtype=str, keep_default_na=False).iloc[0]
+    source, label_set = Subject(**params.subjects[first["source"]]), LabelSet.from_config(params.labels)
+    synthetic = subject(folder / first["image_id"], "ct.nii.gz")
+    made = read_ct(synthetic)
+    labels = read_labels(synthetic, label_set, made.grid, Policy())
+    volumes = {"Real CT": read_ct(source).hu} if source.ct else {}
+    volumes[method_title(first["generator"])] = made.hu
+    plot_views(volumes, labels.array, label_set.names, made.grid, Path(snakemake.output[0]))

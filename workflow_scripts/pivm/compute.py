@@ -1,0 +1,75 @@
+"""How a device is used: precision, compilation, and the error for people when its memory is full."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+
+import torch
+
+from pivm.errors import PivmError
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+#: compiling takes about a minute; a shorter training than this does not earn it back
+COMPILE_FROM_STEPS = 5000
+
+
+def prepare(device: torch.device, precision: str) -> None:
+    """Process-wide switches of a GPU: the fastest convolutions, and TF32 unless ``fp32`` is asked for by name."""
+    if device.type == "cuda":
+        exact = precision == "fp32"
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = not exact
+        torch.set_float32_matmul_precision("highest" if exact else "high")
+
+
+def low_precision(precision: str, device: torch.device) -> torch.dtype | None:
+    """The type of matrix products and convolutions under autocast, ``None`` for float32.
+
+    Args:
+        precision: ``auto`` is bf16 on a GPU that has it, fp16 on one that has not, and float32 on a CPU.
+    """
+    if precision != "auto":
+        return _DTYPES[precision]
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a network runs."""
+    dtype = low_precision(precision, device)
+    return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def pays_to_compile(choice: bool | str, device: torch.device, steps: int) -> bool:
+    """Whether a training of so many steps is compiled; ``auto`` wants a GPU, its compilers and enough steps."""
+    if choice != "auto":
+        return choice
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
+    ready = compiler and importlib.util.find_spec("triton")
+    return device.type == "cuda" and steps >= COMPILE_FROM_STEPS and bool(ready)
+
+
+@contextlib.contextmanager
+def memory_hint(key: str, value: int) -> Iterator[None]:
+    """Turn running out of memory into an error that names the setting to halve.
+
+    Args:
+        key: dotted path of the config key that the memory grows with; value: what it is now.
+
+    Raises:
+        PivmError: out of memory, on a GPU or not.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+            raise
+        where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+        advice = f"set {key} to {value // 2}" if value > 1 else f"{key} is 1 already: use smaller images or networks"
+        raise PivmError(f"{where} ran out of memory at {key} = {value}: {advice} and run again ({error})") from error
