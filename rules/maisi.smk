@@ -1,5 +1,15 @@
 # Stacks of slices -> MAISI: autoencoder, diffusion on its latents, ControlNet; or released weights.
 # in: store/, prior.json   out: generators/<name>/autoencoder/, generators/<name>/diffusion/, generators/<name>/
+def stage_settings(*sections):
+    """What a stage depends on: its own settings and those of the stages before, so that no later one reruns it."""
+
+    def settings(wildcards):
+        resolved = pivm_config.generator_settings(config, wildcards.generator)
+        return {key: resolved[key] for key in ("name", *sections)}
+
+    return settings
+
+
 rule maisi_autoencoder:
     input:
         split=f"{RESULTS}/cohort/split.csv",
@@ -24,7 +34,7 @@ rule maisi_autoencoder:
         gpu=GPUS,
     params:
         code=code("maisi_autoencoder"),
-        settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
+        settings=stage_settings("slab", "autoencoder"),
         seed=config["seed"],
         compute=config["compute"],
     script:
@@ -56,7 +66,7 @@ rule maisi_diffusion:
         gpu=GPUS,
     params:
         code=code("maisi_diffusion"),
-        settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
+        settings=stage_settings("slab", "autoencoder", "diffusion"),
         seed=config["seed"],
         compute=config["compute"],
     script:

@@ -96,7 +96,7 @@ def test_no_test_patient_reaches_training(results):
     store = SliceStore(results / "store")
     for part in ("train", "val", "test"):
         assert (split[store.index["subject"][store.rows(part)]] == part).all()
-    for generator in ("cddpm", "pivm"):
+    for generator in ("cddpm", "maisi", "pivm"):
         facts = json.loads((results / "generators" / generator / "model.json").read_text())
         assert (split[facts["patients"]] == "train").all()
         provenance = pd.read_csv(results / "synthesis" / generator / "slices" / "index.csv")
@@ -173,7 +173,13 @@ def rules_of(jobs):
 def test_new_segmenter_settings_retrain_no_generator(finished):
     jobs = finished.dry_run(finished.overlay("o1", {"segmentation": {"steps": 13}}))
     assert len(jobs["train_segmenter"]) == 7
-    untouched = {"train_generator", "synthesise_slices", "prepare_subject", "organ_means", "synthesise_test", "table1"}
+    untouched = {"train_generator", "maisi_controlnet"} | {
+        "synthesise_slices",
+        "prepare_subject",
+        "organ_means",
+        "synthesise_test",
+        "table1",
+    }
     assert rules_of(jobs).isdisjoint(untouched)
 
 
@@ -185,6 +191,22 @@ def test_one_changed_generator_touches_its_own_column_alone(finished):
     assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=cddpm"}
     assert "table=table2" in jobs["table"]
     assert "synthesise_volumes" not in jobs
+
+
+def test_a_later_stage_of_maisi_reruns_no_earlier_one(finished):
+    jobs = finished.dry_run(finished.overlay("o5", {"maisi": {"controlnet": {"steps": 5}}}))
+    assert jobs["maisi_controlnet"] == ["generator=maisi"]
+    assert rules_of(jobs).isdisjoint({"maisi_autoencoder", "maisi_diffusion", "train_generator"})
+
+
+def test_released_weights_are_put_together_and_nothing_is_trained(finished):
+    folder = finished.folder / "released"
+    folder.mkdir()
+    for name in ("autoencoder_v1.pt", "diff_unet_3d_rflow-ct.pt", "controlnet_3d_rflow-ct.pt"):
+        (folder / name).touch()
+    jobs = finished.dry_run(finished.overlay("o6", {"generators": {"maisi": {"weights": "released"}}}))
+    assert jobs["maisi_released"] == ["generator=maisi"]
+    assert rules_of(jobs).isdisjoint({"maisi_autoencoder", "maisi_diffusion", "maisi_controlnet"})
 
 
 def test_one_more_patient_is_read_alone(finished):

@@ -19,7 +19,7 @@ class MaisiNetworks(nn.Module):
     autoencoder; residual up- and downsampling, modality class and spacing in the diffusion network.
 
     Args:
-        settings: config sections ``autoencoder``, ``diffusion`` and ``controlnet``.
+        settings: config sections ``autoencoder``, ``diffusion`` and ``controlnet``; early stages do without the later.
 
     Attributes:
         scale: factor that brings latents to unit variance; spacing: mm [3, 3], typical, smallest and largest spacing
@@ -29,8 +29,10 @@ class MaisiNetworks(nn.Module):
     def __init__(self, settings: dict, flash: bool):
         super().__init__()
         self.autoencoder = make_autoencoder(settings["autoencoder"])
-        self.diffusion = make_diffusion(settings, flash)
-        self.controlnet = make_controlnet(settings, flash)
+        if "diffusion" in settings:
+            self.diffusion = make_diffusion(settings, flash)
+        if "controlnet" in settings:
+            self.controlnet = make_controlnet(settings, flash)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("spacing", torch.ones(3, 3))
 

@@ -5,22 +5,27 @@ from __future__ import annotations
 from pivm.errors import ConfigError
 
 
-def multiples(settings: dict) -> tuple[int, int]:
-    """Compression of the autoencoder, and what an image side or slab depth must be a multiple of."""
-    compression = 2 ** (len(settings["autoencoder"]["channels"]) - 1)
-    return compression, compression * 2 ** (len(settings["diffusion"]["channels"]) - 1)
+def compression_of(settings: dict) -> int:
+    """Factor by which the autoencoder shrinks every axis."""
+    return 2 ** (len(settings["autoencoder"]["channels"]) - 1)
 
 
 def require_sizes(settings: dict, image_size: int) -> None:
     """Raises ConfigError for the first size that does not go with the others."""
     slab, diffusion = settings["slab"], settings["diffusion"]
-    compression, multiple = multiples(settings)
+    compression = compression_of(settings)
+    multiple = compression * 2 ** (len(diffusion["channels"]) - 1)
     if image_size % multiple:
         raise ConfigError(
             "image.size", f"found {image_size}, expected a multiple of {multiple} for the levels of maisi"
         )
     if slab["depth"] % multiple:
         raise ConfigError("maisi.slab.depth", f"found {slab['depth']}, expected a multiple of {multiple}")
+    if settings["autoencoder"]["patch"] % compression:
+        raise ConfigError(
+            "maisi.autoencoder.patch",
+            f"found {settings['autoencoder']['patch']}, expected a multiple of {compression}",
+        )
     if slab["overlap"] % compression or slab["overlap"] >= slab["depth"]:
         raise ConfigError(
             "maisi.slab.overlap",

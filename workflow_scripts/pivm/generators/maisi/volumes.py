@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pivm.errors import StateError
-from pivm.generators.maisi.sizes import multiples
+from pivm.generators.maisi.sizes import compression_of
 from pivm.prior import Prior
 from pivm.slices import SliceStore
 
@@ -40,7 +40,7 @@ class Slab:
 
 def slab_of(settings: dict) -> Slab:
     """Geometry from the resolved settings of a generator."""
-    return Slab(settings["slab"]["depth"], settings["slab"]["overlap"], multiples(settings)[0])
+    return Slab(settings["slab"]["depth"], settings["slab"]["overlap"], compression_of(settings))
 
 
 def ramp(depth: int) -> torch.Tensor:
