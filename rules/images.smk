@@ -62,6 +62,7 @@ rule table1:
     params:
         code=code("table1"),
         generators=GENERATORS,
+        weights=pivm_config.weights_note(config, GENERATORS),
         tables={k: config["tables"][k] for k in ("extractor", "image_window", "confidence", "resamples")},
         seed=config["seed"],
     script:

@@ -17,4 +17,4 @@ with job(snakemake):
     how = (options["metrics"], list(columns), options["confidence"], options["resamples"], snakemake.params.seed)
     tidy = summarise(cases, *how)
     differences(cases, *how).to_csv(snakemake.output.differences, index=False)
-    write_table(tidy, cases, snakemake.wildcards.table, snakemake.output)
+    write_table(tidy, cases, snakemake.wildcards.table, snakemake.params.weights, snakemake.output)

@@ -21,4 +21,5 @@ with job(snakemake):
     cases.to_csv(snakemake.output.cases, index=False)
     real.to_csv(snakemake.output.floor, index=False)
     differences(cases, metrics, methods, *how).to_csv(snakemake.output.differences, index=False)
-    write_table1(tidy, cases, real, options["image_window"], extractor, options["confidence"], snakemake.output)
+    how = (options["image_window"], extractor, options["confidence"], snakemake.params.weights)
+    write_table1(tidy, cases, real, *how, snakemake.output)

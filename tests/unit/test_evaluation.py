@@ -155,7 +155,7 @@ def test_an_interval_covers_the_mean_about_as_often_as_it_says():
 def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
     tidy = summarise(cases, *HOW)
     paths = SimpleNamespace(**{k: tmp_path / f"table2.{k}" for k in ("csv", "md", "tex", "html")})
-    write_table(tidy, cases, "table2", paths)
+    write_table(tidy, cases, "table2", " `maisi`: released weights.", paths)
     pd.testing.assert_frame_equal(pd.read_csv(paths.csv), tidy)
     markdown, latex, html = (getattr(paths, k).read_text() for k in ("md", "tex", "html"))
     assert "| Dice Coefficient ↑" in markdown
@@ -166,6 +166,7 @@ def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
     for text in (markdown, latex, html):
         assert "4 test patients; 2 seeds" in text
         assert "0 of 16" in text
+        assert "released weights" in text
 
 
 def test_z_steps_by_hand():

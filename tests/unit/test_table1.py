@@ -38,7 +38,7 @@ def written(request, tmp_path):
     tidy = pd.concat(tidy, ignore_index=True)
     floor = pd.concat([summarise(floor_cases, [metric], ["real"], *how), pooled[pooled["method"] == "real"]])
     paths = SimpleNamespace(**{k: tmp_path / f"table1.{k}" for k in ("csv", "md", "tex", "html")})
-    write_table1(tidy, cases, floor, (-200, 300), request.param, 0.95, paths)
+    write_table1(tidy, cases, floor, (-200, 300), request.param, 0.95, " `maisi`: released weights.", paths)
     return request.param, tidy, {form: path.read_text() for form, path in vars(paths).items()}
 
 

@@ -144,3 +144,13 @@ def _require_size(size: int, channels: list[int]) -> None:
 def table_generators(config: dict) -> list[str]:
     """The columns of Tables 1 and 2: the learnt generators, then the controls."""
     return [*config["tables"]["generators"], *config["tables"]["controls"]]
+
+
+def weights_note(config: dict, names: list[str]) -> str:
+    """Which generators of a table could come with released weights, and whether they did; empty where none could."""
+    ways = {
+        name: "released weights" if config["generators"][name].get("weights") else "trained from scratch on this split"
+        for name in names
+        if config["generators"].get(name, {}).get("kind") == "maisi"
+    }
+    return "".join(f" `{name}`: {way}." for name, way in ways.items())

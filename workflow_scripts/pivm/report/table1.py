@@ -14,15 +14,23 @@ _DIGITS = {"ssim": 3, "fid": 2, "frechet_distance": 2}
 
 
 def write_table1(
-    tidy: pd.DataFrame, cases: pd.DataFrame, floor: pd.DataFrame, window, extractor: str, level: float, outputs
+    tidy: pd.DataFrame,
+    cases: pd.DataFrame,
+    floor: pd.DataFrame,
+    window,
+    extractor: str,
+    level: float,
+    weights: str,
+    outputs,
 ) -> None:
     """Write Table 1 in all four forms.
 
     Args:
         tidy: of the generators; cases: scores per method and patient behind it; floor: tidy rows of real
-            against real slices; window: HU range; extractor: key of the feature extractor; level: of the intervals.
+            against real slices; window: HU range; extractor: key of the feature extractor; level: of the intervals;
+            weights: as :func:`pivm.config.weights_note`.
     """
-    note = f"{CAPTIONS['table1']}. {footnote(tidy, cases, floor, window, extractor, level)}"
+    note = f"{CAPTIONS['table1']}. {footnote(tidy, cases, floor, window, extractor, level)}{weights}"
     metrics = ["ssim", distance_metric(extractor)]
     write_forms(tidy, partial(paper_shape, tidy, cases, metrics), note, "table1", outputs)
 

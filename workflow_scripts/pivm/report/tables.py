@@ -10,14 +10,14 @@ from pivm.evaluation.metrics import METRICS, TITLES
 from pivm.report.forms import CAPTIONS, method_title, write_forms
 
 
-def write_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, outputs) -> None:
+def write_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, weights: str, outputs) -> None:
     """Write Table 2 or 3 in all four forms.
 
     Args:
         tidy: as :func:`pivm.evaluation.statistics.summarise` gives it; cases: the scores behind it;
-        outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
+        weights: as :func:`pivm.config.weights_note`; outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
     """
-    note = f"{CAPTIONS[table]}. {footnote(tidy, cases)}"
+    note = f"{CAPTIONS[table]}. {footnote(tidy, cases)}{weights}"
     write_forms(tidy, partial(paper_shape, tidy), note, table, outputs)
 
 
