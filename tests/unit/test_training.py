@@ -81,9 +81,10 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
 
 
 def test_the_loss_falls_and_is_logged_with_the_validation_loss(tmp_path):
-    fit(tmp_path, epochs=40, learning_rate=5e-3, halve_every_epochs=0)
+    # few steps: later the network knows these eight noisy slices by heart, and the validation loss rises again
+    fit(tmp_path, epochs=14, learning_rate=1e-3, halve_every_epochs=0)
     rows = list(csv.DictReader((tmp_path / "losses.csv").read_text().splitlines()))
-    assert int(rows[-1]["step"]) == 80
+    assert int(rows[-1]["step"]) == 28
     assert float(rows[-1]["validation_loss"]) < float(rows[0]["validation_loss"])
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
 
