@@ -66,7 +66,7 @@ rule figure_panel:
         prior=f"{RESULTS}/prior.json",
         synthetic=expand(
             f"{RESULTS}/synthesis/{{generator}}/slices/{{name}}",
-            generator=GENERATORS,
+            generator=config["tables"]["generators"],
             name=["index.csv", "hu.npy"],
         ),
     output:
@@ -82,7 +82,7 @@ rule figure_panel:
         "../envs/report.yaml"
     params:
         code=code("figure_panel"),
-        generators=GENERATORS,
+        generators=config["tables"]["generators"],
     script:
         "../workflow_scripts/figure_panel.py"
 
