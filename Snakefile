@@ -26,7 +26,13 @@ include: "rules/synthesis.smk"
 include: "rules/export.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"
-include: "rules/ablation.smk"
+
+
+if pivm_config.ablation_methods(config):
+
+    include: "rules/ablation.smk"
+
+
 include: "rules/tables.smk"
 
 

@@ -28,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 def settings(options: argparse.Namespace, slices: int) -> dict:
     """The generator of configs/paper.yaml with the network of the command line."""
     network = {"label_channels": 16, "channels": options.channels, "blocks": options.blocks, "attention": True}
+    network["detail_channels"] = 24
     training = {"batch": options.batch, "epochs": -(-options.steps * options.batch // slices)}
     training |= {"learning_rate": 1e-4, "halve_every_epochs": 20, "betas": [0.9, 0.99], "ema_decay": 0.9999}
     training |= {"drop_previous": 0.5, "noise_previous": 0.0, "model_previous": 0.0}

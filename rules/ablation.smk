@@ -1,9 +1,6 @@
 # Test slices from all labels and from fewer -> table and figure of the ablation; target `ablation`.
 # in: store/, synthesis/<name>/test/   out: tables/ablation.*, figures/fig6.png
-ABLATION = {
-    f"labels_{len(LABELS.names)}": config["tables"]["ablation"][0],
-    "labels_13": config["tables"]["ablation"][1],
-}
+ABLATION = pivm_config.ablation_methods(config)
 ABLATION_SLICES = expand(
     f"{RESULTS}/synthesis/{{generator}}/test/{{name}}",
     generator=ABLATION.values(),

@@ -82,6 +82,7 @@ rule synthesise_volumes:
         labels=config["labels"],
         overlap=config["selection"]["overlap"],
         other_grid=config["quality"]["other_grid"],
+        padding=config["quality"]["padding"],
         size=config["image"]["size"],
         seed=config["seed"],
         compute=config["compute"],

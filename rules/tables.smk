@@ -29,7 +29,7 @@ rule table:
     params:
         code=code("table"),
         columns=lambda wildcards: COLUMNS[wildcards.table],
-        weights=lambda wildcards: pivm_config.weights_note(config, list(COLUMNS[wildcards.table])),
+        weights=lambda wildcards: pivm_config.weights_note(config, [*COLUMNS[wildcards.table], GENERATED]),
         tables={k: config["tables"][k] for k in ("metrics", "confidence", "resamples")},
         seed=config["seed"],
     script:

@@ -19,7 +19,7 @@ with job(snakemake):
     store = SliceStore(Path(snakemake.input.store[0]).parent)
     pairs = PairedSlices.load(store, read_split(snakemake.input.split), dict(zip(params.methods, places, strict=True)))
     cases = score_ablation(pairs, LabelSet.from_config(params.labels), options["image_window"], params.seed)
-    metrics = [m for m in METRICS if cases[m].notna().all()]
+    metrics = [m for m in METRICS if cases[m].notna().any()]
     how = (metrics, list(params.methods), options["confidence"], options["resamples"], params.seed)
     tidy = summarise(cases, *how)
     cases.to_csv(snakemake.output.cases, index=False)

@@ -25,7 +25,9 @@ with job(snakemake):
     split, selection = read_split(snakemake.input.split), read_names(snakemake.input.selection)
     subjects = volume_sources(split, selection, params.volumes_from, params.volumes)
     policy, how = Policy(params.overlap, params.other_grid), (label_set, params.size)
-    sources = [read_source(one, Subject(**params.subjects[one]), *how, policy, prior) for one in subjects]
+    sources = [
+        read_source(one, Subject(**params.subjects[one]), *how, policy, prior, params.padding) for one in subjects
+    ]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
     maps, spacings = [s.label_map for s in sources], [s.spacing for s in sources]
     with memory_hint("synthesis.volumes", len(sources)):

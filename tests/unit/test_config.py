@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pivm.config import generator_settings, validate
+from pivm.config import ablation_methods, generator_settings, validate, weights_note
 from pivm.errors import ConfigError
 from pivm.labels import ORGANS_13, ORGANS_34, LabelSet
 from snakemake.utils import update_config
@@ -42,6 +42,12 @@ def test_every_overlay_is_valid(config, overlay):
 
 
 WRONG = [
+    ("generators.real", {"kind": "prior"}, "generators.real: this name is taken"),
+    ("tables.generators", ["pivm", "prior"], "tables.controls: 'prior' is in tables.generators already"),
+    ("tables.ablation", ["pivm_13", "pivm"], "expected a generator and the same one with `labels: 13`"),
+    ("tables.ablation", ["pivm", "cddpm"], "expected a generator and the same one with `labels: 13`"),
+    ("diffusion.noise.prediction", "epsilon", "set zero_terminal_snr: false, or predict v or sample"),
+    ("diffusion.network.channels", [49, 64, 96], "diffusion.network.channels.0: found 49"),
     ("sede", 3, "sede: unknown key (did you mean 'seed'?)"),
     ("split.tset", 3, "split.tset: unknown key (did you mean 'test'?)"),
     ("image.size", "64", "image.size: found '64', expected a whole number"),
@@ -129,3 +135,18 @@ def test_label_sets():
     assert LabelSet.from_config(34).id_of("liver") == 6
     with pytest.raises(ConfigError, match="did you mean 'liver'"):
         LabelSet.from_config(13).id_of("livr")
+
+
+def test_a_run_of_few_labels_has_no_ablation_and_is_valid(config):
+    few = put(config, "labels", ["liver", "spleen", "kidney_right"])
+    few = put(few, "selection.organs", ["liver"])
+    validate(few, SCHEMA)
+    assert ablation_methods(few) == {}
+    assert ablation_methods(put(config, "labels", 13)) == {}
+    assert ablation_methods(config) == {"labels_34": "pivm", "labels_13": "pivm_13"}
+
+
+def test_the_note_says_how_maisi_came_about(config):
+    assert weights_note(config, ["cddpm", "maisi"]) == " `maisi`: trained from scratch on this split."
+    assert "may include test patients" in weights_note(put(config, "generators.maisi.weights", "w"), ["maisi"])
+    assert weights_note(config, ["original", "pivm"]) == ""

@@ -110,7 +110,7 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
 
 def test_moments_of_another_label_set_are_refused(tmp_path):
     weights = {name: torch.zeros(7) for name in GaussianOrgans.NAMES}
-    save_model(tmp_path, weights, {"settings": {"kind": "gaussian"}, "format": 1})
+    save_model(tmp_path, weights, {"settings": {"kind": "gaussian"}, "format": 2})
     PRIOR.save(tmp_path / "prior.json")
     with pytest.raises(StateError, match=r"weight 'between' has shape \(7,\), the network wants \(3,\)"):
         load_generator(tmp_path, CPU)
@@ -130,6 +130,6 @@ def test_another_label_set_size_or_version_is_refused(tmp_path):
         require_fit(tmp_path, ("a",), 64)
     with pytest.raises(StateError, match="it lacks liver and has a besides"):
         require_fit(tmp_path, ("liver",), 16)
-    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 1', '"format": 0'))
-    with pytest.raises(StateError, match="format 0, this version reads format 1"):
+    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 2', '"format": 0'))
+    with pytest.raises(StateError, match="format 0, this version reads format 2"):
         read_facts(tmp_path)

@@ -82,11 +82,12 @@ def test_masks_and_foreign_ids_give_the_same_ct(model, tmp_path):
     ("change", "message"),
     [
         (lambda a: (a * 40, AFFINE), "label 80 is outside the label set of the model .1 to 2."),
+        (lambda a: (np.where(a == 1, np.nan, 2.0), AFFINE), "NaN or infinite, expected whole ids"),
         (lambda a: (a * 0, AFFINE), "holds none of the organs of the model .liver, spleen."),
         (lambda a: (a, AFFINE @ _tilted(40)), "oblique: an axis is 40 degrees off"),
         (lambda a: (a[:, :, 0], AFFINE), "expected a 3D volume"),
     ],
-    ids=["foreign ids", "no organ", "not axial", "2D"],
+    ids=["foreign ids", "not a number", "no organ", "not axial", "2D"],
 )
 def test_labels_that_cannot_be_used_say_why(model, tmp_path, change, message):
     path = write(*_swap(change(labels()), tmp_path / "labels.nii.gz"))
@@ -118,7 +119,7 @@ def test_the_shell_says_what_is_wrong_without_a_traceback(model, tmp_path):
         "--labels",
         path,
         "--out",
-        tmp_path / "x",
+        tmp_path / "x.nii.gz",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PYTHONPATH": "workflow_scripts"})
     assert done.returncode == 1

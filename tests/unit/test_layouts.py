@@ -133,7 +133,7 @@ class TestLabelsOnly:
             hu_range=(-1024, 1000),
             outline_margins_mm=(20.0, 10.0, 15.0),
         )
-        source = read_source("p1", subject, LABELS, 32, Policy(), prior)
+        source = read_source("p1", subject, LABELS, 32, Policy(), "air", prior)
         assert source.hu is None
         assert source.label_map.shape == (30, 32, 32)
         body = source.label_map > 0

@@ -227,7 +227,10 @@ def test_another_data_set_leaves_the_first_in_place(finished):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("segmentation/segmenter.py", {"train_segmenter", "test_segmenter", "table", "figure_table", "manifest"}),
+        (
+            "segmentation/segmenter.py",
+            {"train_segmenter", "test_segmenter", "table", "figure_table", "manifest", "model_card"},
+        ),
         ("report/figures.py", {"figure_table", "figure_panel"}),
     ],
 )

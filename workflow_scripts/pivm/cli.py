@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "--ids",
         default="model",
         choices=["model", *MAPPINGS],
-        help="what the ids of a single label file mean (default: as the organs in the model's model.json)",
+        help="what the ids of a single label file mean (default, model: k = k-th of `organs` in its model.json)",
     )
     generate.add_argument("--seed", type=int, default=1, help="another seed gives another CT of the same labels")
     generate.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
@@ -49,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
 def _generate(options: argparse.Namespace) -> None:
     import torch  # seconds, which --help and a typo should not cost
 
-    from pivm.inference import generate_ct
+    from pivm.inference import generate_ct, require_nifti_name
 
+    require_nifti_name(options.out)
     available = torch.cuda.is_available()
     if options.device == "gpu" and not available:
         raise PivmError("--device gpu: torch finds no GPU")

@@ -109,8 +109,10 @@ def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, 
             have labels and no CT, in no split).
 
     Raises:
-        CohortError: the data set holds no such subject.
+        CohortError: the data set holds no such subject, or none is wanted.
     """
+    if count == 0:
+        raise CohortError("synthesis.volumes is 0, but volumes are asked for; set it to 1 or more")
     if wanted == "train":
         names = sorted(s for s, part in split.items() if part == "train")
     else:

@@ -12,7 +12,6 @@ import torch
 
 from pivm.errors import PivmError
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 #: compiling takes about a minute; a shorter training than this does not earn it back
 COMPILE_FROM_STEPS = 5000

@@ -9,11 +9,13 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from pivm.errors import ConfigError, nearest
-from pivm.evaluation.metrics import SEGMENTATION_METRICS
+from pivm.evaluation.metrics import REAL, SEGMENTATION_METRICS
 from pivm.generators import CONTROLS, SHARED_SECTIONS
 from pivm.generators.maisi.sizes import require_sizes
 from pivm.labels import LabelSet
 
+#: how a generator came about that was not trained here
+RELEASED = "released weights, trained on scans that may include test patients"
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -84,8 +86,8 @@ def _cross_check(config: dict) -> None:
         _one_of(config, "tables.generators", name, config["generators"])
     for name in tables["controls"]:
         _one_of(config, "tables.controls", name, [n for n, g in config["generators"].items() if g["kind"] in CONTROLS])
-    for name in tables["ablation"]:
-        _one_of(config, "tables.ablation", name, config["generators"])
+        if name in tables["generators"]:
+            raise ConfigError("tables.controls", f"{name!r} is in tables.generators already")
     _one_of(config, "tables.generated", tables["generated"], config["generators"])
     for metric in tables["metrics"]:
         _one_of(config, "tables.metrics", metric, SEGMENTATION_METRICS)
@@ -99,16 +101,18 @@ def _cross_check(config: dict) -> None:
         low, high = config["quality"][key]
         if low >= high:
             raise ConfigError(f"quality.{key}", f"found [{low}, {high}], expected [smallest, largest]")
-    for name in ("original", "combined", "generated"):
+    for name in ("original", "combined", "generated", REAL):
         if name in config["generators"]:
-            raise ConfigError(f"generators.{name}", "this name is taken by a training set of Table 3")
+            raise ConfigError(f"generators.{name}", "this name is taken by a column or row of the tables")
     for section, key in (("segmentation", "window"), ("tables", "image_window")):
         low, high = config[section][key]
         if low >= high:
             raise ConfigError(f"{section}.{key}", f"found [{low}, {high}], expected [low, high] in HU")
-    for name, generator in config["generators"].items():
+    for name in config["generators"]:
         generator_settings(config, name)
-        for organ in LabelSet.from_config(generator.get("labels", config["labels"])).names:
+    ablation_methods(config)
+    for name in {*table_generators(config), tables["generated"]}:
+        for organ in LabelSet.from_config(config["generators"][name].get("labels", config["labels"])).names:
             _one_of(config, f"generators.{name}.labels", organ, labels.names)
 
 
@@ -125,6 +129,12 @@ def generator_settings(config: dict, name: str) -> dict:
         shared[section].update(values)
     settings = {"name": name, **own, **shared}
     if own["kind"] == "diffusion":
+        if settings["noise"]["prediction"] == "epsilon" and settings["noise"]["zero_terminal_snr"]:
+            raise ConfigError(
+                "diffusion.noise.prediction",
+                f"generator {name!r} predicts epsilon, which says nothing of the image at a step of pure noise; set "
+                "zero_terminal_snr: false, or predict v or sample",
+            )
         _require_size(config["image"]["size"], settings["network"]["channels"])
     if own["kind"] == "maisi":
         require_sizes(settings, config["image"]["size"])
@@ -146,11 +156,29 @@ def table_generators(config: dict) -> list[str]:
     return [*config["tables"]["generators"], *config["tables"]["controls"]]
 
 
+def ablation_methods(config: dict) -> dict[str, str]:
+    """Method -> generator of the ablation; empty where the run's labels are not more than the 13.
+
+    Raises:
+        ConfigError: the pair is not one generator that knows all labels and the same one with 13.
+    """
+    full, few = config["tables"]["ablation"]
+    for name in (full, few):
+        _one_of(config, "tables.ablation", name, config["generators"])
+    all_labels, few_labels = (LabelSet.from_config(value) for value in (config["labels"], 13))
+    first, second = dict(config["generators"][full]), dict(config["generators"][few])
+    if "labels" in first or second.pop("labels", None) != 13 or first != second:
+        raise ConfigError(
+            "tables.ablation", f"found [{full}, {few}], expected a generator and the same one with `labels: 13`"
+        )
+    if not set(few_labels.names) < set(all_labels.names):
+        return {}
+    return {f"labels_{len(all_labels)}": full, "labels_13": few}
+
+
 def weights_note(config: dict, names: list[str]) -> str:
     """Which generators of a table could come with released weights, and whether they did; empty where none could."""
-    ways = {
-        name: "released weights" if config["generators"][name].get("weights") else "trained from scratch on this split"
-        for name in names
-        if config["generators"].get(name, {}).get("kind") == "maisi"
-    }
+    own = {name: config["generators"][name] for name in names if name in config["generators"]}
+    maisi = {name: settings for name, settings in own.items() if settings["kind"] == "maisi"}
+    ways = {name: RELEASED if s.get("weights") else "trained from scratch on this split" for name, s in maisi.items()}
     return "".join(f" `{name}`: {way}." for name, way in ways.items())

@@ -45,9 +45,14 @@ class SyntheticCT:
         Raises:
             DataError: the name does not end in .nii or .nii.gz.
         """
-        if not str(path).endswith((".nii", ".nii.gz")):
-            raise DataError(f"{path}: expected a name that ends in .nii.gz or .nii")
+        require_nifti_name(path)
         write_volume(self.hu, self.affine, Path(path))
+
+
+def require_nifti_name(path: Path) -> None:
+    """Raises DataError where a file of this name is no NIfTI file."""
+    if not str(path).endswith((".nii", ".nii.gz")):
+        raise DataError(f"{path}: expected a name that ends in .nii.gz or .nii")
 
 
 def generate_ct(
@@ -69,7 +74,7 @@ def generate_ct(
     facts, prior = read_facts(model), Prior.load(Path(model) / "prior.json")
     label_set = LabelSet(tuple(facts["organs"]))
     subject = _subject(Path(labels), label_set, ids)
-    source = read_source(Path(labels).name, subject, label_set, facts["image_size"], Policy(), prior)
+    source = read_source(Path(labels).name, subject, label_set, facts["image_size"], Policy(), "air", prior)
     check_grid(source.grid, GRID)
     present = _organs(source, label_set, Path(labels))
     generator = load_generator(model, torch.device(device))
@@ -93,7 +98,11 @@ def _subject(labels: Path, label_set: LabelSet, ids: str) -> Subject:
 
 def _require_known(labels: Path, label_set: LabelSet) -> None:
     """An id above those of the model means another numbering, and so other organs."""
-    largest = max(int(slab.max()) for _, slab in Image(str(labels)).slabs())
+    largest = 0
+    for _, slab in Image(str(labels)).slabs():
+        if not np.isfinite(slab).all():
+            raise DataError(f"{labels}: label values are NaN or infinite, expected whole ids")
+        largest = max(largest, int(slab.max()))
     if largest > len(label_set):
         raise DataError(
             f"{labels}: label {largest} is outside the label set of the model (1 to {len(label_set)}); "

@@ -71,11 +71,6 @@ class LabelSet:
     def body_id(self) -> int:
         return len(self.names) + 1
 
-    @property
-    def completed_names(self) -> tuple[str, ...]:
-        """Names of ids ``0..body_id`` of a completed label map."""
-        return ("air", *self.names, "body")
-
     @classmethod
     def from_config(cls, value: int | list[str]) -> LabelSet:
         """The set of ``34`` or ``13`` labels of the paper, or an explicit list of organ names.

@@ -16,6 +16,7 @@ from pivm.inplane import AIR_HU, InPlane, outline, outline_from_labels
 from pivm.label_maps import Policy
 from pivm.labels import LabelSet
 from pivm.prior import Prior
+from pivm.quality import clean_padding
 from pivm.training import derived_seed
 from pivm.volumes import Grid, write_volume
 
@@ -43,16 +44,23 @@ class Source:
         return self.plane.pixel_mm, self.plane.pixel_mm, self.grid.spacing[2]
 
 
-def read_source(name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, prior: Prior) -> Source:
+def read_source(
+    name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, padding: str, prior: Prior
+) -> Source:
     """Read the labels of a subject and bring every axial slice to the in-plane standard.
 
     The patient's outline comes from the CT; where there is none, from the labels and the margins of the training
     split (:func:`pivm.inplane.outline_from_labels`).
 
+    Args:
+        padding: config key ``quality.padding``, as at preparation.
+
     Raises:
         DataError: CT or labels cannot be used.
     """
     volume = read_ct(subject) if subject.ct else None
+    if volume:
+        clean_padding(volume, "air" if padding == "aside" else padding)
     labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
     plane = InPlane(labels.grid.shape[:2], labels.grid.spacing[:2], size)
     slices = plane.standardise(labels.array, 0, smooth=False)

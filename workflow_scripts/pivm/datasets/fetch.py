@@ -33,6 +33,8 @@ def fetch(url: str, size: int, checksum: str, target: Path, pause: float = 2.0) 
     free, lacking = shutil.disk_usage(target.parent).free, size - _length(part)
     if lacking > free:
         raise DataError(f"{target.parent}: {lacking} bytes are still to fetch, but only {free} are free on this disk")
+    if _length(part) > size:
+        part.unlink()  # of another version of the file: it can never become this one
     problem = ""
     for number in range(TRIES):
         if _length(part) >= size:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
-from pivm.errors import DataError
+from pivm.errors import ConfigError, DataError
 from pivm.files import READ_ERRORS, SEPARATOR, open_zip, short
 from pivm.label_maps import LabelMap, Policy, merge_masks
 from pivm.labels import LabelSet
@@ -33,6 +33,10 @@ def list_subjects(roots: list[str], settings: dict) -> Listing:
         DataError: no such folder, no subject in it, or two subjects of one name.
     """
     listing, mapping = Listing(), settings.get("mapping", {})
+    if isinstance(mapping, str):
+        raise ConfigError(
+            "datasets.<name>.mapping", f"found {mapping!r}, expected mask name: organ name; shipped maps are for ids"
+        )
     for root in map(Path, roots):
         if root.suffix == ".zip" and root.is_file():
             _list_zip(root, mapping, listing)

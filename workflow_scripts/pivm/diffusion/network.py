@@ -75,7 +75,7 @@ class Attention(nn.Module):
         self.norm = _norm(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        self.heads = max(channels // 64, 1)
+        self.heads = channels // 64 if channels % 64 == 0 else 1
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 

@@ -8,7 +8,6 @@ import torch
 
 from pivm.diffusion.noise import cosine_betas
 
-SAMPLERS = ("dpm++", "ddim", "ddpm")
 _PREDICTION = {"v": "v_prediction", "epsilon": "epsilon", "sample": "sample"}
 
 

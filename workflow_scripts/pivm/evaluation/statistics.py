@@ -47,7 +47,8 @@ def summarise(
     for metric in metrics:
         unit, better = METRICS[metric]
         for method in methods:
-            values = patients.loc[patients["method"] == method, metric].to_numpy()
+            # a region that a patient lacks has no score; patients says how many have one
+            values = patients.loc[patients["method"] == method, metric].dropna().to_numpy()
             low, high = interval(values, level, resamples, seed)
             sd = float(values.std(ddof=1)) if len(values) > 1 else None
             seeds = cases.loc[cases["method"] == method, "seed"].nunique()
@@ -69,7 +70,7 @@ def differences(
     rows = []
     for metric in metrics:
         for method in methods[1:]:
-            values = (wide[metric, method] - wide[metric, methods[0]]).to_numpy()
+            values = (wide[metric, method] - wide[metric, methods[0]]).dropna().to_numpy()
             low, high = interval(values, level, resamples, seed)
             rows.append((metric, method, methods[0], float(values.mean()), low, high, len(values)))
     columns = ["metric", "method", "reference", "difference", "ci_low", "ci_high", "patients"]

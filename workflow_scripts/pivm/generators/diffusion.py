@@ -15,7 +15,6 @@ from pivm.compute import memory_hint
 from pivm.diffusion.network import Denoiser, NetworkSettings
 from pivm.diffusion.noise import NoiseProcess
 from pivm.diffusion.sampler import make_scheduler, sample
-from pivm.errors import ConfigError
 from pivm.feed import Draws, Feed
 from pivm.generators.slicewise import SliceWise
 from pivm.generators.training_data import TrainingData
@@ -24,7 +23,6 @@ from pivm.parallel import part_of
 from pivm.prior import Prior
 from pivm.training import Batches, Run, Schedule, step_generator, train
 
-CONDITIONS = ("labels", "prior", "previous")
 #: how validation shows the slice below, whatever training does, so that validation losses compare
 VALIDATION_PREVIOUS = {"drop_previous": 0.5, "noise_previous": 0.0, "model_previous": 0.0}
 
@@ -109,13 +107,6 @@ class DiffusionGenerator(SliceWise):
         ).to(device, memory_format=torch.channels_last)
         noise = settings["noise"]
         self.noise = NoiseProcess(noise["steps"], noise["zero_terminal_snr"], device, noise["shift"])
-
-    def require_size(self, size: int) -> None:
-        """Raises ConfigError where the image size does not fit the depth of the network."""
-        if size % self.net.multiple:
-            raise ConfigError(
-                "image.size", f"{size} is no multiple of {self.net.multiple}, which diffusion.network.channels needs"
-            )
 
     def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, run: Run) -> None:
         """Train and keep the final (EMA) weights."""

@@ -14,7 +14,7 @@ from pivm.model_files import load_model
 from pivm.prior import Prior
 
 #: of the model folder; raised when what is in it changes
-FORMAT = 1
+FORMAT = 2
 
 
 def _class(kind: str):

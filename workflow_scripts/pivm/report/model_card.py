@@ -26,9 +26,10 @@ seed {{ facts.seed }}, torch {{ facts.versions.torch }}. All settings: `model.js
 ## Data and split
 
 Data set `{{ dataset }}`: {{ counts.train }} training, {{ counts.val }} validation and {{ counts.test }} test patients;
-slices of {{ size }} x {{ size }} pixels. No test patient reached the organ means or the training.
-SHA-256 of split and slices: `data` in `model.json`.
-
+slices of {{ size }} x {{ size }} pixels. No test patient reached the organ means.
+{% if released %}The weights were trained elsewhere, on scans that may include test patients.
+{% else %}No test patient reached the training. SHA-256 of split and slices: `data` in `model.json`.
+{% endif %}
 {{ prior.names | length }} labels: {{ prior.names | join(", ") }}.
 {% if prior.never_seen %}
 Never seen in training, and so unlabelled tissue: {{ prior.never_seen | join(", ") }}.
@@ -45,7 +46,7 @@ Never seen in training, and so unlabelled tissue: {{ prior.never_seen | join(", 
 - Made for research on segmentation. Not a medical device: no synthetic image may serve a diagnosis or a treatment.
 - The anatomy is that of the labels; what has no label (vessels, fat, unlabelled bowel, lesions) is invented.
 - Slices are made at {{ size }} x {{ size }} pixels; a CT on a finer grid is interpolated.
-- Values stay between {{ prior.hu_range[0] }} and {{ prior.hu_range[1] }} HU, the range of the training scans.
+- Values stay between {{ hu_range[0] }} and {{ hu_range[1] }} HU.
 - Only label maps like those of the training patients are covered: the same organs and proportions, axial slices.
 - The licence of the training data decides whether and how the weights may be passed on.
 """
@@ -70,6 +71,8 @@ def write_model_card(
     # Markdown, not HTML: nothing is escaped
     card = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(_CARD)
     facts_of_card = {"settings": facts["settings"], "how": _how(facts["settings"]), "size": facts["image_size"]}
+    own_range = facts["settings"].get("slab", {}).get("hu_range")
+    facts_of_card |= {"hu_range": own_range or prior.hu_range, "released": bool(facts["settings"].get("weights"))}
     facts_of_card |= {"title": method_title(name), "facts": facts, "dataset": dataset, "counts": counts}
     Path(path).write_text(card.render(prior=prior, numbers=numbers, **facts_of_card))
 

@@ -140,7 +140,8 @@ class MaisiGenerator:
                 mine = [k for k, (owner, _) in enumerate(cuts) if owner == v]
                 starts = [cuts[k][1] // compression for k in mine]
                 blended = blend(velocity[mine], starts, depth // compression)
-                latents[v], _ = scheduler.step(blended, t, latents[v], following)
+                # Euler as in RFlowScheduler.step, which rounds the next step and so integrates past the end
+                latents[v] = latents[v] + blended * (t - following) / TIME_STEPS
         return latents
 
     def _cut(self, latents: list[torch.Tensor], cuts: list[tuple[int, int]]) -> torch.Tensor:
