@@ -24,10 +24,8 @@ with job(snakemake):
     generator, prior = load_generator(folder, where), Prior.load(folder / "prior.json")
     split, selection = read_split(snakemake.input.split), read_names(snakemake.input.selection)
     subjects = volume_sources(split, selection, params.volumes_from, params.volumes)
-    policy, how = Policy(params.overlap, params.other_grid), (label_set, params.size)
-    sources = [
-        read_source(one, Subject(**params.subjects[one]), *how, policy, prior, params.padding) for one in subjects
-    ]
+    how = (label_set, params.size, Policy(params.overlap, params.other_grid), params.padding, prior)
+    sources = [read_source(one, Subject(**params.subjects[one]), *how) for one in subjects]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
     maps, spacings = [s.label_map for s in sources], [s.spacing for s in sources]
     with memory_hint("synthesis.volumes", len(sources)):
