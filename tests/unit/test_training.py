@@ -38,7 +38,8 @@ SETTINGS = {
     "kind": "diffusion",
     "target": "variation",
     "condition": ["labels", "prior", "previous"],
-    "network": {"label_channels": 4, "channels": [16, 24], "blocks": 1, "attention": True, "detail_channels": 8},
+    # 16 channels of detail: with 8 a norm group is one channel, the bias before it has no effect, and its weights drift
+    "network": {"label_channels": 4, "channels": [16, 24], "blocks": 1, "attention": True, "detail_channels": 16},
     "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "shift": 1.0, "scale": "global"},
     "sampler": {"name": "dpm++", "steps": 4},
     "training": {
