@@ -56,6 +56,16 @@ TRAINING_GPUS = GPUS and (
 )
 
 
+def stage_settings(*sections):
+    """What a stage of MAISI depends on: its settings and those of the stages before, so that no later one reruns it."""
+
+    def settings(wildcards):
+        resolved = pivm_config.generator_settings(config, wildcards.generator)
+        return {key: resolved[key] for key in ("name", *sections)}
+
+    return settings
+
+
 def training_threads(wildcards):
     cores = workflow.cores or 1
     return min(cores, 8) if ON_GPU else max(1, cores // 2)

@@ -1,15 +1,5 @@
 # Stacks of slices -> MAISI: autoencoder, diffusion on its latents, ControlNet; or released weights.
 # in: store/, prior.json   out: generators/<name>/autoencoder/, generators/<name>/diffusion/, generators/<name>/
-def stage_settings(*sections):
-    """What a stage depends on: its own settings and those of the stages before, so that no later one reruns it."""
-
-    def settings(wildcards):
-        resolved = pivm_config.generator_settings(config, wildcards.generator)
-        return {key: resolved[key] for key in ("name", *sections)}
-
-    return settings
-
-
 rule maisi_autoencoder:
     input:
         split=f"{RESULTS}/cohort/split.csv",
