@@ -24,19 +24,33 @@ def save_model(folder: Path, weights: dict[str, torch.Tensor], facts: dict) -> N
     (folder / "model.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
+def load_facts(folder: Path) -> dict:
+    """The facts alone of what :func:`save_model` wrote; no weights are read.
+
+    Raises:
+        StateError: ``model.json`` is missing or truncated.
+    """
+    try:
+        return json.loads((Path(folder) / "model.json").read_text())
+    except (OSError, ValueError) as error:
+        raise _incomplete(folder, error) from None
+
+
 def load_model(folder: Path) -> tuple[dict[str, torch.Tensor], dict]:
     """Read what :func:`save_model` wrote.
 
     Raises:
         StateError: a file is missing, truncated or no safetensors file.
     """
-    folder = Path(folder)
+    facts = load_facts(folder)
     try:
-        facts = json.loads((folder / "model.json").read_text())
-        weights = load_file(folder / "model.safetensors")
+        return load_file(Path(folder) / "model.safetensors"), facts
     except (OSError, ValueError, SafetensorError) as error:
-        raise StateError(f"{folder}: not a complete model ({error}); delete it and run the workflow again") from None
-    return weights, facts
+        raise _incomplete(folder, error) from None
+
+
+def _incomplete(folder: Path, error: Exception) -> StateError:
+    return StateError(f"{folder}: not a complete model ({error}); delete it and run the workflow again")
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ import torch
 
 from pivm.errors import StateError
 from pivm.generators import KINDS
-from pivm.model_files import load_model
+from pivm.model_files import load_facts
 from pivm.prior import Prior
 
 #: of the model folder; raised when what is in it changes
@@ -43,7 +43,7 @@ def read_facts(folder: Path) -> dict:
     Raises:
         StateError: as :func:`load_generator`.
     """
-    _, facts = load_model(folder)
+    facts = load_facts(folder)
     kind, found = facts.get("settings", {}).get("kind"), facts.get("format")
     if kind not in KINDS:
         raise StateError(f"{folder}/model.json: no generator: kind is {kind!r}, expected one of {', '.join(KINDS)}")
