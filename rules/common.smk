@@ -83,7 +83,7 @@ def prior_of(wildcards):
 
 def model_of(wildcards):
     folder = f"{RESULTS}/generators/{wildcards.generator}"
-    return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json")]
+    return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json", "sampler.json")]
 
 
 def generators_of(*kinds, released=False):

@@ -25,7 +25,7 @@ rule train_generator:
         gpu=TRAINING_GPUS,
     params:
         code=generator_code("train_generator"),
-        settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
+        settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=config["seed"],
         compute=config["compute"],
     script:

@@ -90,7 +90,7 @@ rule maisi_controlnet:
         gpu=GPUS,
     params:
         code=generator_code("maisi_controlnet"),
-        settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
+        settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=config["seed"],
         compute=config["compute"],
     script:
@@ -117,7 +117,7 @@ rule maisi_released:
         "../envs/training.yaml"
     params:
         code=generator_code("maisi_released"),
-        settings=lambda wildcards: pivm_config.generator_settings(config, wildcards.generator),
+        settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=config["seed"],
         compute=config["compute"],
     script:

@@ -1,5 +1,20 @@
 # Labels -> synthetic slices and volumes of training patients, and synthetic slices of test patients for Table 1.
-# in: store/, generators/<name>/   out: synthesis/<name>/slices/, test/ and volumes/
+# in: store/, generators/<name>/   out: synthesis/<name>/slices/, test/ and volumes/, generators/<name>/sampler.json
+rule sampler_settings:
+    output:
+        f"{RESULTS}/generators/{{generator}}/sampler.json",
+    log:
+        f"{RESULTS}/logs/sampler_settings/{{generator}}.log",
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=code("sampler_settings"),
+        sampler=lambda wildcards: pivm_config.sampler_settings(config, wildcards.generator),
+    script:
+        "../workflow_scripts/sampler_settings.py"
+
+
 rule synthesise_slices:
     input:
         split=f"{RESULTS}/cohort/split.csv",

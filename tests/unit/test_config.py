@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pivm.config import ablation_methods, generator_settings, validate, weights_note
+from pivm.config import (
+    ablation_methods,
+    generator_settings,
+    sampler_settings,
+    training_settings,
+    validate,
+    weights_note,
+)
 from pivm.errors import ConfigError
+from pivm.generators.sampler_file import KEYS
 from pivm.labels import ORGANS_13, ORGANS_34, LabelSet
 from snakemake.utils import update_config
 
@@ -111,6 +119,19 @@ def test_overrides_change_one_generator_alone(config):
     assert generator_settings(changed, "pivm")["training"]["epochs"] == 3
     assert generator_settings(changed, "pivm")["training"]["batch"] == config["diffusion"]["training"]["batch"]
     assert generator_settings(changed, "cddpm") == generator_settings(config, "cddpm")
+
+
+def test_the_sampler_is_no_setting_of_the_training(config):
+    for name in config["generators"]:
+        whole, training, sampler = (f(config, name) for f in (generator_settings, training_settings, sampler_settings))
+        assert "sampler" not in training
+        assert whole == {**training, **({"sampler": sampler} if sampler else {})}
+        assert sampler.keys() == KEYS.get(whole["kind"], {}).keys()
+    changed = put(config, "generators.pivm.overrides", {"sampler": {"steps": 3}})
+    assert sampler_settings(changed, "pivm") == {**config["diffusion"]["sampler"], "steps": 3}
+    assert training_settings(changed, "pivm") == training_settings(config, "pivm")
+    names = yaml.safe_load(SCHEMA.read_text())["$defs"]["sampler"]["properties"]["name"]["enum"]
+    assert tuple(names) == KEYS["diffusion"]["name"]
 
 
 def test_the_papers_numbers(config):

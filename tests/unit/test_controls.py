@@ -11,6 +11,7 @@ import torch
 from pivm.errors import StateError
 from pivm.generators.controls import GaussianOrgans, PriorMap, label_moments
 from pivm.generators.registry import load_generator, make_generator, read_facts, require_fit, save_generator
+from pivm.generators.sampler_file import read_sampler, write_sampler
 from pivm.model_files import save_model
 from pivm.prior import Prior
 from pivm.training import Run
@@ -103,6 +104,7 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
     generator = make_generator({"kind": kind, "name": kind}, PRIOR, CPU)
     generator.fit(training(hu, maps), None, 0, Run(tmp_path / "losses.csv"))
     save_generator(generator, PRIOR, tmp_path, {"patients": ["p"], "image_size": 16})
+    write_sampler(tmp_path, {})
     again = load_generator(tmp_path, CPU)
     assert type(again) is (PriorMap if kind == "prior" else GaussianOrgans)
     assert np.array_equal(generator.generate(maps, [1, 2, 3, 4]), again.generate(maps, [1, 2, 3, 4]))
@@ -110,7 +112,8 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
 
 def test_moments_of_another_label_set_are_refused(tmp_path):
     weights = {name: torch.zeros(7) for name in GaussianOrgans.NAMES}
-    save_model(tmp_path, weights, {"settings": {"kind": "gaussian"}, "format": 2})
+    save_model(tmp_path, weights, {"settings": {"kind": "gaussian"}, "format": 3})
+    write_sampler(tmp_path, {})
     PRIOR.save(tmp_path / "prior.json")
     with pytest.raises(StateError, match=r"weight 'between' has shape \(7,\), the network wants \(3,\)"):
         load_generator(tmp_path, CPU)
@@ -125,11 +128,33 @@ def test_a_folder_of_something_else_is_no_generator(tmp_path):
 def test_another_label_set_size_or_version_is_refused(tmp_path):
     generator = make_generator({"kind": "prior"}, PRIOR, CPU)
     save_generator(generator, PRIOR, tmp_path, {"image_size": 16})
+    write_sampler(tmp_path, {})
     require_fit(tmp_path, ("a",), 16)
     with pytest.raises(StateError, match="trained on slices of 16 x 16 pixels, asked for 64 x 64"):
         require_fit(tmp_path, ("a",), 64)
     with pytest.raises(StateError, match="it lacks liver and has a besides"):
         require_fit(tmp_path, ("liver",), 16)
-    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 2', '"format": 0'))
-    with pytest.raises(StateError, match="format 0, this version reads format 2"):
+    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 3', '"format": 2'))
+    with pytest.raises(StateError, match="format 2, this version reads format 3: train the generator again"):
         read_facts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("diffusion", None, r"not a complete model .*sampler.json holds: name, steps"),
+        ("prior", None, r"not a complete model .*sampler.json holds: nothing, as {}"),
+        ("diffusion", '{"name": "ddim", "ste', "not a complete model"),
+        ("diffusion", '{"steps": 3}', "found steps, expected name, steps for kind diffusion"),
+        ("diffusion", "[3]", "found list, expected name, steps"),
+        ("gaussian", '{"steps": 3}', "found steps, expected no key for kind gaussian"),
+        ("diffusion", '{"name": "dpm", "steps": 3}', r"found 'dpm' \(did you mean 'd.*expected one of dpm\+\+"),
+        ("maisi", '{"batch": 0, "steps": 3}', "batch: found 0, expected a whole number from 1 on"),
+        ("maisi", '{"batch": 1, "steps": true}', "steps: found True, expected a whole number"),
+    ],
+)
+def test_a_sampler_that_cannot_be_used_says_why(tmp_path, kind, content, message):
+    if content is not None:
+        (tmp_path / "sampler.json").write_text(content)
+    with pytest.raises(StateError, match=message):
+        read_sampler(tmp_path, kind)

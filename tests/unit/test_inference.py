@@ -14,6 +14,7 @@ import torch
 from pivm import cli
 from pivm.errors import DataError, StateError
 from pivm.generators.registry import make_generator, read_facts, save_generator
+from pivm.generators.sampler_file import write_sampler
 from pivm.inference import generate_ct
 from pivm.prior import Prior
 from pivm.report.model_card import write_model_card
@@ -29,6 +30,7 @@ def model(tmp_path):
     """The prior map as a generator: what comes out is known for every voxel."""
     generator = make_generator({"kind": "prior", "name": "prior"}, PRIOR, torch.device("cpu"))
     save_generator(generator, PRIOR, tmp_path / "model", {"image_size": 32, "patients": ["p"], "seed": 1})
+    write_sampler(tmp_path / "model", {})
     return tmp_path / "model"
 
 

@@ -35,7 +35,8 @@ from pivm.generators.maisi.volumes import (
     to_ras,
     to_unit,
 )
-from pivm.generators.registry import load_generator, save_generator
+from pivm.generators.registry import load_generator, read_facts, save_generator
+from pivm.generators.sampler_file import write_sampler
 from pivm.labels import ORGANS_34
 from pivm.prior import Prior
 from pivm.slices import SliceStore
@@ -207,6 +208,7 @@ def trained(settings: dict, store: SliceStore, folder: Path) -> MaisiGenerator:
     stages.fit_controlnet(nets, settings, data, None, seed, Run(folder / "losses.csv"))
     generator = MaisiGenerator(settings, prior, CPU, nets)
     save_generator(generator, prior, folder, {"patients": data.patients, "seed": seed, "image_size": 16, "data": {}})
+    write_sampler(folder, settings["sampler"])
     return generator
 
 
@@ -228,7 +230,7 @@ class TestTraining:
             weights = stages.load_model(model / stage)[0]
             own = generator.nets.state_dict()
             assert all(torch.equal(own[k], v) for k, v in weights.items())
-        assert '"way": "trained from scratch on this split"' in (model / "model.json").read_text()
+        assert read_facts(model)["settings"]["weights"] is None
         assert generator.nets.spacing.tolist() == [[5.0, 5.0, 20.0]] * 3
 
     def test_the_same_seed_gives_the_same_weights(self, model, settings, store, tmp_path):
@@ -337,7 +339,7 @@ class TestGenerating:
         assert np.abs(hu[2].astype(int) - whole[0]).max() <= 1
 
     def test_a_truncated_model_is_refused(self, model, tmp_path):
-        for name in ("model.json", "prior.json"):
+        for name in ("model.json", "prior.json", "sampler.json"):
             (tmp_path / name).write_bytes((model / name).read_bytes())
         (tmp_path / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-100])
         with pytest.raises(StateError, match="not a complete model"):
@@ -374,7 +376,8 @@ class TestReleased:
         assert generator.nets.spacing.tolist() == [[3.0, 3.0, 5.0], [0.5, 0.5, 0.5], [3.0, 3.0, 5.0]]
         facts = {"patients": [], "seed": 1, "image_size": 16, "data": {}}
         save_generator(generator, generator.prior, tmp_path / "model", facts)
-        assert '"way": "released weights"' in (tmp_path / "model/model.json").read_text()
+        write_sampler(tmp_path / "model", settings["sampler"])
+        assert read_facts(tmp_path / "model")["settings"]["weights"] == str(released)
         again = load_generator(tmp_path / "model", CPU)
         assert again.ids[:4].tolist() == [0, 1, 3, BODY]
         volume = next(again.generate_volumes([np.ones((4, 16, 16), np.uint8)], [1]))

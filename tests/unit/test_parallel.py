@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from pivm.errors import ConfigError, PivmError
-from pivm.model_files import load_model
+from pivm.model_files import load_model, save_model
 from pivm.parallel import is_main, launch, part_of
 
 from tests.unit.test_training import fit
@@ -20,7 +20,7 @@ def train_and_save(folder: str, batch: int) -> None:
     torch.set_num_threads(1)
     generator = fit(Path(folder), batch=batch, epochs=10)
     if is_main():
-        generator.save(Path(folder), {})
+        save_model(Path(folder), generator.weights(), {})
 
 
 def curve(folder: Path) -> dict[str, list[float]]:

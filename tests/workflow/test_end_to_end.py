@@ -193,6 +193,31 @@ def test_one_changed_generator_touches_its_own_column_alone(finished):
     assert "synthesise_volumes" not in jobs
 
 
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"diffusion": {"sampler": {"steps": 4}}}, {"cddpm", "pivm"}),
+        ({"maisi": {"sampler": {"steps": 3}}}, {"maisi"}),
+        ({"generators": {"cddpm": {"overrides": {"sampler": {"name": "ddim"}}}}}, {"cddpm"}),
+    ],
+    ids=["diffusion", "maisi", "one generator"],
+)
+def test_another_sampler_makes_new_slices_and_trains_no_generator(finished, change, changed):
+    jobs = finished.dry_run(finished.overlay("o7", change))
+    assert not [rule for rule in jobs if rule.startswith(("train_generator", "maisi_"))]
+    for rule in ("sampler_settings", "synthesise_slices", "synthesise_test"):
+        assert set(jobs[rule]) == {f"generator={name}" for name in changed}
+    assert ("synthesise_volumes" in jobs) == ("pivm" in changed)
+
+
+def test_a_model_says_how_it_samples(results):
+    for name, sampler in (("pivm", {"name": "dpm++", "steps": 3}), ("maisi", {"batch": 4, "steps": 2}), ("prior", {})):
+        assert json.loads((results / "generators" / name / "sampler.json").read_text()) == sampler
+        assert "sampler" not in json.loads((results / "generators" / name / "model.json").read_text())["settings"]
+    assert "Sampler: name dpm++, steps 3 (`sampler.json`" in (results / "generators/pivm/README.md").read_text()
+    assert "Sampler" not in (results / "generators/prior/README.md").read_text()
+
+
 def test_a_later_stage_of_maisi_reruns_no_earlier_one(finished):
     jobs = finished.dry_run(finished.overlay("o5", {"maisi": {"controlnet": {"steps": 5}}}))
     assert jobs["maisi_controlnet"] == ["generator=maisi"]

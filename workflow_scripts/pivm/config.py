@@ -141,6 +141,16 @@ def generator_settings(config: dict, name: str) -> dict:
     return settings
 
 
+def training_settings(config: dict, name: str) -> dict:
+    """What the weights of a generator depend on: its settings without those of the sampler."""
+    return {key: value for key, value in generator_settings(config, name).items() if key != "sampler"}
+
+
+def sampler_settings(config: dict, name: str) -> dict:
+    """How a generator samples; empty for a kind without a sampler."""
+    return generator_settings(config, name).get("sampler", {})
+
+
 def _require_size(size: int, channels: list[int]) -> None:
     multiple = 2 ** len(channels)
     if size % multiple:

@@ -10,8 +10,11 @@
 ``generate_sources(store, prior, sources, seeds, batch)``
     slices for the label maps of store rows, in whatever order suits the generator: by themselves
     (``pivm.generators.slicewise``), or cut out of whole volumes.
-``save(folder, facts)`` and the class method ``load(folder, prior, device)``
-    a folder of safetensors and JSON.
+``weights()`` and ``put(weights, folder)``
+    tensors by name, and the inverse, which raises StateError where they do not fit; ``folder`` is for its message.
+
+:mod:`pivm.generators.registry` makes them from settings, writes the folder that travels and reads it.
+``settings["sampler"]`` is needed to generate and not to train.
 
 This module is free of torch, so that the workflow can read it when it starts.
 """

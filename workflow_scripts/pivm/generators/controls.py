@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from pivm.generators.slicewise import SliceWise
-from pivm.model_files import load_model, require_tensors, save_model
+from pivm.model_files import require_tensors
 from pivm.monitor import write_log
 from pivm.prior import Prior
 from pivm.training import Run
@@ -37,14 +37,13 @@ class PriorMap(SliceWise):
         """int16 HU [S, H, W] per volume."""
         yield from (self.generate(label_map, []) for label_map in label_maps)
 
-    def save(self, folder: Path, facts: dict) -> None:
-        save_model(folder, {"means": torch.tensor(self.prior.means)}, {"settings": self.settings, **facts})
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The organ means, for a look: they are read from ``prior.json``."""
+        return {"means": torch.tensor(self.prior.means)}
 
-    @classmethod
-    def load(cls, folder: Path, prior: Prior, device: torch.device) -> PriorMap:
-        """Raises StateError where the folder holds no complete model."""
-        _, facts = load_model(folder)
-        return cls(facts["settings"], prior, device)
+    def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
+        """Raises StateError where the means are of another label map."""
+        require_tensors({"means": (self.prior.classes,)}, weights, folder)
 
 
 class GaussianOrgans(SliceWise):
@@ -88,18 +87,14 @@ class GaussianOrgans(SliceWise):
             hu[inside] += self.moments["within"][k] * _smooth(white, self.moments["blur"][k])[inside]
         return np.clip(np.rint(hu), *self.prior.hu_range).astype(np.int16)
 
-    def save(self, folder: Path, facts: dict) -> None:
-        weights = {name: torch.from_numpy(self.moments[name]) for name in self.NAMES}
-        save_model(folder, weights, {"settings": self.settings, **facts})
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The moments, float64 [classes]."""
+        return {name: torch.from_numpy(self.moments[name]) for name in self.NAMES}
 
-    @classmethod
-    def load(cls, folder: Path, prior: Prior, device: torch.device) -> GaussianOrgans:
+    def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
         """Raises StateError where the moments are missing or of another label map."""
-        weights, facts = load_model(folder)
-        require_tensors(dict.fromkeys(cls.NAMES, (prior.classes,)), weights, folder)
-        generator = cls(facts["settings"], prior, device)
-        generator.moments = {name: value.numpy() for name, value in weights.items()}
-        return generator
+        require_tensors(dict.fromkeys(self.NAMES, (self.prior.classes,)), weights, folder)
+        self.moments = {name: value.numpy() for name, value in weights.items()}
 
 
 def _smooth(white: np.ndarray, blur: float) -> np.ndarray:

@@ -18,7 +18,7 @@ from pivm.diffusion.sampler import make_scheduler, sample
 from pivm.feed import Draws, Feed
 from pivm.generators.slicewise import SliceWise
 from pivm.generators.training_data import TrainingData
-from pivm.model_files import load_model, put_weights, save_model
+from pivm.model_files import put_weights
 from pivm.parallel import part_of
 from pivm.prior import Prior
 from pivm.training import Batches, Run, Schedule, step_generator, train
@@ -258,14 +258,10 @@ class DiffusionGenerator(SliceWise):
                 volumes[i][z] = hu
         yield from volumes
 
-    def save(self, folder: Path, facts: dict) -> None:
-        """Weights as safetensors, settings and facts about the training as JSON."""
-        save_model(folder, self.net.state_dict(), {"settings": self.settings, **facts})
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights of the network."""
+        return self.net.state_dict()
 
-    @classmethod
-    def load(cls, folder: Path, prior: Prior, device: torch.device) -> DiffusionGenerator:
+    def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
         """Raises StateError where weights and settings do not fit each other."""
-        weights, facts = load_model(folder)
-        generator = cls(facts["settings"], prior, device)
-        put_weights(generator.net, weights, folder)
-        return generator
+        put_weights(self.net, weights, folder)

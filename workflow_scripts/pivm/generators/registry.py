@@ -10,11 +10,12 @@ import torch
 
 from pivm.errors import StateError
 from pivm.generators import KINDS
-from pivm.model_files import load_facts
+from pivm.generators.sampler_file import read_sampler
+from pivm.model_files import load_facts, load_model, save_model
 from pivm.prior import Prior
 
 #: of the model folder; raised when what is in it changes
-FORMAT = 2
+FORMAT = 3
 
 
 def _class(kind: str):
@@ -23,7 +24,7 @@ def _class(kind: str):
 
 
 def make_generator(settings: dict, prior: Prior, device: torch.device):
-    """An untrained generator from its resolved settings."""
+    """An untrained generator from its resolved settings; to generate they need a ``sampler`` where the kind has one."""
     return _class(settings["kind"])(settings, prior, device)
 
 
@@ -34,11 +35,13 @@ def load_generator(folder: Path, device: torch.device):
         StateError: the folder holds no generator of a known kind, or one of another version of its format.
     """
     facts, prior = read_facts(folder), Prior.load(Path(folder) / "prior.json")
-    return _class(facts["settings"]["kind"]).load(folder, prior, device)
+    generator = make_generator(facts["settings"], prior, device)
+    generator.put(load_model(folder)[0], folder)
+    return generator
 
 
 def read_facts(folder: Path) -> dict:
-    """What a model folder says of its generator: settings, organs, image size, training patients, versions.
+    """What a model folder says of its generator: settings (sampler included), organs, image size, patients, versions.
 
     Raises:
         StateError: as :func:`load_generator`.
@@ -51,17 +54,21 @@ def read_facts(folder: Path) -> dict:
         raise StateError(
             f"{folder}/model.json: format {found!r}, this version reads format {FORMAT}: train the generator again"
         )
+    facts["settings"]["sampler"] = read_sampler(folder, kind)
     return facts
 
 
 def save_generator(generator, prior: Prior, folder: Path, facts: dict) -> None:
     """Write a folder that travels: weights, settings, organ means, and what the generator was trained on.
 
+    How it samples is written by :func:`pivm.generators.sampler_file.write_sampler`, without a training.
+
     Args:
         facts: ``patients``, ``seed``, ``image_size`` and ``data`` (hashes of split and slices).
     """
     versions = {name: metadata.version(name) for name in ("torch", "numpy")}
-    generator.save(folder, {"format": FORMAT, "organs": prior.organs, "versions": versions, **facts})
+    known = {"format": FORMAT, "settings": generator.settings, "organs": prior.organs, "versions": versions}
+    save_model(folder, generator.weights(), {**known, **facts})
     prior.save(Path(folder) / "prior.json")
 
 

@@ -22,6 +22,8 @@ pivm generate --model . --labels <label map or folder of masks> --out ct.nii.gz
 
 Generator `{{ settings.name }}` of kind `{{ settings.kind }}`{{ how }};
 seed {{ facts.seed }}, torch {{ facts.versions.torch }}. All settings: `model.json`.
+{% if settings.sampler %}Sampler: {{ sampler }} (`sampler.json`, which may be changed without a new training).
+{% endif %}
 
 ## Data and split
 
@@ -72,6 +74,7 @@ def write_model_card(
     card = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(_CARD)
     facts_of_card = {"settings": facts["settings"], "how": _how(facts["settings"]), "size": facts["image_size"]}
     own_range = facts["settings"].get("slab", {}).get("hu_range")
+    facts_of_card["sampler"] = ", ".join(f"{key} {value}" for key, value in facts["settings"]["sampler"].items())
     facts_of_card |= {"hu_range": own_range or prior.hu_range, "released": bool(facts["settings"].get("weights"))}
     facts_of_card |= {"title": method_title(name), "facts": facts, "dataset": dataset, "counts": counts}
     Path(path).write_text(card.render(prior=prior, numbers=numbers, **facts_of_card))

@@ -23,7 +23,7 @@ from pivm.generators.maisi.volumes import (
     to_hu,
     to_ras,
 )
-from pivm.model_files import load_model, put_weights, save_model
+from pivm.model_files import put_weights
 from pivm.prior import Prior
 from pivm.slices import SliceStore
 from pivm.training import step_generator
@@ -153,15 +153,10 @@ class MaisiGenerator:
         parts = zip(*(tensor.split(self.settings["sampler"]["batch"]) for tensor in tensors), strict=True)
         return torch.cat([call(*part) for part in parts])
 
-    def save(self, folder: Path, facts: dict) -> None:
-        """All three networks in one safetensors file, settings and facts as JSON."""
-        way = "released weights" if self.settings["weights"] else "trained from scratch on this split"
-        save_model(folder, self.nets.state_dict(), {"settings": self.settings, "way": way, **facts})
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights of all three networks."""
+        return self.nets.state_dict()
 
-    @classmethod
-    def load(cls, folder: Path, prior: Prior, device: torch.device) -> MaisiGenerator:
+    def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
         """Raises StateError where weights and settings do not fit each other."""
-        weights, facts = load_model(folder)
-        generator = cls(facts["settings"], prior, device)
-        put_weights(generator.nets, weights, folder)
-        return generator
+        put_weights(self.nets, weights, folder)
