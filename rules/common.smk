@@ -71,6 +71,11 @@ def training_threads(wildcards):
     return min(cores, 8) if ON_GPU else max(1, cores // 2)
 
 
+def compute(*keys):
+    """What of section `compute` can change the numbers of a job; its other keys reach a job without being params."""
+    return {key: config["compute"][key] for key in ("device", "precision", *keys)}
+
+
 # organ means by name -> the labels they know; the ablation (section 3.5) has generators that know fewer
 PRIORS = {"prior": config["labels"]}
 PRIORS |= {f"prior_{g['labels']}": g["labels"] for g in config["generators"].values() if "labels" in g}

@@ -27,6 +27,6 @@ rule train_generator:
         code=generator_code("train_generator"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=config["seed"],
-        compute=config["compute"],
+        compute=compute("compile", "devices"),
     script:
         "../workflow_scripts/train_generator.py"

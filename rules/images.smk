@@ -27,7 +27,7 @@ rule image_scores:
         code=code("image_scores"),
         generators=GENERATORS,
         tables={k: config["tables"][k] for k in ("extractor", "image_window", "confidence")},
-        compute=config["compute"],
+        compute=compute(),
     script:
         "../workflow_scripts/image_scores.py"
 

@@ -26,7 +26,7 @@ rule maisi_autoencoder:
         code=code("maisi_autoencoder"),
         settings=stage_settings("slab", "autoencoder"),
         seed=config["seed"],
-        compute=config["compute"],
+        compute=compute("compile"),
     script:
         "../workflow_scripts/maisi_autoencoder.py"
 
@@ -58,7 +58,7 @@ rule maisi_diffusion:
         code=code("maisi_diffusion"),
         settings=stage_settings("slab", "autoencoder", "diffusion"),
         seed=config["seed"],
-        compute=config["compute"],
+        compute=compute("compile"),
     script:
         "../workflow_scripts/maisi_diffusion.py"
 
@@ -92,7 +92,7 @@ rule maisi_controlnet:
         code=generator_code("maisi_controlnet"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=config["seed"],
-        compute=config["compute"],
+        compute=compute("compile"),
     script:
         "../workflow_scripts/maisi_controlnet.py"
 
@@ -119,6 +119,5 @@ rule maisi_released:
         code=generator_code("maisi_released"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=config["seed"],
-        compute=config["compute"],
     script:
         "../workflow_scripts/maisi_released.py"

@@ -21,9 +21,9 @@ rule train_segmenter:
         gpu=GPUS,
     params:
         code=code("train_segmenter"),
-        settings={k: v for k, v in config["segmentation"].items() if k != "seeds"},
+        settings={k: v for k, v in config["segmentation"].items() if k not in ("seeds", "test_batch")},
         labels=config["labels"],
-        compute=config["compute"],
+        compute=compute("compile"),
     script:
         "../workflow_scripts/train_segmenter.py"
 
@@ -49,7 +49,8 @@ rule test_segmenter:
     params:
         code=code("test_segmenter"),
         seeds=SEEDS,
+        batch=config["segmentation"]["test_batch"],
         labels=config["labels"],
-        compute=config["compute"],
+        compute=compute(),
     script:
         "../workflow_scripts/test_segmenter.py"

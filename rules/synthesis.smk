@@ -40,7 +40,7 @@ rule synthesise_slices:
         batch=config["synthesis"]["batch"],
         labels=config["labels"],
         seed=config["seed"],
-        compute=config["compute"],
+        compute=compute(),
     script:
         "../workflow_scripts/synthesise_slices.py"
 
@@ -67,7 +67,7 @@ rule synthesise_test:
         batch=config["synthesis"]["batch"],
         labels=config["labels"],
         seed=config["seed"],
-        compute=config["compute"],
+        compute=compute(),
     script:
         "../workflow_scripts/synthesise_test.py"
 
@@ -100,6 +100,6 @@ rule synthesise_volumes:
         padding=config["quality"]["padding"],
         size=config["image"]["size"],
         seed=config["seed"],
-        compute=config["compute"],
+        compute=compute(),
     script:
         "../workflow_scripts/synthesise_volumes.py"

@@ -11,7 +11,7 @@ from pivm.job import device, job
 from pivm.slices import SliceStore
 
 with job(snakemake):
-    where, options = device(snakemake, snakemake.params.compute), snakemake.params.tables
+    where, options = device(snakemake), snakemake.params.tables
     places = [Path(p).parent for p in snakemake.input.synthetic if p.endswith(".npy")]
     folders = dict(zip(snakemake.params.generators, places, strict=True))
     store = SliceStore(Path(snakemake.input.store[0]).parent)

@@ -8,7 +8,7 @@ from pivm.prior import Prior
 from pivm.training import Run, derived_seed
 
 with job(snakemake):
-    where, settings = device(snakemake, snakemake.params.compute), snakemake.params.settings
+    where, settings = device(snakemake), snakemake.params.settings
     prior = Prior.load(snakemake.input.prior)
     data = open_slabs(Path(snakemake.input.store[0]).parent, snakemake.input.split, prior, settings)
     seed = derived_seed(snakemake.params.seed, "generator")

@@ -13,7 +13,7 @@ from pivm.synthesis import choose_sources, synthesise_slices
 from pivm.training import derived_seed
 
 with job(snakemake):
-    where = device(snakemake, snakemake.params.compute)
+    where = device(snakemake)
     store = SliceStore(Path(snakemake.input.store[0]).parent)
     # the same label maps and noise for every generator
     seed = derived_seed(snakemake.params.seed, "synthesis")

@@ -13,7 +13,7 @@ from pivm.synthesis import rows_of_patients, synthesise_slices
 from pivm.training import derived_seed
 
 with job(snakemake):
-    where = device(snakemake, snakemake.params.compute)
+    where = device(snakemake)
     store = SliceStore(Path(snakemake.input.store[0]).parent)
     sources = rows_of_patients(store, "test", snakemake.params.patients)
     require_split(store.index["subject"][sources], read_split(snakemake.input.split), ("test",), "image fidelity")

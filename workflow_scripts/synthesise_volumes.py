@@ -17,7 +17,7 @@ from pivm.synthetic_volumes import continuity, read_source, write_provenance, wr
 from pivm.training import derived_seed
 
 with job(snakemake):
-    where, params = device(snakemake, snakemake.params.compute), snakemake.params
+    where, params = device(snakemake), snakemake.params
     label_set, name = LabelSet.from_config(params.labels), snakemake.wildcards.generator
     folder, target = Path(snakemake.input.model[0]).parent, Path(snakemake.output.volumes)
     require_fit(folder, label_set.names, params.size)
@@ -28,7 +28,7 @@ with job(snakemake):
     sources = [read_source(one, Subject(**params.subjects[one]), *how) for one in subjects]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
     maps, spacings = [s.label_map for s in sources], [s.spacing for s in sources]
-    with memory_hint("synthesis.volumes", len(sources)):
+    with memory_hint(*generator.memory_setting("synthesis.volumes", len(sources))):
         volumes = list(generator.generate_volumes(maps, seeds, spacings))
     provenance, steps = [], []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):

@@ -12,7 +12,7 @@ from pivm.segmentation.segmenter import Segmenter
 from pivm.slices import SliceStore
 
 with job(snakemake):
-    where = device(snakemake, snakemake.params.compute)
+    where = device(snakemake)
     store, label_set = SliceStore(Path(snakemake.input.store[0]).parent), LabelSet.from_config(snakemake.params.labels)
     rows = store.rows("test")
     require_split(store.index["subject"][rows], read_split(snakemake.input.split), ("test",), "test")
@@ -23,7 +23,7 @@ with job(snakemake):
         for patient, part in store.index.iloc[rows].groupby("subject"):
             some = part.index.to_numpy()
             spacing = (part["step_mm"].iloc[0], part["pixel_mm"].iloc[0], part["pixel_mm"].iloc[0])
-            predicted = segmenter.predict(store.hu[some])
+            predicted = segmenter.predict(store.hu[some], snakemake.params.batch)
             for score in score_patient(np.asarray(store.labels[some]), predicted, len(label_set), spacing):
                 facts = {**vars(score), "label": label_set.names[score.label - 1]}
                 cases.append({"seed": seed, "patient": patient, **facts})

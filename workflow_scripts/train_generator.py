@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pivm.generators.fitting import fit_generator
-from pivm.job import device, job, training_run
+from pivm.job import compute, device, job, training_run
 from pivm.parallel import launch
 
 with job(snakemake):
@@ -18,8 +18,8 @@ with job(snakemake):
         "settings": params.settings,
         "seed": params.seed,
         "files": files,
-        "device": device(snakemake, params.compute).type,
+        "device": device(snakemake).type,
         "threads": snakemake.threads,
         "run": training_run(snakemake, snakemake.wildcards.generator),
     }
-    launch(fit_generator, arguments, params.compute, Path(snakemake.log[0]))
+    launch(fit_generator, arguments, compute(snakemake), Path(snakemake.log[0]))

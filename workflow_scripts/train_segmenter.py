@@ -12,7 +12,7 @@ from pivm.slices import SliceStore
 from pivm.training import Run, derived_seed
 
 with job(snakemake):
-    where, settings = device(snakemake, snakemake.params.compute), snakemake.params.settings
+    where, settings = device(snakemake), snakemake.params.settings
     store, split = SliceStore(Path(snakemake.input.store[0]).parent), read_split(snakemake.input.split)
     # the seed does not name the training set: all sets of a table start from the same weights
     seed = derived_seed(snakemake.wildcards.seed, "segmenter")

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
+import yaml
+from pivm import inference
 from pivm.compute import COMPILE_FROM_STEPS, autocast, low_precision, memory_hint, pays_to_compile
+from pivm.config import generator_settings
 from pivm.errors import PivmError
+from pivm.generators.controls import PriorMap
+from pivm.generators.diffusion import DiffusionGenerator
+from pivm.generators.maisi import stages
+from pivm.generators.maisi.generator import MaisiGenerator
+from pivm.generators.maisi.volumes import Slab
+from pivm.segmentation.segmenter import Segmenter
+from pivm.synthesis import synthesise_slices
+from pivm.synthetic_volumes import continuity
+from pivm.training import Run
+from snakemake.utils import update_config
 
+from tests.unit import test_training
+
+ROOT = Path(__file__).parents[2]
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
@@ -47,7 +67,7 @@ def test_compiling_is_for_long_runs_on_a_gpu(monkeypatch):
     ],
 )
 def test_out_of_memory_names_the_setting(error, where):
-    message = f"{where} ran out of memory at segmentation.batch = 8: set .* to 4"
+    message = rf"{where} ran out of memory: set segmentation.batch to 4 \(it is 8\) and run again"
     with pytest.raises(PivmError, match=message), memory_hint("segmentation.batch", 8):
         raise error
 
@@ -62,14 +82,117 @@ def test_other_errors_pass():
         raise RuntimeError("shapes do not match")
 
 
-def test_jobs_that_use_memory_name_their_own_setting(tmp_path, monkeypatch):
-    from pivm.generators.diffusion import DiffusionGenerator
+def full(*args, **kwargs):
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
-    from tests.unit.test_training import fit
 
-    def full(*args):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
+def test_training_names_its_batch(tmp_path, monkeypatch):
     monkeypatch.setattr(DiffusionGenerator, "_loss", full)
-    with pytest.raises(PivmError, match=r"diffusion\.training\.batch = 4: set diffusion\.training\.batch to 2"):
-        fit(tmp_path)
+    with pytest.raises(PivmError, match=r"set diffusion\.training\.batch to 2 \(it is 4\)"):
+        test_training.fit(tmp_path)
+
+
+class Slabs:
+    """Two slabs of air."""
+
+    spacing = torch.ones(2, 3)
+
+    def __len__(self):
+        return 2
+
+    def hu(self, which):
+        return torch.full((len(which), 1, 16, 16, 16), -1000, dtype=torch.int16)
+
+    def label_map(self, which):
+        return np.zeros((len(which), 16, 16, 16), np.uint8)
+
+
+def maisi(monkeypatch, batch: int) -> MaisiGenerator:
+    """With settings alone, out of memory when it generates."""
+    generator = object.__new__(MaisiGenerator)
+    generator.settings, generator.slab = {"sampler": {"batch": batch}}, Slab(16, 8, 2)
+    for method in ("generate", "generate_sources", "generate_volumes"):
+        monkeypatch.setattr(MaisiGenerator, method, full)
+    return generator
+
+
+def slice_wise(monkeypatch, batch: int) -> PriorMap:
+    monkeypatch.setattr(PriorMap, "generate", full)
+    return PriorMap({"sampler": {}}, test_training.PRIOR, CPU)
+
+
+SYNTHESIS = [
+    (slice_wise, 4, r"set synthesis\.batch to 8 \(it is 16\)"),
+    (maisi, 4, r"set maisi\.sampler\.batch to 2 \(it is 4\)"),
+    (maisi, 1, r"set maisi\.slab\.depth to 8 \(it is 16\)"),
+]
+
+
+@pytest.mark.parametrize(("make", "batch", "message"), SYNTHESIS)
+def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, make, batch, message):
+    generator, prior = make(monkeypatch, batch), test_training.PRIOR
+    maps = np.zeros((4, 8, 8), np.uint8)
+    store = SimpleNamespace(size=8, labels=maps, body=maps > 0)
+    with pytest.raises(PivmError, match=message):
+        synthesise_slices(generator, store, prior, np.arange(4), 16, 1, "hash", tmp_path)
+    source = SimpleNamespace(label_map=maps)
+    with pytest.raises(PivmError, match=message):
+        continuity(source, np.zeros((4, 8, 8), np.int16), generator, prior, 16, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "batch", "message"),
+    [
+        (
+            slice_wise,
+            4,
+            r"use the CPU \(--device cpu\), or labels that are cropped to half as many slices, and",
+        ),
+        (maisi, 4, r"set batch in model/sampler\.json to 2 \(it is 4\)"),
+        (maisi, 1, "use the CPU"),
+    ],
+)
+def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, make, batch, message):
+    facts = {"organs": ["a", "b"], "image_size": 8}
+    source = SimpleNamespace(grid=None, label_map=np.zeros((4, 8, 8), np.uint8), spacing=(1, 1, 1))
+    generator = make(monkeypatch, batch)
+    for name, value in {
+        "read_facts": facts,
+        "Prior": SimpleNamespace(load=lambda path: test_training.PRIOR),
+        "_subject": None,
+        "read_source": source,
+        "check_grid": None,
+        "_organs": ("a",),
+        "load_generator": generator,
+    }.items():
+        monkeypatch.setattr(inference, name, value if name == "Prior" else lambda *args, value=value: value)
+    with pytest.raises(PivmError, match=message):
+        inference.generate_ct(Path("model"), Path("labels.nii.gz"))
+
+
+def test_applying_a_segmenter_names_its_own_batch(monkeypatch):
+    settings = {"encoder": "resnet18", "depth": 3, "decoder_channels": [8, 8, 8], "window": [-200, 300]}
+    segmenter = Segmenter(settings, 3, CPU)
+    monkeypatch.setattr(segmenter.net, "forward", full)
+    with pytest.raises(PivmError, match=r"set segmentation\.test_batch to 2 \(it is 4\)"):
+        segmenter.predict(np.zeros((8, 32, 32), np.int16), 4)
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ("autoencoder", r"set maisi\.autoencoder\.batch to 1 \(it is 2\)"),
+        ("diffusion", r"set maisi\.slab\.depth to 8 \(it is 16\)"),
+        ("controlnet", r"set maisi\.slab\.depth to 8 \(it is 16\)"),
+    ],
+)
+def test_stages_of_maisi_name_the_batch_or_the_slab(tmp_path, monkeypatch, stage, message):
+    """The later two encode all slabs first, one by one."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    update_config(config, yaml.safe_load((ROOT / "configs/smoke.yaml").read_text()))
+    settings = {**generator_settings(config, "maisi"), "slab": {"depth": 16, "overlap": 8, "hu_range": [-1000, 1000]}}
+    nets = stages.make_networks(settings, CPU, 1)
+    monkeypatch.setattr(nets.autoencoder, "encode", full)
+    data = Slabs()
+    with pytest.raises(PivmError, match=message):
+        getattr(stages, f"fit_{stage}")(nets, settings, data, None, 1, Run(tmp_path / "losses.csv"))

@@ -13,6 +13,7 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pivm.compute import autocast
 from pivm.config import generator_settings, validate
 from pivm.errors import ConfigError, StateError
 from pivm.generators.maisi import stages
@@ -244,6 +245,26 @@ class TestTraining:
         data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
         latents = stages.encode(generator.nets, settings, data)
         assert float((latents * generator.nets.scale).std()) == pytest.approx(1, abs=1e-5)
+
+    def test_latents_are_the_same_under_autocast_and_in_any_part(self, model, settings, store):
+        generator = load_generator(model, CPU)
+        data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
+        alone = stages.encode(generator.nets, settings, data)
+        with autocast(CPU, "bf16"):
+            assert torch.equal(stages.encode(generator.nets, settings, data), alone)
+        data.rows = data.rows[1:]
+        assert torch.equal(stages.encode(generator.nets, settings, data), alone[1:])
+
+    def test_stages_learn_on_the_same_latents_in_low_precision(self, model, settings, store, tmp_path, monkeypatch):
+        """The diffusion stage encodes before its training, the ControlNet inside, under autocast."""
+        seen, encode = [], stages.encode
+        monkeypatch.setattr(stages, "encode", lambda *args: seen.append(encode(*args)) or seen[-1])
+        for fit in (stages.fit_diffusion, stages.fit_controlnet):
+            generator = load_generator(model, CPU)
+            data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
+            fit(generator.nets, settings, data, None, 3, Run(tmp_path / "losses.csv", precision="bf16"))
+        assert torch.equal(*seen)
+        assert seen[0].dtype == torch.float32
 
     def test_only_the_controlnet_learns_in_its_stage(self, model, settings, store, tmp_path):
         generator = load_generator(model, CPU)

@@ -218,6 +218,24 @@ def test_a_model_says_how_it_samples(results):
     assert "Sampler" not in (results / "generators/prior/README.md").read_text()
 
 
+def test_settings_that_change_no_number_rerun_nothing(finished):
+    change = {"tensorboard": False, "require_device": True, "launcher": "torchrun --nproc-per-node 2"}
+    assert rules_of(finished.dry_run(finished.overlay("o8", {"compute": change}))) == {"manifest"}
+
+
+@pytest.mark.parametrize(
+    ("change", "rerun"),
+    [({"devices": 2}, 0), ({"compile": False}, 1), ({"precision": "bf16"}, 1)],
+    ids=["devices", "compile", "precision"],
+)
+def test_settings_that_change_numbers_train_again_what_uses_them(finished, change, rerun):
+    """Several devices train kind `diffusion` alone."""
+    jobs = finished.dry_run(finished.overlay("o9", {"compute": change}))
+    assert len(jobs["train_generator"]) == 4
+    assert len(jobs.get("maisi_autoencoder", [])) == rerun
+    assert len([w for w in jobs["train_segmenter"] if "training_set=original" in w]) == rerun
+
+
 def test_a_later_stage_of_maisi_reruns_no_earlier_one(finished):
     jobs = finished.dry_run(finished.overlay("o5", {"maisi": {"controlnet": {"steps": 5}}}))
     assert jobs["maisi_controlnet"] == ["generator=maisi"]

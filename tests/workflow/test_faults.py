@@ -162,11 +162,15 @@ def test_a_read_only_file_system_is_explained():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_where_there_is_none_is_a_warning_or_an_error(caplog):
-    job = SimpleNamespace(threads=1)
+
+    def job(**settings):
+        numbers = {"device": settings["device"], "precision": "auto"}
+        return SimpleNamespace(threads=1, config={"compute": settings}, params=SimpleNamespace(compute=numbers))
+
     logging.getLogger("pivm").propagate = True
     with caplog.at_level("WARNING", "pivm"):
-        assert device(job, {"device": "gpu", "require_device": False, "precision": "auto"}).type == "cpu"
+        assert device(job(device="gpu", require_device=False)).type == "cpu"
     assert "going on with the CPU" in caplog.text
     with pytest.raises(PivmError, match="finds no GPU"):
-        device(job, {"device": "gpu", "require_device": True, "precision": "auto"})
-    assert device(job, {"device": "auto", "require_device": True, "precision": "auto"}).type == "cpu"
+        device(job(device="gpu", require_device=True))
+    assert device(job(device="auto", require_device=True)).type == "cpu"

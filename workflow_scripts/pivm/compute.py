@@ -55,11 +55,11 @@ def pays_to_compile(choice: bool | str, device: torch.device, steps: int) -> boo
 
 
 @contextlib.contextmanager
-def memory_hint(key: str, value: int) -> Iterator[None]:
-    """Turn running out of memory into an error that names the setting to halve.
+def memory_advice(advice: str) -> Iterator[None]:
+    """Turn running out of memory into an error for people.
 
     Args:
-        key: dotted path of the config key that the memory grows with; value: what it is now.
+        advice: what needs less memory, as an imperative.
 
     Raises:
         PivmError: out of memory, on a GPU or not.
@@ -70,5 +70,15 @@ def memory_hint(key: str, value: int) -> Iterator[None]:
         if type(error) is RuntimeError and "can't allocate memory" not in str(error):
             raise
         where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
-        advice = f"set {key} to {value // 2}" if value > 1 else f"{key} is 1 already: use smaller images or networks"
-        raise PivmError(f"{where} ran out of memory at {key} = {value}: {advice} and run again ({error})") from error
+        raise PivmError(f"{where} ran out of memory: {advice} and run again ({error})") from error
+
+
+def memory_hint(key: str, value: int) -> contextlib.AbstractContextManager[None]:
+    """:func:`memory_advice` that names the setting to halve.
+
+    Args:
+        key: dotted path of the config key that the memory grows with; value: what it is now.
+    """
+    if value > 1:
+        return memory_advice(f"set {key} to {value // 2} (it is {value})")
+    return memory_advice(f"{key} is 1 already: use smaller images or networks")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pivm.compute import memory_advice
 from pivm.datasets.listing import Subject
 from pivm.datasets.mappings import MAPPINGS
 from pivm.errors import DataError, nearest
@@ -78,8 +79,17 @@ def generate_ct(
     check_grid(source.grid, GRID)
     present = _organs(source, label_set, Path(labels))
     generator = load_generator(model, torch.device(device))
-    (hu,) = generator.generate_volumes([source.label_map], [derived_seed(seed, "generate")], [source.spacing])
+    with memory_advice(_smaller(generator, Path(model))):
+        (hu,) = generator.generate_volumes([source.label_map], [derived_seed(seed, "generate")], [source.spacing])
     return SyntheticCT(source.plane.restore(hu), source.grid.affine, present)
+
+
+def _smaller(generator, model: Path) -> str:
+    """What halves the memory of one volume: its slices go through a network one by one, or several slabs at once."""
+    at_once = generator.settings["sampler"].get("batch", 1)
+    if at_once > 1:
+        return f"set batch in {model / 'sampler.json'} to {at_once // 2} (it is {at_once})"
+    return "use the CPU (--device cpu), or labels that are cropped to half as many slices,"
 
 
 def _subject(labels: Path, label_set: LabelSet, ids: str) -> Subject:

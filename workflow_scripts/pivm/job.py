@@ -91,11 +91,14 @@ def _fail(message: str, path: Path) -> None:
     sys.exit(1)
 
 
-def device(snakemake, settings: dict):
-    """The torch device of a job, with its CPU threads set.
+def compute(snakemake) -> dict:
+    """Config section ``compute`` as a job sees it."""
+    # what cannot change a number comes from the config: as a param it would train again what is trained
+    return {**snakemake.config["compute"], **snakemake.params.compute}
 
-    Args:
-        settings: config section ``compute``: ``device`` auto, cpu or gpu, ``require_device`` and ``precision``.
+
+def device(snakemake):
+    """The torch device of a job, with its CPU threads set.
 
     Raises:
         PivmError: a GPU is required and there is none.
@@ -104,6 +107,7 @@ def device(snakemake, settings: dict):
 
     from pivm.compute import prepare
 
+    settings = compute(snakemake)
     torch.set_num_threads(max(int(snakemake.threads), 1))
     available = torch.cuda.is_available()
     if settings["device"] == "gpu" and not available:
@@ -137,12 +141,12 @@ def training_run(snakemake, name: str) -> dict:
     Args:
         name: folder of the event files for TensorBoard, below ``logs/tensorboard``.
     """
-    compute = snakemake.params.compute
+    settings = compute(snakemake)
     events = Path(snakemake.log[0]).parents[1] / "tensorboard" / name
     return {
         "losses": str(snakemake.output.losses),
         "resume": str(resume_path(snakemake)),
-        "tensorboard": str(events) if compute["tensorboard"] else None,
-        "precision": compute["precision"],
-        "compile": compute["compile"],
+        "tensorboard": str(events) if settings["tensorboard"] else None,
+        "precision": settings["precision"],
+        "compile": settings["compile"],
     }

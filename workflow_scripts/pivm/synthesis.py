@@ -58,7 +58,8 @@ def synthesise_slices(
     hu = np.lib.format.open_memmap(folder / "hu.npy", "w+", np.int16, shape)
     labels = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
     seeds = [derived_seed(seed, "slice", i) for i in range(len(sources))]
-    with memory_hint("synthesis.batch", batch), tqdm(total=len(sources), desc="slices", disable=None) as bar:
+    hint = memory_hint(*generator.memory_setting("synthesis.batch", batch))
+    with hint, tqdm(total=len(sources), desc="slices", disable=None) as bar:
         for positions, made, used in generator.generate_sources(store, prior, sources, seeds, batch):
             hu[positions], labels[positions] = made, store.labels[sources[positions]]
             for position, own in zip(positions, used, strict=True):

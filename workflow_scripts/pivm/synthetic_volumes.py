@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pivm.compute import memory_hint
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
 from pivm.evaluation.continuity import compare_z_steps
@@ -84,7 +85,8 @@ def continuity(source: Source, hu: np.ndarray, generator, prior: Prior, batch: i
     """
     seeds = [derived_seed(seed, "independent", z) for z in range(len(hu))]
     starts = range(0, len(hu), batch)
-    alone = [generator.generate(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
+    with memory_hint(*generator.memory_setting("synthesis.batch", batch)):
+        alone = [generator.generate(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
     volumes = {"sequential": hu, "independent": np.concatenate(alone)}
     if source.hu is not None:
         volumes = {"real": source.hu, **volumes}

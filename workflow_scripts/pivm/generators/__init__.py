@@ -10,6 +10,8 @@
 ``generate_sources(store, prior, sources, seeds, batch)``
     slices for the label maps of store rows, in whatever order suits the generator: by themselves
     (``pivm.generators.slicewise``), or cut out of whole volumes.
+``memory_setting(key, value)``
+    the config key that the memory for generating grows with and its value, where the caller's own are these two.
 ``weights()`` and ``put(weights, folder)``
     tensors by name, and the inverse, which raises StateError where they do not fit; ``folder`` is for its message.
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class SliceWise:
     """For generators that make each slice by itself: ``generate_sources`` from ``generate``."""
 
+    def memory_setting(self, key: str, value: int) -> tuple[str, int]:
+        """The setting of the caller: how many slices it asks for at once."""
+        return key, value
+
     def generate_sources(
         self, store: SliceStore, prior: Prior, sources: np.ndarray, seeds: list[int], batch: int
     ) -> Iterator[tuple[list[int], np.ndarray, list[int]]]:

@@ -59,13 +59,14 @@ class Segmenter:
         self.net.load_state_dict(weights)
 
     @torch.no_grad()
-    def predict(self, hu: np.ndarray, batch: int = 32) -> np.ndarray:
-        """Labels uint8 [N, H, W] for int16 HU [N, H, W]."""
+    def predict(self, hu: np.ndarray, batch: int) -> np.ndarray:
+        """Labels uint8 [N, H, W] for int16 HU [N, H, W], so many slices at once."""
         self.net.eval()
         parts = []
-        for start in range(0, len(hu), batch):
-            image = self._input(torch.from_numpy(np.array(hu[start : start + batch])).to(self.device))
-            parts.append(self.net(image).argmax(1).to(torch.uint8).cpu().numpy())
+        with memory_hint("segmentation.test_batch", batch):
+            for start in range(0, len(hu), batch):
+                image = self._input(torch.from_numpy(np.array(hu[start : start + batch])).to(self.device))
+                parts.append(self.net(image).argmax(1).to(torch.uint8).cpu().numpy())
         return np.concatenate(parts)
 
     def save(self, folder: Path, facts: dict) -> None:

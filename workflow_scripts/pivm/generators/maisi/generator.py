@@ -73,6 +73,11 @@ class MaisiGenerator:
             at = {row: z for z, row in enumerate(stack)}
             yield group, hu[[at[row] for row in sources[group]]], [seed] * len(group)
 
+    def memory_setting(self, key: str, value: int) -> tuple[str, int]:
+        """Its own: volumes and slabs at once, and then the depth of a slab."""
+        at_once = self.settings["sampler"]["batch"]
+        return ("maisi.sampler.batch", at_once) if at_once > 1 else ("maisi.slab.depth", self.slab.depth)
+
     @torch.no_grad()
     def generate_volumes(
         self, label_maps: list[np.ndarray], seeds: list[int], spacings: list[tuple[float, ...]] | None = None

@@ -22,8 +22,6 @@ from pivm.training import Batches, Run, Schedule, step_generator, train
 OUTPUT_GAIN = 0.1
 #: of the posterior at the start: a standard deviation of 0.05
 NARROW_LOG_VARIANCE = -6.0
-#: slabs that are encoded at once
-ENCODED_AT_ONCE = 8
 
 
 def open_slabs(folder: Path, split_file: Path, prior: Prior, settings: dict) -> dict[str, SlabData | None]:
@@ -135,10 +133,15 @@ def fit_controlnet(
 
 @torch.no_grad()
 def encode(nets: MaisiNetworks, settings: dict, data: SlabData) -> torch.Tensor:
-    """Posterior means [N, C, x, y, z] of all slabs, not scaled."""
-    device, hu_range = nets.scale.device, settings["slab"]["hu_range"]
-    chunks = torch.arange(len(data)).split(ENCODED_AT_ONCE)
-    return torch.cat([nets.autoencoder.encode(to_unit(data.hu(c), hu_range).to(device))[0] for c in chunks])
+    """Posterior means [N, C, x, y, z] of all slabs, not scaled.
+
+    One slab at a time in float32, wherever the caller stands: every stage and split gets the same latents.
+    """
+    device, slab = nets.scale.device, settings["slab"]
+    one_by_one = torch.arange(len(data)).split(1)
+    with memory_hint("maisi.slab.depth", slab["depth"]), torch.autocast(device.type, enabled=False):
+        images = (to_unit(data.hu(which), slab["hu_range"]).to(device) for which in one_by_one)
+        return torch.cat([nets.autoencoder.encode(image)[0] for image in images])
 
 
 def _velocity_loss(nets: MaisiNetworks, settings: dict, latents: dict[int, torch.Tensor], labels: bool):
