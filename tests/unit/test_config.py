@@ -64,6 +64,7 @@ WRONG = [
     ("prior", "bdy", "prior: found 'bdy' (did you mean 'body'?), expected one of body, paper"),
     ("diffusion.training.learning_rate", "1e-4", "YAML reads 1e-4 as text, write 1.0e-04"),
     ("diffusion.training.betas", [0.9, 1.0], "diffusion.training.betas.1: found 1.0, expected < 1"),
+    ("diffusion.sampler.steps", 1001, "diffusion.sampler.steps: found 1001, expected at most the 1000 steps"),
     (
         "diffusion.sampler.guidance",
         2.0,
@@ -135,8 +136,18 @@ def test_the_sampler_is_no_setting_of_the_training(config):
     changed = put(config, "generators.pivm.overrides", {"sampler": {"steps": 3}})
     assert sampler_settings(changed, "pivm") == {**config["diffusion"]["sampler"], "steps": 3}
     assert training_settings(changed, "pivm") == training_settings(config, "pivm")
-    names = yaml.safe_load(SCHEMA.read_text())["$defs"]["sampler"]["properties"]["name"]["enum"]
-    assert tuple(names) == KEYS["diffusion"]["name"]
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_model_folder_knows_the_sampler_of_the_schema(kind):
+    definitions = yaml.safe_load(SCHEMA.read_text())["$defs"]
+    place = definitions["sampler"] if kind == "diffusion" else definitions["maisi"]["properties"]["sampler"]
+    kinds, known = {"integer": int, "number": float}, {}
+    for key, rule in place["properties"].items():
+        rule = definitions[rule["$ref"].split("/")[-1]] if "$ref" in rule else rule
+        number = (kinds.get(rule.get("type")), rule.get("minimum"), rule.get("maximum"))
+        known[key] = tuple(rule["enum"]) if "enum" in rule else number
+    assert known == KEYS[kind]
 
 
 def test_the_papers_numbers(config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -139,18 +140,30 @@ def test_another_label_set_size_or_version_is_refused(tmp_path):
         read_facts(tmp_path)
 
 
+def sampler(**changes) -> str:
+    return json.dumps({"name": "dpm++", "steps": 4, "guidance": 1, "reach": 0.5, "previous_from": 0.6, **changes})
+
+
+def test_a_sampler_may_hold_whole_numbers_for_others(tmp_path):
+    (tmp_path / "sampler.json").write_text(sampler(reach=0))
+    assert read_sampler(tmp_path, "diffusion") == json.loads(sampler(reach=0))
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
-        ("diffusion", None, r"not a complete model .*sampler.json holds: name, steps"),
+        ("diffusion", None, r"not a complete model .*sampler.json holds: name, steps, guidance"),
         ("prior", None, r"not a complete model .*sampler.json holds: nothing, as {}"),
         ("diffusion", '{"name": "ddim", "ste', "not a complete model"),
-        ("diffusion", '{"steps": 3}', "found steps, expected name, steps for kind diffusion"),
+        ("diffusion", '{"steps": 3}', "found steps, expected name, steps, guidance, reach, previous_from for"),
         ("diffusion", "[3]", "found list, expected name, steps"),
         ("gaussian", '{"steps": 3}', "found steps, expected no key for kind gaussian"),
-        ("diffusion", '{"name": "dpm", "steps": 3}', r"found 'dpm' \(did you mean 'd.*expected one of dpm\+\+"),
+        ("diffusion", sampler(name="dpm"), r"found 'dpm' \(did you mean 'd.*expected one of dpm\+\+"),
         ("maisi", '{"batch": 0, "steps": 3}', "batch: found 0, expected a whole number from 1 on"),
-        ("maisi", '{"batch": 1, "steps": true}', "steps: found True, expected a whole number"),
+        ("maisi", '{"batch": 1, "steps": true}', "steps: found True, expected a whole number 1 to 1000"),
+        ("diffusion", sampler(steps=2.0), "steps: found 2.0, expected a whole number"),
+        ("diffusion", sampler(guidance=0.5), "guidance: found 0.5, expected a number from 1 on"),
+        ("diffusion", sampler(previous_from=1.5), "previous_from: found 1.5, expected a number 0 to 1"),
     ],
 )
 def test_a_sampler_that_cannot_be_used_says_why(tmp_path, kind, content, message):

@@ -16,6 +16,8 @@ import pytest
 import torch
 from pivm.errors import PivmError, StateError
 from pivm.generators.diffusion import DiffusionGenerator
+from pivm.generators.registry import load_generator, save_generator
+from pivm.generators.sampler_file import write_sampler
 from pivm.generators.training_data import TrainingData
 from pivm.model_files import load_model, save_model
 from pivm.prior import Prior
@@ -311,3 +313,23 @@ class TestModelFiles:
         other = DiffusionGenerator(wider, PRIOR, torch.device("cpu"))
         with pytest.raises(StateError, match=r"weight 'embed.weight' has shape \(4, 4\), the network wants \(4, 6\)"):
             other.put(generator.weights(), tmp_path)
+
+    def test_a_loaded_generator_samples_as_its_folder_says(self, tmp_path):
+        trained = {key: value for key, value in SETTINGS.items() if key != "sampler"}
+        trained["training"] = {**SETTINGS["training"], "drop_labels": 0.0}
+        torch.manual_seed(0)
+        generator = DiffusionGenerator(trained, PRIOR, torch.device("cpu"))
+        save_generator(generator, PRIOR, tmp_path, {"image_size": 16})
+        maps, made = slices(1).batch(torch.arange(1))[1].numpy(), []
+        for steps in (2, 4, 4):
+            write_sampler(tmp_path, {**SETTINGS["sampler"], "steps": steps})
+            made.append(load_generator(tmp_path, torch.device("cpu")).generate(maps, [1]))
+        assert (made[0] != made[1]).any()
+        np.testing.assert_array_equal(made[1], made[2])
+        for changes, message in (
+            ({"guidance": 2.0}, r"sampler\.json: guidance: found 2\.0, but generator 'pivm' never learns"),
+            ({"steps": 1001}, r"sampler\.json: steps: found 1001, expected at most the 1000 steps"),
+        ):
+            write_sampler(tmp_path, {**SETTINGS["sampler"], **changes})
+            with pytest.raises(StateError, match=message):
+                load_generator(tmp_path, torch.device("cpu"))

@@ -10,7 +10,7 @@ import torch
 
 from pivm.errors import StateError
 from pivm.generators import KINDS
-from pivm.generators.sampler_file import read_sampler
+from pivm.generators.sampler_file import misfit, read_sampler
 from pivm.model_files import load_facts, load_model, save_model
 from pivm.prior import Prior
 
@@ -55,6 +55,8 @@ def read_facts(folder: Path) -> dict:
             f"{folder}/model.json: format {found!r}, this version reads format {FORMAT}: train the generator again"
         )
     facts["settings"]["sampler"] = read_sampler(folder, kind)
+    if kind == "diffusion" and (wrong := misfit(facts["settings"])):
+        raise StateError(f"{folder}/sampler.json: {wrong[0]}: {wrong[1]}")
     return facts
 
 

@@ -10,10 +10,17 @@ from pathlib import Path
 
 from pivm.errors import StateError, nearest
 
-#: kind -> key -> allowed names, or ``int`` for a number from 1 on; other kinds have no sampler, and an empty file
-KEYS = {
-    "diffusion": {"name": ("dpm++", "ddim", "ddpm"), "steps": int},
-    "maisi": {"steps": int, "batch": int},
+SOLVERS = ("dpm++", "ddim", "ddpm")
+#: kind -> key -> names, or type, smallest and largest number; other kinds have no sampler, and an empty file
+KEYS: dict[str, dict[str, tuple]] = {
+    "diffusion": {
+        "name": SOLVERS,
+        "steps": (int, 1, None),
+        "guidance": (float, 1, None),
+        "reach": (float, 0, None),
+        "previous_from": (float, 0, 1),
+    },
+    "maisi": {"steps": (int, 1, 1000), "batch": (int, 1, None)},
 }
 
 
@@ -41,10 +48,37 @@ def read_sampler(folder: Path, kind: str) -> dict:
         found = ", ".join(values) if isinstance(values, dict) else type(values).__name__
         raise StateError(f"{path}: found {found or 'no key'}, expected {', '.join(keys) or 'no key'} for kind {kind}")
     for key, allowed in keys.items():
-        if allowed is int:
-            if type(values[key]) is not int or values[key] < 1:
-                raise StateError(f"{path}: {key}: found {values[key]!r}, expected a whole number from 1 on")
-        elif values[key] not in allowed:
-            hint = nearest(values[key], allowed)
-            raise StateError(f"{path}: {key}: found {values[key]!r}{hint}, expected one of {', '.join(allowed)}")
+        problem = _wrong(values[key], allowed)
+        if problem:
+            raise StateError(f"{path}: {key}: found {values[key]!r}{problem}")
     return values
+
+
+def _wrong(value, allowed: tuple) -> str:
+    """What is wrong with a value, empty where nothing is."""
+    if isinstance(allowed[0], str):
+        return "" if value in allowed else f"{nearest(value, allowed)}, expected one of {', '.join(allowed)}"
+    kind, low, high = allowed
+    fits = type(value) in (int, kind) and low <= value and (high is None or value <= high)
+    limits = f"{low} to {high}" if high is not None else f"from {low} on"
+    return "" if fits else f", expected a {'whole ' if kind is int else ''}number {limits}"
+
+
+def misfit(settings: dict) -> tuple[str, str] | None:
+    """What of a sampler does not go with the training of its generator.
+
+    Args:
+        settings: resolved settings of kind ``diffusion``, ``sampler`` included.
+
+    Returns:
+        The key and what is wrong with it, or ``None``.
+    """
+    sampler, steps = settings["sampler"], settings["noise"]["steps"]
+    if sampler["steps"] > steps:
+        return "steps", f"found {sampler['steps']}, expected at most the {steps} steps of `noise.steps`"
+    if sampler["guidance"] > 1 and not settings["training"]["drop_labels"]:
+        return "guidance", (
+            f"found {sampler['guidance']}, but generator {settings['name']!r} never learns to go without labels; set "
+            "training.drop_labels, for example to 0.1, and train it, or guidance: 1"
+        )
+    return None
