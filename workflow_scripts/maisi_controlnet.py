@@ -3,29 +3,27 @@
 from pathlib import Path
 
 from pivm.generators.maisi.generator import MaisiGenerator
-from pivm.generators.maisi.stages import fit_controlnet, make_networks, open_slabs, put_stage
+from pivm.generators.maisi.stages import fit_controlnet, open_stage
 from pivm.generators.registry import save_generator
 from pivm.job import device, job, training_run
 from pivm.model_files import file_hash
 from pivm.prior import Prior
-from pivm.training import Run, derived_seed
+from pivm.training import Run
 
 with job(snakemake):
-    where, settings = device(snakemake), snakemake.params.settings
-    prior = Prior.load(snakemake.input.prior)
-    data = open_slabs(Path(snakemake.input.store[0]).parent, snakemake.input.split, prior, settings)
-    seed = derived_seed(snakemake.params.seed, "generator")
-    nets = make_networks(settings, where, seed)
-    put_stage(nets, Path(snakemake.input.autoencoder[0]).parent)
-    put_stage(nets, Path(snakemake.input.diffusion[0]).parent)
+    given, params, where = snakemake.input, snakemake.params, device(snakemake)
+    prior, earlier = Prior.load(given.prior), [Path(files[0]).parent for files in (given.autoencoder, given.diffusion)]
+    stage = open_stage(
+        params.settings, params.seed, where, prior, Path(given.store[0]).parent, Path(given.split), *earlier
+    )
     run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_controlnet"))
-    fit_controlnet(nets, settings, data["train"], data["val"], seed, run)
+    fit_controlnet(stage, run)
     facts = {
-        "patients": data["train"].patients,
-        "seed": snakemake.params.seed,
-        "image_size": data["train"].store.size,
-        "data": {Path(p).name: file_hash(p) for p in (snakemake.input.split, *snakemake.input.store)},
+        "patients": stage.data.patients,
+        "seed": params.seed,
+        "image_size": stage.data.store.size,
+        "data": {Path(path).name: file_hash(path) for path in (given.split, *given.store)},
     }
-    generator = MaisiGenerator(settings, prior, where, nets)
+    generator = MaisiGenerator(params.settings, prior, where, stage.nets)
     save_generator(generator, prior, Path(snakemake.output.weights).parent, facts)
     run.resume.clear()

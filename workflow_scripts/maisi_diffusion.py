@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-from pivm.generators.maisi.stages import fit_diffusion, make_networks, open_slabs, put_stage, save_stage
+from pivm.generators.maisi.stages import fit_diffusion, open_stage, save_stage
 from pivm.job import device, job, training_run
 from pivm.prior import Prior
-from pivm.training import Run, derived_seed
+from pivm.training import Run
 
 with job(snakemake):
-    where, settings = device(snakemake), snakemake.params.settings
-    prior = Prior.load(snakemake.input.prior)
-    data = open_slabs(Path(snakemake.input.store[0]).parent, snakemake.input.split, prior, settings)
-    seed = derived_seed(snakemake.params.seed, "generator")
-    nets = make_networks(settings, where, seed)
-    put_stage(nets, Path(snakemake.input.autoencoder[0]).parent)
+    given, params = snakemake.input, snakemake.params
+    data = Prior.load(given.prior), Path(given.store[0]).parent, Path(given.split)
+    stage = open_stage(params.settings, params.seed, device(snakemake), *data, Path(given.autoencoder[0]).parent)
     run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_diffusion"))
-    fit_diffusion(nets, settings, data["train"], data["val"], seed, run)
-    save_stage(nets, "diffusion", Path(snakemake.output.weights).parent)
+    fit_diffusion(stage, run)
+    save_stage(stage.nets, "diffusion", Path(snakemake.output.weights).parent)
     run.resume.clear()

@@ -195,4 +195,4 @@ def test_stages_of_maisi_name_the_batch_or_the_slab(tmp_path, monkeypatch, stage
     monkeypatch.setattr(nets.autoencoder, "encode", full)
     data = Slabs()
     with pytest.raises(PivmError, match=message):
-        getattr(stages, f"fit_{stage}")(nets, settings, data, None, 1, Run(tmp_path / "losses.csv"))
+        getattr(stages, f"fit_{stage}")(stages.Stage(nets, settings, data, None, 1), Run(tmp_path / "losses.csv"))

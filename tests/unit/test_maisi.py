@@ -201,12 +201,12 @@ def trained(settings: dict, store: SliceStore, folder: Path) -> MaisiGenerator:
         nets = stages.make_networks(settings, CPU, seed)
         for earlier in done:
             stages.put_stage(nets, folder / earlier)
-        fit(nets, settings, data, data, seed, Run(folder / name / "losses.csv"))
+        fit(stages.Stage(nets, settings, data, data, seed), Run(folder / name / "losses.csv"))
         stages.save_stage(nets, name, folder / name)
     nets = stages.make_networks(settings, CPU, seed)
     for name in fits:
         stages.put_stage(nets, folder / name)
-    stages.fit_controlnet(nets, settings, data, None, seed, Run(folder / "losses.csv"))
+    stages.fit_controlnet(stages.Stage(nets, settings, data, None, seed), Run(folder / "losses.csv"))
     generator = MaisiGenerator(settings, prior, CPU, nets)
     save_generator(generator, prior, folder, {"patients": data.patients, "seed": seed, "image_size": 16, "data": {}})
     write_sampler(folder, settings["sampler"])
@@ -262,7 +262,8 @@ class TestTraining:
         for fit in (stages.fit_diffusion, stages.fit_controlnet):
             generator = load_generator(model, CPU)
             data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
-            fit(generator.nets, settings, data, None, 3, Run(tmp_path / "losses.csv", precision="bf16"))
+            stage = stages.Stage(generator.nets, settings, data, None, 3)
+            fit(stage, Run(tmp_path / "losses.csv", precision="bf16"))
         assert torch.equal(*seen)
         assert seen[0].dtype == torch.float32
 
@@ -270,7 +271,7 @@ class TestTraining:
         generator = load_generator(model, CPU)
         before = {k: v.clone() for k, v in generator.nets.state_dict().items()}
         data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
-        stages.fit_controlnet(generator.nets, settings, data, None, 3, Run(tmp_path / "losses.csv"))
+        stages.fit_controlnet(stages.Stage(generator.nets, settings, data, None, 3), Run(tmp_path / "losses.csv"))
         changed = {k.split(".")[0] for k, v in generator.nets.state_dict().items() if not torch.equal(v, before[k])}
         assert changed == {"controlnet"}
 
@@ -281,7 +282,8 @@ class TestTraining:
 
         def fit(resume: Resume) -> MaisiNetworks:
             nets = stages.make_networks(settings, CPU, 3)
-            stages.fit_autoencoder(nets, settings, data, None, 3, Run(tmp_path / "losses.csv", resume))
+            stage = stages.Stage(nets, settings, data, None, 3)
+            stages.fit_autoencoder(stage, Run(tmp_path / "losses.csv", resume))
             return nets
 
         whole = fit(Resume(None))
@@ -416,23 +418,23 @@ class TestReleased:
 
     def test_a_pickle_with_code_is_refused_and_not_run(self, settings, released, capsys):
         (released / "controlnet_3d_rflow-ct.pt").write_bytes(pickle.dumps({"controlnet_state_dict": Evil()}))
-        with pytest.raises(StateError, match="may run code and is refused"):
+        with pytest.raises(StateError, match=r"controlnet_3d_rflow-ct\.pt: refused, .* reading it could run code"):
             self.fill(settings, released)
         torch.save({"controlnet_state_dict": Evil()}, released / "controlnet_3d_rflow-ct.pt")
-        with pytest.raises(StateError, match="may run code and is refused"):
+        with pytest.raises(StateError, match=r"controlnet_3d_rflow-ct\.pt: refused, .* reading it could run code"):
             self.fill(settings, released)
         assert "code ran" not in capsys.readouterr().out
 
     @pytest.mark.parametrize("name", ["autoencoder_v1.pt", "diff_unet_3d_rflow-ct.pt"])
     def test_a_truncated_checkpoint_is_refused(self, settings, released, name):
         (released / name).write_bytes((released / name).read_bytes()[:-3000])
-        with pytest.raises(StateError, match=f"{name}: not read"):
+        with pytest.raises(StateError, match=f"{name}: cannot be read, it is truncated"):
             self.fill(settings, released)
 
     def test_a_foreign_safetensors_is_refused(self, settings, released):
         (released / "autoencoder_v1.pt").unlink()
         (released / "autoencoder_v1.safetensors").write_bytes(b"not safetensors")
-        with pytest.raises(StateError, match=r"autoencoder_v1\.safetensors: not read"):
+        with pytest.raises(StateError, match=r"autoencoder_v1\.safetensors: cannot be read"):
             self.fill(settings, released)
 
     def test_a_diffusion_checkpoint_needs_the_latent_scale(self, settings, released):

@@ -59,6 +59,19 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         StateError: the file is missing, truncated, not of tensors alone, or holds code.
     """
+    weights = read_contents(path)
+    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        other = next(name for name, value in weights.items() if not isinstance(value, torch.Tensor))
+        raise StateError(f"{path}: found other things ({other!r}), expected a state dict: names and tensors alone")
+    return weights
+
+
+def read_contents(path: Path) -> dict:
+    """What a checkpoint of others holds, weights among it; no code in it is run.
+
+    Raises:
+        StateError: the file is missing, truncated, no dictionary, or holds code.
+    """
     path = Path(path)
     if not path.is_file():
         raise StateError(f"{path}: no such file; give the path of a file with weights")
@@ -70,10 +83,10 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
             f"{path}: refused, it is no file of tensors alone and reading it could run code ({reason}); "
             "save the state dict as safetensors and give that file"
         ) from None
-    except (EOFError, RuntimeError, OSError, ValueError, SafetensorError) as error:
+    except (EOFError, RuntimeError, OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StateError(f"{path}: cannot be read, it is truncated or of another format ({reason})") from None
-    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+    if not isinstance(weights, dict):
         raise StateError(f"{path}: found {type(weights).__name__}, expected a state dict: names and tensors alone")
     return weights
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from pivm.errors import StateError
 from pivm.generators.maisi.networks import MaisiNetworks
-from pivm.model_files import put_weights
+from pivm.model_files import put_weights, read_contents
 
 #: keys under which released checkpoints keep the weights; an autoencoder's file may be the weights themselves
 INNER = {"autoencoder": "unet_state_dict", "diffusion": "unet_state_dict", "controlnet": "controlnet_state_dict"}
@@ -30,7 +27,7 @@ def put_released(nets: MaisiNetworks, files: dict[str, Path], typical: torch.Ten
             the first mismatch is named.
     """
     for network, path in files.items():
-        content = read_checkpoint(path)
+        content = read_contents(path)
         if network == "diffusion":
             scale = content.get("scale_factor")
             if not isinstance(scale, torch.Tensor | float) or torch.as_tensor(scale).numel() != 1:
@@ -41,24 +38,3 @@ def put_released(nets: MaisiNetworks, files: dict[str, Path], typical: torch.Ten
         put_weights(getattr(nets, network), weights, path)
     low, high = (torch.tensor(limit) for limit in SPACING_RANGE)
     nets.spacing.copy_(torch.stack([typical.clamp(low, high), low, high]))
-
-
-def read_checkpoint(path: Path) -> dict:
-    """The content of a ``.pt`` or ``.safetensors`` file; code in a pickle is never run.
-
-    Raises:
-        StateError: not a file of tensors.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise StateError(
-            f"{path}: not read ({reason[0]}): it is truncated, or holds more than tensors, which may run code and is "
-            "refused; fetch it again, or convert it to safetensors where you trust it"
-        ) from None
-    if not isinstance(content, dict):
-        raise StateError(f"{path}: holds a {type(content).__name__}, expected a dictionary of weights")
-    return content

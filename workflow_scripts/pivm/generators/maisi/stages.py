@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,7 +18,7 @@ from pivm.generators.maisi.volumes import SlabData, bit_planes, slab_of, to_unit
 from pivm.model_files import load_model, put_weights, save_model
 from pivm.prior import Prior
 from pivm.slices import SliceStore
-from pivm.training import Batches, Run, Schedule, step_generator, train
+from pivm.training import Batches, Run, Schedule, derived_seed, step_generator, train
 
 #: the decoder's output is multiplied by this while it learns
 OUTPUT_GAIN = 0.1
@@ -41,6 +43,41 @@ def make_networks(settings: dict, device: torch.device, seed: int) -> MaisiNetwo
     return MaisiNetworks(settings, flash=device.type == "cuda").to(device)
 
 
+@dataclass
+class Stage:
+    """What a training of MAISI works on.
+
+    Attributes:
+        nets: the networks, those of earlier stages trained; settings: resolved settings of the generator;
+        data, validation: slabs, no validation where no patient is kept for it; seed: of all draws.
+    """
+
+    nets: MaisiNetworks
+    settings: dict
+    data: SlabData
+    validation: SlabData | None
+    seed: int
+
+
+def open_stage(
+    settings: dict, seed: int, device: torch.device, prior: Prior, store: Path, split: Path, *earlier: Path
+) -> Stage:
+    """A stage with its data and networks.
+
+    Args:
+        seed: of the config; store: folder of the slice store; split: the split file;
+        earlier: folders of the stages before.
+
+    Raises:
+        StateError: an earlier stage is of other sizes; a slice is of a patient of another split.
+    """
+    slabs, seed = open_slabs(store, split, prior, settings), derived_seed(seed, "generator")
+    nets = make_networks(settings, device, seed)
+    for folder in earlier:
+        put_stage(nets, folder)
+    return Stage(nets, settings, slabs["train"], slabs["val"], seed)
+
+
 def save_stage(nets: MaisiNetworks, stage: str, folder: Path) -> None:
     """The network of one stage; the diffusion stage also keeps scale and spacing of the latents."""
     keep = {"autoencoder": ("autoencoder.",), "diffusion": ("diffusion.", "scale", "spacing")}[stage]
@@ -58,14 +95,7 @@ def put_stage(nets: MaisiNetworks, folder: Path) -> None:
     put_weights(nets, {**nets.state_dict(), **weights}, folder)
 
 
-def fit_autoencoder(
-    nets: MaisiNetworks,
-    settings: dict,
-    data: SlabData,
-    validation: SlabData | None,
-    seed: int,
-    run: Run,
-) -> None:
+def fit_autoencoder(stage: Stage, run: Run) -> None:
     """KL autoencoder on slabs in [0, 1]: L1 and a small weight on the divergence of the posterior from N(0, 1).
 
     It learns from pieces of slabs at random places in plane. Two measures make it learn in few steps. The posterior
@@ -73,12 +103,12 @@ def fit_autoencoder(
     :data:`OUTPUT_GAIN`, which its last convolution takes over at the end: a step of Adam would else move all voxels
     by hundreds of HU at once.
     """
-    options, hu_range = settings["autoencoder"], settings["slab"]["hu_range"]
+    nets, options, hu_range = stage.nets, stage.settings["autoencoder"], stage.settings["slab"]["hu_range"]
     device = nets.scale.device
 
     def loss(part: SlabData, which: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         hu = part.hu(which)
-        if part is data:
+        if part is stage.data:
             side = min(options["patch"], hu.shape[2])
             x, y = torch.randint(hu.shape[2] - side + 1, (2,), generator=generator).tolist()
             hu = hu[:, :, x : x + side, y : y + side]
@@ -92,43 +122,28 @@ def fit_autoencoder(
     spread = nets.autoencoder.quant_conv_log_sigma.conv
     nn.init.zeros_(spread.weight)
     nn.init.constant_(spread.bias, NARROW_LOG_VARIANCE)
-    _fit(nets.autoencoder, options, loss, data, validation, seed, run, "autoencoder")
+    _fit(stage, "autoencoder", loss, run)
     with torch.no_grad():
         for parameter in nets.autoencoder.decoder.blocks[-1].parameters():
             parameter.mul_(OUTPUT_GAIN)
 
 
-def fit_diffusion(
-    nets: MaisiNetworks,
-    settings: dict,
-    data: SlabData,
-    validation: SlabData | None,
-    seed: int,
-    run: Run,
-) -> None:
+def fit_diffusion(stage: Stage, run: Run) -> None:
     """Rectified flow on latents without labels; first sets ``nets.scale`` from the training latents."""
-    latents = encode(nets, settings, data)
+    nets, spacing = stage.nets, stage.data.spacing
+    latents = encode(nets, stage.settings, stage.data)
     nets.scale.fill_(1 / latents.std())
-    nets.spacing.copy_(torch.stack([data.spacing.mean(0), data.spacing.amin(0), data.spacing.amax(0)]))
-    loss = _velocity_loss(nets, settings, {id(data): latents}, labels=False)
-    _fit(nets.diffusion, settings["diffusion"], loss, data, validation, seed, run, "diffusion")
+    nets.spacing.copy_(torch.stack([spacing.mean(0), spacing.amin(0), spacing.amax(0)]))
+    _fit(stage, "diffusion", _velocity_loss(stage, {id(stage.data): latents}, labels=False), run)
 
 
-def fit_controlnet(
-    nets: MaisiNetworks,
-    settings: dict,
-    data: SlabData,
-    validation: SlabData | None,
-    seed: int,
-    run: Run,
-) -> None:
+def fit_controlnet(stage: Stage, run: Run) -> None:
     """ControlNet on the bit-planes of the label map; the diffusion network is frozen and its weights are the start."""
     from monai.networks.utils import copy_model_state
 
-    nets.diffusion.requires_grad_(False)
-    copy_model_state(nets.controlnet, nets.diffusion.state_dict())
-    loss = _velocity_loss(nets, settings, {}, labels=True)
-    _fit(nets.controlnet, settings["controlnet"], loss, data, validation, seed, run, "controlnet")
+    stage.nets.diffusion.requires_grad_(False)
+    copy_model_state(stage.nets.controlnet, stage.nets.diffusion.state_dict())
+    _fit(stage, "controlnet", _velocity_loss(stage, {}, labels=True), run)
 
 
 @torch.no_grad()
@@ -144,13 +159,13 @@ def encode(nets: MaisiNetworks, settings: dict, data: SlabData) -> torch.Tensor:
         return torch.cat([nets.autoencoder.encode(image)[0] for image in images])
 
 
-def _velocity_loss(nets: MaisiNetworks, settings: dict, latents: dict[int, torch.Tensor], labels: bool):
+def _velocity_loss(stage: Stage, latents: dict[int, torch.Tensor], labels: bool):
     """L1 on the velocity ``clean - noise`` at uniform times, the loss of the released rectified flow."""
-    device = nets.scale.device
+    nets, device = stage.nets, stage.nets.scale.device
 
     def loss(part: SlabData, which: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         if id(part) not in latents:
-            latents[id(part)] = encode(nets, settings, part)
+            latents[id(part)] = encode(nets, stage.settings, part)
         clean = latents[id(part)][which] * nets.scale
         noise = torch.randn(clean.shape, generator=generator).to(device)
         t = TIME_STEPS * torch.rand(len(which), generator=generator).to(device)
@@ -164,16 +179,12 @@ def _velocity_loss(nets: MaisiNetworks, settings: dict, latents: dict[int, torch
 
 
 def _fit(
-    net: nn.Module,
-    options: dict,
-    loss: Callable[[SlabData, torch.Tensor, torch.Generator], torch.Tensor],
-    data: SlabData,
-    validation: SlabData | None,
-    seed: int,
-    run: Run,
-    name: str,
+    stage: Stage, name: str, loss: Callable[[SlabData, torch.Tensor, torch.Generator], torch.Tensor], run: Run
 ) -> None:
-    batches = Batches(len(data), options["batch"], seed)
+    net, options, data, seed = getattr(stage.nets, name), stage.settings[name], stage.data, stage.seed
+    batches, validate = Batches(len(data), options["batch"], seed), None
+    if stage.validation is not None:
+        validate = functools.partial(_validation_loss, loss, stage.validation, options["batch"], seed)
     with memory_hint(f"maisi.{name}.batch", options["batch"]):
         weights = train(
             net,
@@ -182,7 +193,7 @@ def _fit(
             run,
             batch=options["batch"],
             ema_decay=options["ema_decay"],
-            validate=None if validation is None else lambda: _validation_loss(loss, validation, options["batch"], seed),
+            validate=validate,
             name=f"MAISI {name}",
         )
     net.load_state_dict(weights)
