@@ -19,7 +19,7 @@ with job(snakemake):
     models = [Path(p).parent for p in snakemake.input.models if p.endswith(".safetensors")]
     cases = []
     for seed, folder in zip(snakemake.params.seeds, models, strict=True):
-        segmenter = Segmenter.load(folder, where)
+        segmenter = Segmenter.load(folder, len(label_set) + 1, where)
         for patient, part in store.index.iloc[rows].groupby("subject"):
             some = part.index.to_numpy()
             spacing = (part["step_mm"].iloc[0], part["pixel_mm"].iloc[0], part["pixel_mm"].iloc[0])

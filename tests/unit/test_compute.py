@@ -157,15 +157,14 @@ def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, mak
     source = SimpleNamespace(grid=None, label_map=np.zeros((4, 8, 8), np.uint8), spacing=(1, 1, 1))
     generator = make(monkeypatch, batch)
     for name, value in {
-        "read_facts": facts,
-        "Prior": SimpleNamespace(load=lambda path: test_training.PRIOR),
+        "read_facts_and_prior": (facts, test_training.PRIOR),
         "_subject": None,
         "read_source": source,
         "check_grid": None,
         "_organs": ("a",),
         "load_generator": generator,
     }.items():
-        monkeypatch.setattr(inference, name, value if name == "Prior" else lambda *args, value=value: value)
+        monkeypatch.setattr(inference, name, lambda *args, value=value: value)
     with pytest.raises(PivmError, match=message):
         inference.generate_ct(Path("model"), Path("labels.nii.gz"))
 

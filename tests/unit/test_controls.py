@@ -113,7 +113,8 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
 
 def test_moments_of_another_label_set_are_refused(tmp_path):
     weights = {name: torch.zeros(7) for name in GaussianOrgans.NAMES}
-    save_model(tmp_path, weights, {"settings": {"kind": "gaussian"}, "format": 3})
+    facts = {"settings": {"kind": "gaussian"}, "format": 3, "organs": PRIOR.organs, "image_size": 16}
+    save_model(tmp_path, weights, facts)
     write_sampler(tmp_path, {})
     PRIOR.save(tmp_path / "prior.json")
     with pytest.raises(StateError, match=r"weight 'between' has shape \(7,\), the network wants \(3,\)"):

@@ -86,7 +86,10 @@ def test_masks_and_foreign_ids_give_the_same_ct(model, tmp_path):
         (lambda a: (a * 40, AFFINE), "label 80 is outside the label set of the model .1 to 2."),
         (lambda a: (np.where(a == 1, np.nan, 2.0), AFFINE), "NaN or infinite, expected whole ids"),
         (lambda a: (a * 0, AFFINE), "holds none of the organs of the model .liver, spleen."),
-        (lambda a: (a, AFFINE @ _tilted(40)), "oblique: an axis is 40 degrees off"),
+        (
+            lambda a: (a, AFFINE @ _tilted(40)),
+            r"labels.nii.gz: oblique: an axis is 40 degrees off.*resample the labels",
+        ),
         (lambda a: (a[:, :, 0], AFFINE), "expected a 3D volume"),
     ],
     ids=["foreign ids", "not a number", "no organ", "not axial", "2D"],
@@ -133,6 +136,44 @@ def test_a_name_that_is_no_nifti_is_refused(model, tmp_path):
     ct = generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
     with pytest.raises(DataError, match=r"expected a name that ends in .nii.gz"):
         ct.save(tmp_path / "ct.mha")
+
+
+def change_json(path, change) -> None:
+    facts = json.loads(path.read_text())
+    change(facts)
+    path.write_text(json.dumps(facts))
+
+
+BAD_MODELS = [
+    ("model.json", lambda f: f.update(format=2), "format 2, this version reads format 3: train the generator again"),
+    ("model.json", lambda f: f.update(settings=["x"]), "no generator: kind is None"),
+    ("model.json", lambda f: f["settings"].update(kind=["x"]), r"no generator: kind is \['x'\]"),
+    ("model.json", lambda f: f.pop("organs"), "organs is missing or of another type: train the generator again"),
+    ("model.json", lambda f: f.update(image_size="32"), "image_size is missing or of another type"),
+    ("model.json", lambda f: f["settings"].update(kind="maisi"), "found no key, expected steps, batch for kind maisi"),
+    ("model.json", lambda f: f.update(organs=["liver"]), "model.json and prior.json name other organs"),
+    ("prior.json", lambda f: f.update(means=[float("nan")] * 4), "found NaN, expected a finite number"),
+]
+
+
+@pytest.mark.parametrize(("file", "change", "message"), BAD_MODELS)
+def test_a_model_of_other_parts_says_which(model, tmp_path, file, change, message):
+    change_json(model / file, change)
+    with pytest.raises(StateError, match=message):
+        generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
+
+
+def test_settings_without_a_network_are_named(model, tmp_path):
+    change_json(model / "model.json", lambda f: f["settings"].update(kind="diffusion", noise={"steps": 9}, training={}))
+    sampler = {"name": "ddim", "steps": 4, "guidance": 1, "reach": 0, "previous_from": 1}
+    write_sampler(model, sampler)
+    with pytest.raises(StateError, match=r"model\.json: '\w+' is missing or of another type"):
+        generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
+
+
+def test_a_folder_that_is_none_is_named(tmp_path):
+    with pytest.raises(StateError, match="nowhere: no such folder, expected the folder of a model"):
+        generate_ct(tmp_path / "nowhere", write(labels(), tmp_path / "labels.nii.gz"))
 
 
 def test_organ_means_of_another_version_are_refused(model, tmp_path):

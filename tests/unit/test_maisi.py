@@ -431,6 +431,12 @@ class TestReleased:
         with pytest.raises(StateError, match=f"{name}: cannot be read, it is truncated"):
             self.fill(settings, released)
 
+    @pytest.mark.parametrize("content", [b"", b"hello\n" * 9, b"(", b"\x80\x02}q\x00"])
+    def test_a_foreign_checkpoint_is_refused(self, settings, released, content):
+        (released / "autoencoder_v1.pt").write_bytes(content)
+        with pytest.raises(StateError, match=r"autoencoder_v1\.pt: (cannot be read|refused)"):
+            self.fill(settings, released)
+
     def test_a_foreign_safetensors_is_refused(self, settings, released):
         (released / "autoencoder_v1.pt").unlink()
         (released / "autoencoder_v1.safetensors").write_bytes(b"not safetensors")

@@ -19,8 +19,9 @@ from pivm.generators.diffusion import DiffusionGenerator
 from pivm.generators.registry import load_generator, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.generators.training_data import TrainingData
-from pivm.model_files import load_model, save_model
+from pivm.model_files import load_model, require_tensors, save_model
 from pivm.prior import Prior
+from pivm.segmentation.segmenter import Segmenter
 from pivm.training import Batches, Resume, Run, Schedule, derived_seed, step_generator, train
 
 PRIOR = Prior(
@@ -164,6 +165,13 @@ def test_an_exploding_loss_stops_with_the_step_and_keeps_the_state_of_before(tmp
     assert all(torch.isfinite(v).all() for v in kept["model"].values())
 
 
+@pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04\x95pickle", b"PK\x03\x04 half a zip"])
+def test_a_damaged_state_is_named_and_not_taken_up(tmp_path, content):
+    (tmp_path / "resume-x.pt").write_bytes(content)
+    with pytest.raises(StateError, match=r"resume-x\.pt: the saved state .* cannot be read .*delete it to start anew"):
+        linear(tmp_path, lambda step: 1.0, resume=Resume(tmp_path / "resume-x.pt"))
+
+
 def test_an_infinite_gradient_of_a_finite_loss_stops_too(tmp_path):
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.zeros_(model.weight)
@@ -304,8 +312,35 @@ class TestModelFiles:
     def test_foreign_or_truncated_weights_are_refused(self, tmp_path, content):
         save_model(tmp_path, {"w": torch.arange(3.0)}, {})
         (tmp_path / "model.safetensors").write_bytes(content)
-        with pytest.raises(StateError, match="not a complete model"):
+        with pytest.raises(StateError, match=r"not a complete model \(model.safetensors: truncated or no safetensors"):
             load_model(tmp_path)
+
+    @pytest.mark.parametrize("content", ["[]", "null", '{"settings":'])
+    def test_foreign_or_truncated_facts_are_refused(self, tmp_path, content):
+        save_model(tmp_path, {"w": torch.arange(3.0)}, {})
+        (tmp_path / "model.json").write_text(content)
+        with pytest.raises(StateError, match=r"not a complete model \(model.json: "):
+            load_model(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("weights", "message"),
+        [
+            ({"w": torch.zeros(2)}, "weight 'b' is missing, the network wants \\(1,\\)"),
+            ({"w": torch.zeros(2), "b": torch.zeros(1), "x": torch.zeros(1)}, "weight 'x' is none of the network"),
+            ({"w": torch.zeros(3), "b": torch.zeros(1)}, r"weight 'w' has shape \(3,\), the network wants \(2,\)"),
+            ({"w": torch.tensor([0, float("nan")]), "b": torch.zeros(1)}, "weight 'w' holds NaN or infinite numbers"),
+        ],
+    )
+    def test_weights_that_do_not_fit_are_named(self, tmp_path, weights, message):
+        with pytest.raises(StateError, match=message):
+            require_tensors({"w": (2,), "b": (1,)}, weights, tmp_path)
+
+    def test_a_segmenter_of_another_label_set_is_refused(self, tmp_path):
+        settings = {"encoder": "resnet18", "depth": 3, "decoder_channels": [8, 8, 8], "window": [-200, 300]}
+        Segmenter(settings, 14, torch.device("cpu")).save(tmp_path, {})
+        assert Segmenter.load(tmp_path, 14, torch.device("cpu")).classes == 14
+        with pytest.raises(StateError, match="another label set, of 14 labels with the background, asked for 35"):
+            Segmenter.load(tmp_path, 35, torch.device("cpu"))
 
     def test_weights_of_another_network_name_the_first_mismatch(self, tmp_path):
         generator = DiffusionGenerator(SETTINGS, PRIOR, torch.device("cpu"))

@@ -13,10 +13,9 @@ from pivm.compute import memory_advice
 from pivm.datasets.listing import Subject
 from pivm.datasets.mappings import MAPPINGS
 from pivm.errors import DataError, nearest
-from pivm.generators.registry import load_generator, read_facts
+from pivm.generators.registry import load_generator, read_facts_and_prior
 from pivm.label_maps import Policy
 from pivm.labels import LabelSet
-from pivm.prior import Prior
 from pivm.quality import check_grid
 from pivm.synthetic_volumes import Source, read_source
 from pivm.training import derived_seed
@@ -72,13 +71,17 @@ def generate_ct(
     Raises:
         StateError: no complete generator; DataError: labels that cannot be used.
     """
-    facts, prior = read_facts(model), Prior.load(Path(model) / "prior.json")
+    facts, prior = read_facts_and_prior(model)
     label_set = LabelSet(tuple(facts["organs"]))
     subject = _subject(Path(labels), label_set, ids)
     source = read_source(Path(labels).name, subject, label_set, facts["image_size"], Policy(), "air", prior)
-    check_grid(source.grid, GRID)
+    try:
+        check_grid(source.grid, GRID)
+    except DataError as error:
+        raise DataError(f"{labels}: {error}; resample the labels to axial slices") from None
     present = _organs(source, label_set, Path(labels))
-    generator = load_generator(model, torch.device(device))
+    with memory_advice("use the CPU (--device cpu)"):
+        generator = load_generator(model, torch.device(device))
     with memory_advice(_smaller(generator, Path(model))):
         (hu,) = generator.generate_volumes([source.label_map], [derived_seed(seed, "generate")], [source.spacing])
     return SyntheticCT(source.plane.restore(hu), source.grid.affine, present)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import struct
 from pathlib import Path
 
 import torch
@@ -13,7 +14,19 @@ from safetensors.torch import load_file, save_file
 
 from pivm.errors import StateError
 
-_OTHER_MODEL = "the model is of other settings or another version: run the workflow again"
+_OTHER_MODEL = "the model is of other settings or another version: delete it and run the workflow"
+#: what reading weights raises where a file is damaged, foreign or no file of tensors alone
+UNREADABLE = (
+    pickle.UnpicklingError,
+    SafetensorError,
+    EOFError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    struct.error,
+)
 
 
 def save_model(folder: Path, weights: dict[str, torch.Tensor], facts: dict) -> None:
@@ -28,12 +41,17 @@ def load_facts(folder: Path) -> dict:
     """The facts alone of what :func:`save_model` wrote; no weights are read.
 
     Raises:
-        StateError: ``model.json`` is missing or truncated.
+        StateError: there is no such folder, or ``model.json`` is missing, truncated or of something else.
     """
+    if not Path(folder).is_dir():
+        raise StateError(f"{folder}: no such folder, expected the folder of a model, with model.json in it")
     try:
-        return json.loads((Path(folder) / "model.json").read_text())
+        facts = json.loads((Path(folder) / "model.json").read_text())
     except (OSError, ValueError) as error:
-        raise _incomplete(folder, error) from None
+        raise _incomplete(folder, f"model.json: {error}") from None
+    if not isinstance(facts, dict):
+        raise _incomplete(folder, f"model.json: found {type(facts).__name__}, expected facts by name")
+    return facts
 
 
 def load_model(folder: Path) -> tuple[dict[str, torch.Tensor], dict]:
@@ -45,12 +63,14 @@ def load_model(folder: Path) -> tuple[dict[str, torch.Tensor], dict]:
     facts = load_facts(folder)
     try:
         return load_file(Path(folder) / "model.safetensors"), facts
-    except (OSError, ValueError, SafetensorError) as error:
-        raise _incomplete(folder, error) from None
+    except OSError as error:
+        raise _incomplete(folder, str(error)) from None
+    except (ValueError, SafetensorError) as error:
+        raise _incomplete(folder, f"model.safetensors: truncated or no safetensors file: {error}") from None
 
 
-def _incomplete(folder: Path, error: Exception) -> StateError:
-    return StateError(f"{folder}: not a complete model ({error}); delete it and run the workflow again")
+def _incomplete(folder: Path, reason: str) -> StateError:
+    return StateError(f"{folder}: not a complete model ({reason}); copy it again, or delete it and run the workflow")
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
@@ -83,7 +103,7 @@ def read_contents(path: Path) -> dict:
             f"{path}: refused, it is no file of tensors alone and reading it could run code ({reason}); "
             "save the state dict as safetensors and give that file"
         ) from None
-    except (EOFError, RuntimeError, OSError, ValueError, KeyError, SafetensorError) as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StateError(f"{path}: cannot be read, it is truncated or of another format ({reason})") from None
     if not isinstance(weights, dict):
@@ -118,14 +138,18 @@ def require_tensors(
         hint: what to do about a mismatch.
 
     Raises:
-        StateError: keys or shapes differ; the first mismatch is named.
+        StateError: keys or shapes differ, or a weight is no number; the first mismatch is named.
     """
-    given = {k: tuple(v.shape) for k, v in weights.items()}
-    for name in sorted(wanted.keys() | given.keys()):
-        if wanted.get(name) != given.get(name):
-            raise StateError(
-                f"{folder}: weight {name!r} has shape {given.get(name)}, the network wants {wanted.get(name)}; {hint}"
-            )
+    for name in sorted(wanted.keys() | weights.keys()):
+        if name not in weights:
+            raise StateError(f"{folder}: weight {name!r} is missing, the network wants {wanted[name]}; {hint}")
+        if name not in wanted:
+            raise StateError(f"{folder}: weight {name!r} is none of the network; {hint}")
+        given = tuple(weights[name].shape)
+        if given != wanted[name]:
+            raise StateError(f"{folder}: weight {name!r} has shape {given}, the network wants {wanted[name]}; {hint}")
+        if not weights[name].isfinite().all():
+            raise StateError(f"{folder}: weight {name!r} holds NaN or infinite numbers: train it again")
 
 
 def file_hash(path: Path) -> str:

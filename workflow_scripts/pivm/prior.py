@@ -99,12 +99,16 @@ class Prior:
 
     @classmethod
     def load(cls, path: Path) -> Prior:
-        """Raises StateError where the file is missing, truncated or of another version."""
+        """Raises StateError where the file is missing, truncated, of another version, or holds NaN."""
         try:
-            fields = json.loads(Path(path).read_text())
+            fields = json.loads(Path(path).read_text(), parse_constant=_no_number)
             return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise StateError(f"{path}: not the organ means of a generator ({error}); fit them again") from None
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"found {text}, expected a finite number")
 
 
 def own_ids(organs: LabelSet, names: LabelSet, without: Set[str] = frozenset()) -> np.ndarray:

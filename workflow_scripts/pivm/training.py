@@ -20,6 +20,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pivm import parallel
 from pivm.compute import autocast, low_precision, pays_to_compile
+from pivm.errors import StateError
+from pivm.model_files import UNREADABLE
 from pivm.monitor import Monitor
 
 log = logging.getLogger("pivm")
@@ -109,9 +111,16 @@ class Resume:
         self._last = time.monotonic()
 
     def load(self) -> dict | None:
+        """The saved state, ``None`` where there is none; raises StateError where it cannot be read."""
         if self.path is None or not self.path.exists():
             return None
-        state = torch.load(self.path, weights_only=True, map_location="cpu")
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+        except UNREADABLE as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise StateError(
+                f"{self.path}: the saved state of this training cannot be read ({reason}); delete it to start anew"
+            ) from None
         log.warning("resuming at step %d from %s", state["step"], self.path)
         return state
 

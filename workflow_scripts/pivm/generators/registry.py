@@ -32,12 +32,28 @@ def load_generator(folder: Path, device: torch.device):
     """A trained generator from its folder; its own files say of which kind it is, ``prior.json`` holds its means.
 
     Raises:
-        StateError: the folder holds no generator of a known kind, or one of another version of its format.
+        StateError: the folder holds no generator of a known kind, one of another version of its format, or files that
+            do not go together.
     """
-    facts, prior = read_facts(folder), Prior.load(Path(folder) / "prior.json")
-    generator = make_generator(facts["settings"], prior, device)
+    facts, prior = read_facts_and_prior(folder)
+    try:
+        generator = make_generator(facts["settings"], prior, device)
+    except KeyError as key:
+        raise _lacking(folder, key) from None
     generator.put(load_model(folder)[0], folder)
     return generator
+
+
+def read_facts_and_prior(folder: Path) -> tuple[dict, Prior]:
+    """What a model folder says of its generator, and its organ means.
+
+    Raises:
+        StateError: as :func:`load_generator`.
+    """
+    facts, prior = read_facts(folder), Prior.load(Path(folder) / "prior.json")
+    if tuple(facts["organs"]) != prior.organs:
+        raise StateError(f"{folder}: model.json and prior.json name other organs, so they are of two models: copy both")
+    return facts, prior
 
 
 def read_facts(folder: Path) -> dict:
@@ -47,17 +63,29 @@ def read_facts(folder: Path) -> dict:
         StateError: as :func:`load_generator`.
     """
     facts = load_facts(folder)
-    kind, found = facts.get("settings", {}).get("kind"), facts.get("format")
-    if kind not in KINDS:
+    settings, found = facts.get("settings"), facts.get("format")
+    kind = settings.get("kind") if isinstance(settings, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
         raise StateError(f"{folder}/model.json: no generator: kind is {kind!r}, expected one of {', '.join(KINDS)}")
     if found != FORMAT:
         raise StateError(
             f"{folder}/model.json: format {found!r}, this version reads format {FORMAT}: train the generator again"
         )
-    facts["settings"]["sampler"] = read_sampler(folder, kind)
-    if kind == "diffusion" and (wrong := misfit(facts["settings"])):
+    for key, expected in {"organs": list, "image_size": int}.items():
+        if not isinstance(facts.get(key), expected):
+            raise _lacking(folder, key)
+    settings["sampler"] = read_sampler(folder, kind)
+    try:
+        wrong = misfit(settings) if kind == "diffusion" else None
+    except KeyError as key:
+        raise _lacking(folder, key) from None
+    if wrong:
         raise StateError(f"{folder}/sampler.json: {wrong[0]}: {wrong[1]}")
     return facts
+
+
+def _lacking(folder: Path, key: object) -> StateError:
+    return StateError(f"{folder}/model.json: {key} is missing or of another type: train the generator again")
 
 
 def save_generator(generator, prior: Prior, folder: Path, facts: dict) -> None:
@@ -80,7 +108,7 @@ def require_fit(folder: Path, organs: tuple[str, ...], size: int) -> None:
     if facts["image_size"] != size:
         raise StateError(
             f"{folder}: trained on slices of {facts['image_size']} x {facts['image_size']} pixels, "
-            f"asked for {size} x {size}"
+            f"asked for {size} x {size}; set image.size: {facts['image_size']}, or delete the folder to train it anew"
         )
     if tuple(facts["organs"]) != tuple(organs):
         ours, theirs = set(organs) - set(facts["organs"]), set(facts["organs"]) - set(organs)

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from pivm.compute import memory_hint
+from pivm.errors import StateError
 from pivm.feed import Feed
 from pivm.model_files import load_model, put_weights, save_model
 from pivm.segmentation.network import make_unet
@@ -74,9 +75,14 @@ class Segmenter:
         save_model(folder, self.net.state_dict(), {"settings": self.settings, "classes": self.classes, **facts})
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device) -> Segmenter:
-        """Raises StateError where the model is incomplete."""
+    def load(cls, folder: Path, classes: int, device: torch.device) -> Segmenter:
+        """Raises StateError where the model is incomplete, or of another number of labels than asked for."""
         weights, facts = load_model(folder)
+        if facts.get("classes") != classes:
+            raise StateError(
+                f"{folder}: trained on another label set, of {facts.get('classes')} labels with the background, asked "
+                f"for {classes}; delete it and run the workflow"
+            )
         segmenter = cls(facts["settings"], facts["classes"], device)
         put_weights(segmenter.net, weights, folder)
         return segmenter
