@@ -411,7 +411,8 @@ class TestReleased:
         weights["decoder.blocks.0.conv.conv.bias"] = torch.zeros(5)
         torch.save(weights, released / "autoencoder_v1.pt")
         message = (
-            r"autoencoder_v1.pt: weight 'decoder.blocks.0.conv.conv.bias' has shape \(5,\), the network wants \(8,\)"
+            r"autoencoder_v1.pt: weight 'decoder.blocks.0.conv.conv.bias' has shape \(5,\), the network wants \(8,\); "
+            "lay configs/maisi_released.yaml over"
         )
         with pytest.raises(StateError, match=message):
             self.fill(settings, released)
