@@ -322,6 +322,20 @@ def test_nifti_labels_follow_the_affine(labelled):
     np.testing.assert_array_equal(labels.array, expected(masks))
 
 
+def test_a_label_template_that_fits_no_subject_or_all_of_them(labelled):
+    root, paths, masks = labelled
+    with pytest.raises(ConfigError, match=r"labels: found 'x/\{subject\}\.nii', which exists in .* for no subject"):
+        subject_of(root, labels="x/{subject}.nii")
+    save_nifti(masks["liver"], root / "all.nii.gz")
+    one = {"labels": "all.nii.gz", "mapping": {1: "liver"}}
+    assert subject_of(root, **one).ids == {"1": "liver"}
+    with pytest.raises(ConfigError, match=r"found 'Leber': liver, but .* has no names, expected id: organ name"):
+        subject_of(root, labels="all.nii.gz", mapping={"Leber": "liver"})
+    shutil.copytree(paths[0].parent, root / "q")
+    with pytest.raises(ConfigError, match=r"'all\.nii\.gz', the same for 2 subjects; write \{subject\}"):
+        Dataset("d", {"layout": "dicom", "path": str(root), **one}).listing()
+
+
 def test_no_labels_or_two_of_them(labelled, selection, quality):
     root, _, _ = labelled
     record, _, _ = prepare_subject("p", subject_of(root), LABELS, 32, selection, quality)
