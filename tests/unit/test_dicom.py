@@ -371,6 +371,20 @@ class TestRealScan:
         k = [p.name for p in series.files].index(sorted(folder.iterdir())[0].name)
         np.testing.assert_array_equal(read_ct(subject).hu[::-1, ::-1, k].T, direct)
 
+    def test_prepared_slices_are_the_pixels_of_the_series(self, real_ct, subject, selection, quality):
+        """At the size of the scan nothing is resampled: row 0 is anterior and column 0 right, as in the files."""
+        labels, headers = LabelSet(ORGANS_34), [pydicom.dcmread(p) for p in Path(subject.ct).iterdir()]
+        headers.sort(key=lambda h: float(h.ImagePositionPatient[2]))
+        series = np.stack([h.pixel_array * h.RescaleSlope + h.RescaleIntercept for h in headers])
+        record, arrays, rows = prepare_subject("p", subject, labels, 512, selection, quality)
+        assert (record.status, len(rows)) == ("selected", len(arrays["hu"]))
+        np.testing.assert_array_equal(arrays["hu"], series[rows["z"]])
+        nifti = Dataset("d", {"layout": "totalsegmentator", "path": str(real_ct)}).listing()
+        same = prepare_subject("p", nifti.subjects["ts_example_dicom"], labels, 512, selection, quality)
+        assert same[0].content == record.content
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(same[1][name], array)
+
     def test_labels_are_those_of_the_masks(self, real_ct, subject):
         labels = read_labels(subject, LabelSet(ORGANS_34), read_ct(subject).grid, Policy())
         folder = real_ct / "ts_example_dicom" / "segmentations"
