@@ -121,11 +121,11 @@ def resolve_ids(names: dict[str, str], mapping: str | dict | None, place: str) -
                 "datasets.<name>.mapping",
                 f"{key!r} is no label of {place}{nearest(key, known)}, expected one of {', '.join(known)}",
             )
-        if not names and not key.isdigit():
+        if not names and not key.isdecimal():
             raise ConfigError(
                 "datasets.<name>.mapping", f"found {key!r}: {ours}, but {place} has no names, expected id: organ name"
             )
-        i = by_name.get(key) or str(int(key))
+        i = by_name.get(key) or str(int(key))  # 07 is 7
         if ids.setdefault(i, ours) != ours:
             raise ConfigError("datasets.<name>.mapping", f"id {i} of {place} is mapped to {ids[i]} and to {ours}")
     return ids

@@ -67,5 +67,5 @@ def _check_mapping(key: str, mapping: str | dict, layout: str, known: tuple[str,
                 f"{key}.{theirs}",
                 f"found {ours!r}{nearest(ours, names)}, expected a name of `labels` or of the 34 organs{swapped}",
             )
-        if str(theirs).lstrip("-").isdigit() and not 1 <= int(theirs) <= LARGEST_ID:
+        if str(theirs).removeprefix("-").isdecimal() and not 1 <= int(theirs) <= LARGEST_ID:
             raise ConfigError(f"{key}.{theirs}", f"an id is 1 to {LARGEST_ID}, and 0 is background")
