@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> None:
     generator, extractor = load_generator(options.model, device), Extractor("efficientnet_lite0", None, device)
     truth, window, found = extractor(real, tuple(options.window)), tuple(options.window), {}
     for name, steps in ((generator.settings["sampler"]["name"], options.steps), ("ddpm", options.reference)):
-        generator.settings["sampler"] = {"name": name, "steps": steps}
+        generator.settings["sampler"] |= {"name": name, "steps": steps}
         began = time.process_time()
         batches = np.array_split(np.arange(len(rows)), -(-len(rows) // 30))
         hu = np.concatenate([generator.generate(maps[some], some.tolist()) for some in batches])

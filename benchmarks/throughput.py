@@ -31,7 +31,7 @@ def settings(options: argparse.Namespace, slices: int) -> dict:
     network["detail_channels"] = 24
     training = {"batch": options.batch, "epochs": -(-options.steps * options.batch // slices)}
     training |= {"learning_rate": 1e-4, "halve_every_epochs": 20, "betas": [0.9, 0.99], "ema_decay": 0.9999}
-    training |= {"drop_previous": 0.5, "noise_previous": 0.0, "model_previous": 0.0}
+    training |= {"drop_previous": 0.5, "noise_previous": 0.0, "model_previous": 0.0, "drop_labels": 0.0}
     return {
         "name": "pivm",
         "kind": "diffusion",
@@ -39,7 +39,7 @@ def settings(options: argparse.Namespace, slices: int) -> dict:
         "condition": ["labels", "prior", "previous"],
         "network": network,
         "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "shift": 1.0, "scale": "global"},
-        "sampler": {"name": "dpm++", "steps": options.evaluations},
+        "sampler": {"name": "dpm++", "steps": options.evaluations, "guidance": 1.0, "reach": 0.0, "previous_from": 1.0},
         "training": training,
     }
 

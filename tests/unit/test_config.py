@@ -57,6 +57,11 @@ WRONG = [
     ("prior", "bdy", "prior: found 'bdy' (did you mean 'body'?), expected one of body, paper"),
     ("diffusion.training.learning_rate", "1e-4", "YAML reads 1e-4 as text, write 1.0e-04"),
     ("diffusion.training.betas", [0.9, 1.0], "diffusion.training.betas.1: found 1.0, expected < 1"),
+    (
+        "diffusion.sampler.guidance",
+        2.0,
+        "generator 'cddpm' never learns to go without labels; set",
+    ),
     ("diffusion.sampler.name", "dpm", "diffusion.sampler.name: found 'dpm' (did you mean 'd"),
     ("diffusion.network.chanels", [8], "diffusion.network.chanels: unknown key (did you mean 'channels'?)"),
     ("dataset", "phantoms", "dataset: unknown 'phantoms' (did you mean 'phantom'?)"),

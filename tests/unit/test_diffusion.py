@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from pivm.diffusion.along_z import coupled_noise
 from pivm.diffusion.network import Denoiser, NetworkSettings
 from pivm.diffusion.noise import PREDICTIONS, NoiseProcess, cosine_betas
 from pivm.diffusion.sampler import make_scheduler, sample
@@ -77,6 +80,31 @@ def test_a_second_batch_does_not_depend_on_the_first():
     first = sample(lambda z, t: 0.5 * z, start, scheduler, torch.Generator())
     second = sample(lambda z, t: 0.5 * z, start, scheduler, torch.Generator())
     assert torch.equal(first, second)
+
+
+class TestNoiseAlongZ:
+    @staticmethod
+    def pair(reach, step=5.0):
+        below, fresh = torch.randn(2, 400, 32, 48, generator=torch.Generator().manual_seed(0)).unbind(0)
+        return below, coupled_noise(below, fresh, (2.5, 5.0), step, reach)
+
+    @pytest.mark.parametrize("reach", [0.1, 0.5, 3.0])
+    def test_every_slice_has_white_noise(self, reach):
+        _, noise = self.pair(reach)
+        assert noise.shape == (400, 32, 48)
+        power = torch.fft.rfft2(noise, norm="ortho").abs().square().mean(0)
+        # the power of a frequency, averaged over 400 slices, is 1 within five standard errors
+        torch.testing.assert_close(power, torch.ones_like(power), atol=5 * math.sqrt(2 / 400), rtol=0)
+
+    @pytest.mark.parametrize("step", [1.5, 5.0])
+    def test_a_pattern_stays_alike_over_its_own_wavelength(self, step):
+        below, noise = self.pair(0.5, step)
+        a, b = torch.fft.rfft2(below), torch.fft.rfft2(noise)
+        correlation = (a * b.conj()).real.mean(0) / a.abs().square().mean(0)
+        assert correlation[0, 0] == pytest.approx(1, abs=1e-5)  # the mean of the slice
+        for row, column, wavelength in ((2, 0, 80.0), (0, 6, 20.0), (8, 0, 20.0), (4, 12, 9.7)):
+            expected = math.exp(-step / (0.5 * wavelength))
+            assert correlation[row, column] == pytest.approx(expected, abs=0.2)
 
 
 @pytest.mark.parametrize("shift", [1.0, 0.5, 0.25])

@@ -41,7 +41,7 @@ SETTINGS = {
     # 16 channels of detail: with 8 a norm group is one channel, the bias before it has no effect, and its weights drift
     "network": {"label_channels": 4, "channels": [16, 24], "blocks": 1, "attention": True, "detail_channels": 16},
     "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "shift": 1.0, "scale": "global"},
-    "sampler": {"name": "dpm++", "steps": 4},
+    "sampler": {"name": "dpm++", "steps": 4, "guidance": 1.0, "reach": 0.5, "previous_from": 1.0},
     "training": {
         "batch": 4,
         "epochs": 10,
@@ -52,6 +52,7 @@ SETTINGS = {
         "drop_previous": 0.5,
         "noise_previous": 0.2,
         "model_previous": 0.5,
+        "drop_labels": 0.1,
     },
 }
 
@@ -263,6 +264,30 @@ def test_volumes_start_from_a_generated_slice_and_follow_the_one_below(tmp_path)
     np.testing.assert_array_equal(volumes[0][0], first[0])
     alone = generator.generate(maps[0][4:5], [14])
     assert (volumes[0][4] != alone[0]).any()
+
+
+def test_a_volume_has_the_noise_of_its_slices_where_nothing_couples_them(tmp_path):
+    generator = fit(tmp_path)
+    maps = slices(5).batch(torch.arange(5))[1].numpy().astype(np.uint8)
+    generator.settings = {**SETTINGS, "sampler": {**SETTINGS["sampler"], "reach": 0.0, "previous_from": 0.0}}
+    (volume,) = generator.generate_volumes([maps], [10])
+    assert np.abs(volume.astype(int) - generator.generate(maps, [10, 11, 12, 13, 14])).max() <= 1
+
+
+def test_guidance_moves_the_prediction_away_from_that_without_labels(tmp_path):
+    generator = fit(tmp_path)
+    noisy, t = torch.randn(2, 1, 16, 16), torch.tensor([300, 700])
+    maps = slices().batch(torch.arange(2))[1].long()
+    with torch.no_grad():
+        known = generator._predict(noisy, t, maps, None)
+        blind = generator._predict(noisy, t, maps, None, torch.zeros(2, 1, 1, 1))
+        assert torch.equal(generator._guided(noisy, t, maps, None), known)
+        generator.settings = {**SETTINGS, "sampler": {**SETTINGS["sampler"], "guidance": 3.0}}
+        torch.testing.assert_close(generator._guided(noisy, t, maps, None), 3 * known - 2 * blind)
+        # without labels the label map makes no difference
+        other = generator._predict(noisy, t, (maps + 1) % 4, None, torch.zeros(2, 1, 1, 1))
+    assert torch.equal(blind, other)
+    assert not torch.allclose(known, blind)
 
 
 class TestModelFiles:

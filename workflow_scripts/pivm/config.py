@@ -144,6 +144,12 @@ def generator_settings(config: dict, name: str) -> dict:
                 f"generator {name!r} predicts epsilon, which says nothing of the image at a step of pure noise; set "
                 "zero_terminal_snr: false, or predict v or sample",
             )
+        if settings["sampler"]["guidance"] > 1 and not settings["training"]["drop_labels"]:
+            raise ConfigError(
+                "diffusion.sampler.guidance",
+                f"found {settings['sampler']['guidance']}, but generator {name!r} never learns to go without labels; "
+                "set training.drop_labels, for example to 0.1, or guidance: 1",
+            )
         _require_size(config["image"]["size"], settings["network"]["channels"])
     if own["kind"] == "maisi":
         require_sizes(settings, config["image"]["size"])

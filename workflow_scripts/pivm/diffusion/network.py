@@ -134,18 +134,23 @@ class Denoiser(nn.Module):
         """Image sides must be a multiple of this."""
         return 2 ** len(self.settings.channels)
 
-    def forward(self, noisy, t, label_map, prior=None, previous=None) -> torch.Tensor:
+    def forward(self, noisy, t, label_map, prior=None, previous=None, known=None) -> torch.Tensor:
         """Predict the target of the noise process.
 
         Args:
             noisy: float [N, 1, H, W]; t: int [N]; label_map: int [N, H, W];
             prior: float [N, 1, H, W], normalised prior map; previous: float [N, 2, H, W], the slice below
-                in the network's units and a flag that is 1 where there is one.
+                in the network's units and a flag that is 1 where there is one;
+            known: float [N, 1, 1, 1], 0 hides labels and prior map of a slice (classifier-free dropout), ``None``
+                shows all.
 
         Returns:
             float [N, 1, H, W].
         """
-        parts = [noisy, self.embed(label_map).permute(0, 3, 1, 2)]
+        embedded = self.embed(label_map).permute(0, 3, 1, 2)
+        if known is not None:
+            embedded, prior = embedded * known, None if prior is None else prior * known
+        parts = [noisy, embedded]
         parts += [c for c, name in ((prior, "prior"), (previous, "previous")) if name in self.settings.condition]
         pixels = torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
         x = functional.pixel_unshuffle(pixels, 2).contiguous(memory_format=torch.channels_last)

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from pivm.compute import memory_hint
+from pivm.diffusion.along_z import coupled_noise
 from pivm.diffusion.network import Denoiser, NetworkSettings
 from pivm.diffusion.noise import NoiseProcess
 from pivm.diffusion.sampler import make_scheduler, sample
@@ -23,8 +24,8 @@ from pivm.parallel import part_of
 from pivm.prior import Prior
 from pivm.training import Batches, Run, Schedule, step_generator, train
 
-#: how validation shows the slice below, whatever training does, so that validation losses compare
-VALIDATION_PREVIOUS = {"drop_previous": 0.5, "noise_previous": 0.0, "model_previous": 0.0}
+#: how validation shows the conditions, whatever training does, so that validation losses compare
+VALIDATION_CONDITIONS = {"drop_previous": 0.5, "noise_previous": 0.0, "model_previous": 0.0, "drop_labels": 0.0}
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ class DiffusionGenerator(SliceWise):
         previous = None
         if "previous" in self.settings["condition"]:
             previous = self._shown_previous(self.signal.encode(below, below_map), below_map, has, draws, shown)
-        predicted = self._predict(self.noise.add(clean, noise, t), t, label_map, previous)
+        known = (draws.uniform(1, 1, 1) >= shown["drop_labels"]).float() if shown["drop_labels"] else None
+        predicted = self._predict(self.noise.add(clean, noise, t), t, label_map, previous, known)
         target = self.noise.target(clean, noise, t, self.settings["noise"]["prediction"])
         return functional.mse_loss(predicted.float(), target)
 
@@ -180,7 +182,7 @@ class DiffusionGenerator(SliceWise):
             for rows in torch.arange(len(data)).split(self.settings["training"]["batch"]):
                 slices = tuple(a.to(self.device) for a in data.batch(rows))
                 draws = Draws(len(rows), slice(None), self.device, seed, "validation", i, int(rows[0]))
-                total += self._loss(slices, draws, VALIDATION_PREVIOUS) * len(rows)
+                total += self._loss(slices, draws, VALIDATION_CONDITIONS) * len(rows)
         return float(total) / (rounds * len(data))
 
     @staticmethod
@@ -188,10 +190,19 @@ class DiffusionGenerator(SliceWise):
         flag = present.float()[:, None, None, None].expand_as(signal)
         return torch.cat([signal * flag, flag], dim=1)
 
-    def _predict(self, noisy, t, label_map, previous):
+    def _predict(self, noisy, t, label_map, previous, known=None):
         if "previous" in self.settings["condition"] and previous is None:
             previous = torch.zeros(len(noisy), 2, *noisy.shape[2:], device=self.device)
-        return self.net(noisy, t, label_map, self.signal.prior_channel(label_map), previous)
+        return self.net(noisy, t, label_map, self.signal.prior_channel(label_map), previous, known)
+
+    def _guided(self, noisy, t, label_map, previous):
+        """Classifier-free guidance: away from the prediction without labels; one evaluation more where it is on."""
+        predicted = self._predict(noisy, t, label_map, previous)
+        guidance = self.settings["sampler"]["guidance"]
+        if guidance == 1:
+            return predicted
+        blind = self._predict(noisy, t, label_map, previous, torch.zeros(len(noisy), 1, 1, 1, device=self.device))
+        return blind + guidance * (predicted - blind)
 
     def _scheduler(self):
         noise, sampler = self.settings["noise"], self.settings["sampler"]
@@ -204,58 +215,76 @@ class DiffusionGenerator(SliceWise):
             noise["shift"],
         )
 
-    @torch.no_grad()
-    def generate(self, label_map: np.ndarray, seeds: list[int], below=None) -> np.ndarray:
+    def generate(self, label_map: np.ndarray, seeds: list[int]) -> np.ndarray:
         """Synthetic slices for label maps.
 
         Args:
             label_map: uint8 [N, H, W], as :meth:`Prior.label_map` gives it.
             seeds: one per slice; with dpm++ and ddim a slice depends on its own seed and label map alone.
-            below: (int16 HU [N, H, W], label map [N, H, W]) of the slices below, or ``None``.
 
         Returns:
             int16 HU [N, H, W].
         """
-        self.net.eval()
-        ids = torch.from_numpy(label_map.astype(np.int64)).to(self.device)
+        return self._sample(label_map, self._start(label_map, seeds), seeds[0], None)
+
+    @staticmethod
+    def _start(label_map: np.ndarray, seeds: list[int]) -> torch.Tensor:
         shape = (1, *label_map.shape[1:])
-        start = torch.stack([torch.randn(shape, generator=step_generator(s, "start")) for s in seeds])
-        previous = None
+        return torch.stack([torch.randn(shape, generator=step_generator(s, "start")) for s in seeds])
+
+    @torch.no_grad()
+    def _sample(self, label_map: np.ndarray, start: torch.Tensor, seed: int, below) -> np.ndarray:
+        """From noise to HU.
+
+        Args:
+            start: noise [N, 1, H, W]; seed: of the noise that ``ddpm`` adds;
+            below: (int16 HU [N, H, W], label map [N, H, W]) of the slices below, or ``None``.
+        """
+        self.net.eval()
+        ids, previous = self._to_device(label_map, np.int64), None
         if below is not None and "previous" in self.settings["condition"]:
             hu, maps = below
-            encoded = self.signal.encode(
-                torch.from_numpy(hu.astype(np.float32)).to(self.device),
-                torch.from_numpy(maps.astype(np.int64)).to(self.device),
-            )
+            encoded = self.signal.encode(self._to_device(hu, np.float32), self._to_device(maps, np.int64))
             previous = self._previous(encoded, torch.ones(len(hu), dtype=torch.bool, device=self.device))
+        shown_below = self.settings["sampler"]["previous_from"] * len(self.noise)
         signal = sample(
-            lambda z, t: self._predict(z, t, ids, previous),
+            lambda z, t: self._guided(z, t, ids, previous if t[0] < shown_below else None),
             start.to(self.device),
             self._scheduler(),
-            step_generator(seeds[0], "steps"),
+            step_generator(seed, "steps"),
         )
         return self.signal.decode(signal, ids).cpu().numpy()
 
-    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int], spacings=None) -> Iterator[np.ndarray]:
+    def _to_device(self, array: np.ndarray, kind: type) -> torch.Tensor:
+        return torch.from_numpy(array.astype(kind)).to(self.device)
+
+    def generate_volumes(
+        self, label_maps: list[np.ndarray], seeds: list[int], spacings: list[tuple[float, float, float]] | None = None
+    ) -> Iterator[np.ndarray]:
         """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
 
-        All volumes advance together, one batch per slice index.
+        All volumes advance together, one batch per slice index. ``sampler.reach`` couples the start noise along z.
 
         Args:
-            label_maps: one uint8 [S, H, W] per volume; seeds: one per volume.
+            label_maps: one uint8 [S, H, W] per volume; seeds: one per volume;
+            spacings: mm along W, H and z; ``None``: cubic voxels.
 
         Yields:
             int16 HU [S, H, W] per volume, in order.
         """
-        volumes = [np.zeros(m.shape, np.int16) for m in label_maps]
+        volumes, starts = [np.zeros(m.shape, np.int16) for m in label_maps], [None] * len(label_maps)
+        reach = self.settings["sampler"]["reach"]
         for z in range(max(len(m) for m in label_maps)):
             live = [i for i, m in enumerate(label_maps) if z < len(m)]
-            below = None
-            if z > 0:
-                below = tuple(np.stack([a[i][z - 1] for i in live]) for a in (volumes, label_maps))
             maps = np.stack([label_maps[i][z] for i in live])
-            for i, hu in zip(live, self.generate(maps, [seeds[i] + z for i in live], below), strict=True):
-                volumes[i][z] = hu
+            fresh = self._start(maps, [seeds[i] + z for i in live])
+            for i, noise in zip(live, fresh, strict=True):
+                *pixel, step = spacings[i] if spacings else (1.0, 1.0, 1.0)
+                starts[i] = coupled_noise(starts[i], noise, tuple(pixel), step, reach) if z and reach else noise
+            below = tuple(np.stack([a[i][z - 1] for i in live]) for a in (volumes, label_maps)) if z else None
+            hu = self._sample(maps, torch.stack([starts[i] for i in live]), seeds[live[0]] + z, below)
+            for i, one in zip(live, hu, strict=True):
+                volumes[i][z] = one
         yield from volumes
 
     def save(self, folder: Path, facts: dict) -> None:
