@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import yaml
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
@@ -27,23 +28,10 @@ from pivm.preparation import prepare_subject
 from pivm.slices import ARRAYS, DTYPES
 from pivm.volumes import write_volume
 
-SELECTION = {
-    "axial_slices": [100, 600],
-    "organs": ["liver", "spleen", "kidney_right", "kidney_left", "stomach", "pancreas"],
-    "min_organs": 3,
-    "min_organ_ml": 1.0,
-    "slices_per_scan": 15,
-    "min_labels_per_slice": 3,
-    "overlap": "first",
-}
-QUALITY = {
-    "padding": "air",
-    "other_grid": "aside",
-    "left_right": "keep",
-    "organ_hu": [-1000, 1000],
-    "spacing_mm": [0.2, 15],
-    "max_oblique_degrees": 30,
-}
+CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
+SELECTION = {**CONFIG["selection"], "axial_slices": [100, 600]}
+# the made-up organs lie anywhere and have any HU
+QUALITY = {**CONFIG["quality"], "left_right": "keep", "organ_hu": [-1000, 1000]}
 
 
 def make_scan(folder: Path, shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> None:

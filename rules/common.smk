@@ -24,7 +24,7 @@ try:
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
     CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in config["generators"].items() if g.get("weights")}
-except errors.PivmError as error:
+except (errors.PivmError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 LABELS = LabelSet.from_config(config["labels"])

@@ -1,8 +1,10 @@
 # Real training scans, synthetic volumes or both -> a data set for other segmenters; made when asked for by name.
-# in: cohort/split.csv, synthesis/<name>/volumes/   out: export/<part>_<form>/
+# in: cohort/split.csv, subjects/, the scans themselves, synthesis/<name>/volumes/   out: export/<part>_<form>/
 rule export:
     input:
         split=f"{RESULTS}/cohort/split.csv",
+        # change when a scan does; which subjects train is not known before the split
+        records=lambda wildcards: [] if wildcards.part == "generated" else per_subject("record.json"),
         volumes=lambda wildcards: [] if wildcards.part == "original" else VOLUMES,
     output:
         directory(f"{RESULTS}/export/{{part}}_{{form}}"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,3 +187,15 @@ class TestListing:
         make_scan(tmp_path / "s1", slices=8)
         (tmp_path / "meta.csv").write_text("\ufeffimage_id;age;split\ns1;60;test\n")
         assert list_subjects([tmp_path]).split == {"s1": "test"}
+
+
+def test_one_voxel_changes_the_record_and_reading_again_does_not(scan, selection, quality):
+    before = prepare(scan, selection, quality)[0]
+    assert prepare(scan, selection, quality)[0] == before
+    image = nib.load(scan / "ct.nii.gz")
+    hu = np.asarray(image.dataobj).copy()
+    hu[20, 15, 1] += 1  # in a slice that is not chosen
+    nib.save(nib.Nifti1Image(hu, image.affine), scan / "ct.nii.gz")
+    after = prepare(scan, selection, quality)[0]
+    assert after.content != before.content
+    assert replace(after, content="") == replace(before, content="")

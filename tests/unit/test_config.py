@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,60 @@ WRONG = [
     ("tables.extractor.name", "inceptin", "(did you mean 'inception'?), expected one of auto, inception"),
     ("tables.extractor.weight", "w", "tables.extractor.weight: unknown key (did you mean 'weights'?)"),
 ]
+
+
+PLACE = {"path": "scans"}
+ARCHIVE = {"url": "https://x/y.zip", "size": 9, "checksum": "md5:" + "0" * 32}
+SCANS, NNUNET, DICOM = ({"layout": layout, **PLACE} for layout in ("totalsegmentator", "nnunet", "dicom"))
+PHANTOM = {"layout": "phantom", "path": "a", "patients": 5, "seed": 1, "matrix": 48, "slice_spacing": 5}
+TEMPLATE = "expected a path where {subject} stands for the subject's folder"
+WRONG_DATASETS = [
+    ({**NNUNET, "download": ARCHIVE}, "download: is read by layout totalsegmentator, but the layout is nnunet"),
+    ({**NNUNET, "download": ARCHIVE}, "unpack the archive and set path to the folder"),
+    ({**SCANS, "download": {**ARCHIVE, "size": 2.5}}, "download.size: found 2.5, expected a whole number"),
+    ({**SCANS, "download": {**ARCHIVE, "checksum": "fe25"}}, "download.checksum: found 'fe25'"),
+    ({**SCANS, "labels": "{subject}.nii.gz"}, "labels: is read by layout dicom, but the layout is totalsegmentator"),
+    ({**SCANS, "mapping": "amos"}, "mapping: found 'amos', expected mask name: organ name"),
+    ({**SCANS, "patients": 5}, "patients: is read by layout phantom, but the layout is totalsegmentator"),
+    ({**SCANS, "path": ["a", ""]}, "path.1: found ''"),
+    ({**NNUNET, "mapping": "amoss"}, "mapping: unknown 'amoss' (did you mean 'amos'?)"),
+    ({**NNUNET, "mapping": {}}, "mapping: found {}"),
+    ({**NNUNET, "mapping": {"Leber": 6}}, "mapping.Leber: found 6, expected a text"),
+    ({**NNUNET, "mapping": {"liver": "7"}}, "mapping.liver: found '7', expected a name of `labels`"),
+    ({**NNUNET, "mapping": {"liver": "7"}}, "write it the other way round, 7: liver"),
+    ({**NNUNET, "mapping": {7: "pancrea"}}, "mapping.7: found 'pancrea' (did you mean 'pancreas'?)"),
+    ({**NNUNET, "mapping": {0: "liver"}}, "mapping.0: an id is 1 to 65535, and 0 is background"),
+    ({**NNUNET, "mapping": {"70000": "liver"}}, "mapping.70000: an id is 1 to 65535"),
+    ({**DICOM, "labels": "{patient}.nii.gz"}, TEMPLATE),
+    ({**DICOM, "labels": "{}.nii.gz"}, TEMPLATE),
+    ({**DICOM, "labels": "{subject"}, TEMPLATE),
+    ({**DICOM, "labels": "{subject.name}"}, TEMPLATE),
+    ({**DICOM, "labels": "{subject:d}"}, TEMPLATE),
+    ({**PHANTOM, "path": ["a", "b"]}, "path: found ['a', 'b'], expected the one folder"),
+    ({**PHANTOM, "patients": 5.0}, "patients: found 5.0, expected a whole number"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), WRONG_DATASETS)
+def test_a_wrong_data_set_is_explained(config, settings, message):
+    wrong = {**put(config, "datasets.mine", settings), "dataset": "mine"}
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        validate(wrong, SCHEMA)
+    assert str(caught.value).startswith("config: datasets.mine.")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {**SCANS, "path": "x.zip", "download": ARCHIVE},
+        {**SCANS, "path": ["a", "b"], "mapping": {"Leber": "liver", 7: "spleen"}},
+        {**NNUNET, "mapping": {"Leber": "liver", 7: "spleen"}},
+        {**DICOM, "labels": "masks/{subject}/{{all}}.nii.gz", "mapping": "totalsegmentator_v2"},
+        {**DICOM, "labels": "one.nii.gz"},
+    ],
+)
+def test_a_right_data_set_is_let_through(config, settings):
+    validate({**put(config, "datasets.mine", settings), "dataset": "mine"}, SCHEMA)
 
 
 @pytest.mark.parametrize(("key", "value", "message"), WRONG, ids=[f"{k}={v}"[:60] for k, v, _ in WRONG])

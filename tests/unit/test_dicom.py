@@ -322,6 +322,20 @@ def test_nifti_labels_follow_the_affine(labelled):
     np.testing.assert_array_equal(labels.array, expected(masks))
 
 
+def test_a_label_template_that_fits_no_subject_or_all_of_them(labelled):
+    root, paths, masks = labelled
+    with pytest.raises(ConfigError, match=r"labels: found 'x/\{subject\}\.nii', which exists in .* for no subject"):
+        subject_of(root, labels="x/{subject}.nii")
+    save_nifti(masks["liver"], root / "all.nii.gz")
+    one = {"labels": "all.nii.gz", "mapping": {1: "liver"}}
+    assert subject_of(root, **one).ids == {"1": "liver"}
+    with pytest.raises(ConfigError, match=r"found 'Leber': liver, but .* has no names, expected id: organ name"):
+        subject_of(root, labels="all.nii.gz", mapping={"Leber": "liver"})
+    shutil.copytree(paths[0].parent, root / "q")
+    with pytest.raises(ConfigError, match=r"'all\.nii\.gz', the same for 2 subjects; write \{subject\}"):
+        Dataset("d", {"layout": "dicom", "path": str(root), **one}).listing()
+
+
 def test_no_labels_or_two_of_them(labelled, selection, quality):
     root, _, _ = labelled
     record, _, _ = prepare_subject("p", subject_of(root), LABELS, 32, selection, quality)
@@ -356,6 +370,20 @@ class TestRealScan:
         series = find_series(folder.iterdir(), "p")
         k = [p.name for p in series.files].index(sorted(folder.iterdir())[0].name)
         np.testing.assert_array_equal(read_ct(subject).hu[::-1, ::-1, k].T, direct)
+
+    def test_prepared_slices_are_the_pixels_of_the_series(self, real_ct, subject, selection, quality):
+        """At the size of the scan nothing is resampled: row 0 is anterior and column 0 right, as in the files."""
+        labels, headers = LabelSet(ORGANS_34), [pydicom.dcmread(p) for p in Path(subject.ct).iterdir()]
+        headers.sort(key=lambda h: float(h.ImagePositionPatient[2]))
+        series = np.stack([h.pixel_array * h.RescaleSlope + h.RescaleIntercept for h in headers])
+        record, arrays, rows = prepare_subject("p", subject, labels, 512, selection, quality)
+        assert (record.status, len(rows)) == ("selected", len(arrays["hu"]))
+        np.testing.assert_array_equal(arrays["hu"], series[rows["z"]])
+        nifti = Dataset("d", {"layout": "totalsegmentator", "path": str(real_ct)}).listing()
+        same = prepare_subject("p", nifti.subjects["ts_example_dicom"], labels, 512, selection, quality)
+        assert same[0].content == record.content
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(same[1][name], array)
 
     def test_labels_are_those_of_the_masks(self, real_ct, subject):
         labels = read_labels(subject, LabelSet(ORGANS_34), read_ct(subject).grid, Policy())

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from pivm.cohort import selection_table, volume_sources
 from pivm.datasets import Dataset, read_ct, read_labels
-from pivm.errors import CohortError, DataError
+from pivm.datasets.totalsegmentator import own_split
+from pivm.errors import CohortError, ConfigError, DataError
 from pivm.inplane import fit_margins, outline_from_labels
 from pivm.label_maps import Policy
 from pivm.labels import ORGANS_34, LabelSet
@@ -66,6 +67,43 @@ def test_a_file_that_is_no_zip_is_named(tmp_path):
         listing(tmp_path / "d.zip")
 
 
+def test_a_path_that_is_not_there_or_of_another_kind_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"d\.zip: no such file; put the zip there"):
+        listing(tmp_path / "d.zip")
+    (tmp_path / "d.tar").write_text("hello")
+    for layout in ("totalsegmentator", "nnunet", "dicom"):
+        with pytest.raises(DataError, match=r"d\.tar: a file, but this layout reads a folder; unpack it"):
+            Dataset("d", {"layout": layout, "path": str(tmp_path / "d.tar")}).listing()
+
+
+def test_an_archive_is_fetched_only_to_one_zip_that_is_not_there(tmp_path):
+    settings = {"layout": "totalsegmentator", "download": {}}
+    assert Dataset("d", {**settings, "path": str(tmp_path)}).to_fetch() is None
+    assert Dataset("d", {**settings, "path": str(tmp_path / "d.zip")}).to_fetch() == tmp_path / "d.zip"
+    for path in (str(tmp_path / "scans"), [str(tmp_path), str(tmp_path / "d.zip")]):
+        with pytest.raises(ConfigError, match=r"datasets\.d\.path: .*wants one name that ends in \.zip"):
+            Dataset("d", {**settings, "path": path}).to_fetch()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"image_id;age;split\ns0;50;train\ns1;60;test\n", {"s0": "train", "s1": "test"}),
+        (b"\xef\xbb\xbfimage_id,split\ns0,train\n", {"s0": "train"}),
+        (b"id;part\na;1\nb;2\n", {}),
+        (b"", {}),
+    ],
+)
+def test_the_own_split_is_that_of_meta_csv(content, expected):
+    assert own_split(content, "meta.csv") == expected
+
+
+def test_a_faulty_meta_csv_is_named():
+    for content in (b"image_id;split\ns\xe9;train\n", b"image_id;split\n" + b"a" * 200_000 + b";train\n"):
+        with pytest.raises(DataError, match=r"meta\.csv: not a readable table"):
+            own_split(content, "meta.csv")
+
+
 def test_a_damaged_member_sets_its_subject_aside(tmp_path, selection, quality):
     make_scan(tmp_path / "d" / "s0")
     content = bytearray(pack(tmp_path / "d", tmp_path / "d.zip").read_bytes())
@@ -116,6 +154,8 @@ class TestLabelsOnly:
         table = selection_table([record], {})
         assert volume_sources({"a": "train", "b": "test"}, table, "labels_only", 2) == ["p1"]
         assert volume_sources({"a": "train", "b": "test"}, table, "train", 2) == ["a"]
+        with pytest.raises(CohortError, match="but volumes are asked for"):
+            volume_sources({"a": "train"}, table, "train", 0)
         with pytest.raises(CohortError, match="labels_only, but no subject of that kind"):
             volume_sources({"a": "train"}, table[table["status"] == "selected"], "labels_only", 2)
 

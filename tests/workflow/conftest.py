@@ -12,16 +12,25 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 
+PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "configs", "envs", "profiles")
+
+
 class Workflow:
     """A copy of the workflow that may be edited, run in its own folder."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, source: Path = ROOT, parts: tuple[str, ...] = PARTS):
         self.folder = folder
         folder.mkdir(parents=True)
-        for name in ("Snakefile", "config.yaml"):
-            shutil.copy(ROOT / name, folder)
-        for name in ("rules", "workflow_scripts", "configs", "envs", "profiles"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        for part in parts:
+            if (source / part).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                shutil.copytree(source / part, folder / part, ignore=ignored)
+            else:
+                shutil.copy(source / part, folder)
+
+    def twin(self, folder: Path) -> Workflow:
+        """The same again with all its results, to be changed."""
+        return Workflow(folder, self.folder, (*PARTS, "data", "results", ".snakemake"))
 
     def overlay(self, name: str, content: dict) -> str:
         (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
@@ -31,9 +40,10 @@ class Workflow:
         command = ["snakemake", "--cores", "2", "--configfile", *configs, *(["--", *arguments] if arguments else [])]
         return self._call(command)
 
-    def dry_run(self, *configs: str) -> dict[str, list[str]]:
+    def dry_run(self, *configs: str, targets: tuple[str, ...] = ()) -> dict[str, list[str]]:
         """rule -> wildcards of the jobs that would run."""
-        done = self._call(["snakemake", "-n", "--cores", "2", "--configfile", "configs/smoke.yaml", *configs])
+        command = ["snakemake", "-n", "--cores", "2", "--configfile", "configs/smoke.yaml", *configs]
+        done = self._call([*command, *(["--", *targets] if targets else [])])
         assert done.returncode == 0, done.stdout + done.stderr
         jobs, rule = {}, None
         for line in (done.stdout + done.stderr).splitlines():

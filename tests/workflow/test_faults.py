@@ -50,9 +50,15 @@ def failure(workflow, content, *targets) -> str:
     return text
 
 
+ARCHIVE = {"layout": "nnunet", "path": "x.zip"}
+ARCHIVE["download"] = {"url": "https://x/x.zip", "size": 9, "checksum": "md5:" + "0" * 32}
 PARSE = [
     ({"dataset": "mine", "datasets": {"mine": {"layout": "totalsegmentator", "path": "nowhere"}}}, "no such folder"),
     ({"dataset": "mine", "datasets": {"mine": {"layout": "totalsegmentator", "path": "empty"}}}, "no subject found"),
+    (
+        {"dataset": "mine", "datasets": {"mine": ARCHIVE}},
+        "is read by layout totalsegmentator, but the layout",
+    ),
     ({"tables": {"generators": ["pivm", "gan"]}}, "tables.generators: unknown 'gan'"),
     ({"tables": {"metrics": ["dise"]}}, "did you mean 'dice'"),
     ({"labels": ["liver", "spleen", "kidney_right", "kidney_left", "stomach", "pancrea"]}, "unknown 'pancreas'"),

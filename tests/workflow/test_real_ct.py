@@ -48,8 +48,13 @@ def test_hu_are_those_of_the_file(real_ct):
 
 
 def test_the_whole_chain_runs_on_real_scans(real_ct, workflow):
+    anatomies = real_ct.parent / "labels_only"
     own = workflow.overlay(
-        "own", {"datasets": {"ct_sample": {"path": str(real_ct)}}, "synthesis": {"slices": 4, "volumes": 1}}
+        "own",
+        {
+            "datasets": {"ct_sample": {"path": [str(real_ct), str(anatomies)]}},
+            "synthesis": {"slices": 4, "volumes": 1, "volumes_from": "labels_only"},
+        },
     )
     smaller = workflow.overlay(
         "smaller", {"diffusion": {"training": {"epochs": 2}}, "segmentation": {"steps": 4, "batch": 2}}
@@ -63,7 +68,19 @@ def test_the_whole_chain_runs_on_real_scans(real_ct, workflow):
     assert table["mean"].notna().all()
     assert table["ci_low"].isna().all()
     selection = pd.read_csv(results / "cohort" / "selection.csv").set_index("subject")
-    assert (selection["status"] == "selected").sum() == 2
+    assert selection["status"].value_counts().to_dict() == {"set aside": 3, "selected": 2, "labels only": 3}
+    # a volume from labels without CT: their grid and masks, air before and behind the patient, tissue inside
+    made, given = results / "synthesis" / "pivm" / "volumes" / "s0001_pivm", anatomies / "s0001"
+    ct, masks = nib.load(made / "ct.nii.gz"), {}
+    hu = np.asarray(ct.dataobj)
+    for organ in ("liver", "spleen", "hip_left"):
+        source, copied = (nib.load(f / "segmentations" / f"{organ}.nii.gz") for f in (given, made))
+        np.testing.assert_allclose(ct.affine, nib.as_closest_canonical(source).affine, atol=1e-4)
+        masks[organ] = np.asarray(copied.dataobj) > 0
+        assert (masks[organ] & ~(np.asarray(nib.as_closest_canonical(source).dataobj) > 0)).sum() == 0
+        assert masks[organ].sum() > 0.98 * (np.asarray(source.dataobj) > 0).sum()
+    assert np.median(hu[:, [0, -1]]) < -700
+    assert -150 < np.median(hu[masks["liver"]]) < 250
 
 
 TINY = {"split": {"val": 0, "test": 1}, "selection": {"axial_slices": [20, 600]}}

@@ -6,8 +6,9 @@ import copy
 from pathlib import Path
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 
+from pivm.datasets.settings import check_dataset
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.metrics import REAL, SEGMENTATION_METRICS
 from pivm.generators import CONTROLS, SHARED_SECTIONS
@@ -17,6 +18,13 @@ from pivm.labels import LabelSet
 
 #: how a generator came about that was not trained here
 RELEASED = "released weights, trained on scans that may include test patients"
+#: as Draft202012Validator, but 40.0 is no whole number: what counts or names a size is used as such
+_Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -36,7 +44,7 @@ def validate(config: dict, schema_file: Path) -> None:
             the nearest right one.
     """
     schema = yaml.safe_load(Path(schema_file).read_text())
-    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    errors = sorted(_Validator(schema).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         raise _explain(errors[0])
     _cross_check(config)
@@ -93,6 +101,7 @@ def _cross_check(config: dict) -> None:
     for metric in tables["metrics"]:
         _one_of(config, "tables.metrics", metric, SEGMENTATION_METRICS)
     labels = LabelSet.from_config(config["labels"])
+    check_dataset(config["dataset"], config["datasets"][config["dataset"]], labels.names)
     for organ in config["selection"]["organs"]:
         _one_of(config, "selection.organs", organ, labels.names)
     low, high = config["selection"]["axial_slices"]

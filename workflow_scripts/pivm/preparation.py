@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 
@@ -66,6 +68,7 @@ def _prepare(record, subject: Subject, label_set: LabelSet, size: int, selection
     targets = choose_slices(per_slice, selection["slices_per_scan"], selection["min_labels_per_slice"])
     if not volume:
         record.status, record.reason = "labels only", "no CT: serves synthesis alone"
+        record.content = _content(labels.grid.affine, labels.array.T)
         return _nothing(size)
     arrays, rows = _cut(volume, labels.array, targets, size)
     organs = [label_set.id_of(o) for o in selection["organs"]]
@@ -74,7 +77,18 @@ def _prepare(record, subject: Subject, label_set: LabelSet, size: int, selection
     record.pixel_mm = float(InPlane(volume.hu.shape[:2], volume.spacing[:2], size).pixel_mm)
     step = int(targets[1] - targets[0]) if len(targets) > 1 else 1
     record.step_mm = float(step * volume.spacing[2])
+    record.content = _content(volume.affine, volume.hu.T, labels.array.T, *arrays.values())
     return arrays, rows
+
+
+def _content(affine: np.ndarray, *stacks: np.ndarray) -> str:
+    """Hash of an affine and of stacks of slices, slice by slice along their first axis."""
+    digest = hashlib.sha256(affine.tobytes())
+    for stack in stacks:
+        digest.update(f"{stack.shape} {stack.dtype}\0".encode())
+        for part in stack:
+            digest.update(np.ascontiguousarray(part))
+    return digest.hexdigest()[:20]
 
 
 def _note_grid(record: SubjectRecord, grid, selection: dict, quality: dict) -> None:

@@ -26,6 +26,8 @@ class SubjectRecord:
         overlapping_voxels: claimed by several masks; padding_voxels: below -1500 HU; tiny_masks: below 0.05 ml;
         resampled: label files brought to the grid of the CT; swapped_pairs: left organ right of the right one.
         pixel_mm: in-plane pixel size of the standardised slices; step_mm: distance between chosen slices.
+        content: hash of the voxels, the grid and the slices: rules that read a scan or its slices watch the record,
+        and Snakemake takes a small file that holds the same as unchanged.
     """
 
     subject: str
@@ -37,6 +39,7 @@ class SubjectRecord:
     slices: int = 0
     pixel_mm: float = 0.0
     step_mm: float = 0.0
+    content: str = ""
     overlapping_voxels: int = 0
     padding_voxels: int = 0
     tiny_masks: int = 0

@@ -7,11 +7,13 @@ that the workflow makes itself.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from pivm.datasets.listing import Listing, Subject
+from pivm.errors import ConfigError
 from pivm.label_maps import LabelMap, Policy
 from pivm.labels import LabelSet
 from pivm.quality import PADDING_HU
@@ -40,16 +42,26 @@ class Dataset:
     @property
     def roots(self) -> list[str]:
         path = self.settings["path"]
-        return [path] if isinstance(path, str) else list(path)
+        return [os.path.expanduser(one) for one in ([path] if isinstance(path, str) else path)]
 
     @property
     def is_phantom(self) -> bool:
         return self.settings["layout"] == "phantom"
 
     def to_fetch(self) -> Path | None:
-        """The archive that ``download`` names, where it is not there yet."""
-        archive = Path(self.roots[0])
-        return archive if "download" in self.settings and not archive.exists() else None
+        """The archive that ``download`` names, where it is not there yet.
+
+        Raises:
+            ConfigError: ``path`` is not one zip.
+        """
+        if "download" not in self.settings or all(os.path.exists(root) for root in self.roots):
+            return None
+        if len(self.roots) > 1 or not self.roots[0].endswith(".zip"):
+            raise ConfigError(
+                f"datasets.{self.name}.path",
+                f"found {', '.join(self.roots)}, which is not there; `download` wants one name that ends in .zip",
+            )
+        return Path(self.roots[0])
 
     def listing(self) -> Listing:
         """The subjects of this data set. A phantom's are known from the config before they exist.
@@ -58,7 +70,10 @@ class Dataset:
             DataError: no such folder, no subject, or two subjects of one name.
         """
         if not self.is_phantom:
-            return adapter(self.settings["layout"]).list_subjects(self.roots, self.settings)
+            settings, mapping = self.settings, self.settings.get("mapping")
+            if isinstance(mapping, dict):  # YAML reads the id 7 as a number
+                settings = {**settings, "mapping": {str(theirs): ours for theirs, ours in mapping.items()}}
+            return adapter(settings["layout"]).list_subjects(self.roots, settings)
         listing = Listing()
         for i in range(self.settings["patients"]):
             folder = Path(self.roots[0]) / f"phantom_{i:04d}"

@@ -82,9 +82,13 @@ def printable(name: str) -> str:
 
 
 def require_folder(root: Path) -> None:
-    """Raises DataError where ``root`` is no folder."""
+    """Raises DataError where ``root`` is no folder that can be read."""
+    if root.is_file():
+        raise DataError(f"{root}: a file, but this layout reads a folder; unpack it and set datasets.<name>.path to it")
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; set datasets.<name>.path to the folder that holds the scans")
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise DataError(f"{root}: no permission to read this folder")
 
 
 def file_facts(entries: Iterable[os.DirEntry | Path]) -> str:

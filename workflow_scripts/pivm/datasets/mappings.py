@@ -61,6 +61,8 @@ MAPPINGS = {
     "totalsegmentator_v1": TOTALSEGMENTATOR_V1,
     "totalsegmentator_v2": TOTALSEGMENTATOR_V2,
 }
+#: of a label file: ids are kept in 16 bits
+LARGEST_ID = 2**16 - 1
 _SYNONYMS = {
     "arota": "aorta",  # as AMOS spells it
     "bladder": "urinary_bladder",
@@ -92,21 +94,16 @@ def resolve_ids(names: dict[str, str], mapping: str | dict | None, place: str) -
     """id in a label file -> label name.
 
     Args:
-        names: id -> name as the data set says, possibly empty; mapping: a name of :data:`MAPPINGS`, or their name
-            or id -> label name, or ``None`` to go by the names alone; place: for messages.
+        names: id -> name as the data set says; empty where it has ids alone. mapping: a name of :data:`MAPPINGS`, or
+            their name or id -> label name, or ``None`` to go by the names alone; place: for messages.
 
     Raises:
-        ConfigError: a mapping that is unknown, or a key that the data set does not have.
+        ConfigError: a key of the mapping that the data set does not have, or one label mapped twice.
         DataError: the data set's own names contradict a shipped mapping.
     """
     if mapping is None:
         return {i: organ_of(name) for i, name in names.items()}
     if isinstance(mapping, str):
-        if mapping not in MAPPINGS:
-            raise ConfigError(
-                "datasets.<name>.mapping",
-                f"unknown {mapping!r}{nearest(mapping, MAPPINGS)}, expected one of {', '.join(MAPPINGS)} or a mapping",
-            )
         for i, organ in MAPPINGS[mapping].items():
             said = organ_of(names.get(i, organ))
             if said in ORGANS_34 and said != organ:
@@ -117,13 +114,18 @@ def resolve_ids(names: dict[str, str], mapping: str | dict | None, place: str) -
         return dict(MAPPINGS[mapping])
     ids = {}
     by_name = {name: i for i, name in names.items()}
-    for theirs, ours in mapping.items():
-        key = str(theirs)
+    for key, ours in mapping.items():
         if names and key not in names and key not in by_name:
             known = [*by_name, *names]
             raise ConfigError(
                 "datasets.<name>.mapping",
                 f"{key!r} is no label of {place}{nearest(key, known)}, expected one of {', '.join(known)}",
             )
-        ids[by_name.get(key, key)] = ours
+        if not names and not key.isdecimal():
+            raise ConfigError(
+                "datasets.<name>.mapping", f"found {key!r}: {ours}, but {place} has no names, expected id: organ name"
+            )
+        i = by_name.get(key) or str(int(key))  # 07 is 7
+        if ids.setdefault(i, ours) != ours:
+            raise ConfigError("datasets.<name>.mapping", f"id {i} of {place} is mapped to {ids[i]} and to {ours}")
     return ids

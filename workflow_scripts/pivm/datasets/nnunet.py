@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from pivm.datasets.listing import Listing, Subject, require_folder
-from pivm.datasets.mappings import resolve_ids
+from pivm.datasets.mappings import LARGEST_ID, resolve_ids
 from pivm.errors import DataError
 from pivm.label_maps import LabelMap, Policy, relabel
 from pivm.labels import LabelSet
@@ -65,10 +65,10 @@ def _label_names(facts: dict, path: Path) -> dict[str, str]:
     """id -> name, from version 1 (id: name) or version 2 (name: id, or name: list of ids)."""
     names: dict[str, str] = {}
     for key, value in facts["labels"].items():
-        pairs = [(key, value)] if str(key).isdigit() else [(i, key) for i in _as_list(value)]
+        pairs = [(key, value)] if str(key).isdecimal() else [(i, key) for i in _as_list(value)]
         for i, name in pairs:
-            if not str(i).isdigit() or not isinstance(name, str):
-                raise DataError(f"{path}: label {key!r}: {value!r}, expected an id and a name")
+            if not str(i).isdecimal() or int(i) > LARGEST_ID or not isinstance(name, str):
+                raise DataError(f"{path}: label {key!r}: {value!r}, expected an id up to {LARGEST_ID} and a name")
             if int(i) and name != "ignore":
                 names.setdefault(str(int(i)), name)
     return names

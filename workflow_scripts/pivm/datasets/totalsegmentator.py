@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
-from pivm.errors import ConfigError, DataError
+from pivm.errors import DataError
 from pivm.files import READ_ERRORS, SEPARATOR, open_zip, short
 from pivm.label_maps import LabelMap, Policy, merge_masks
 from pivm.labels import LabelSet
@@ -33,12 +33,8 @@ def list_subjects(roots: list[str], settings: dict) -> Listing:
         DataError: no such folder, no subject in it, or two subjects of one name.
     """
     listing, mapping = Listing(), settings.get("mapping", {})
-    if isinstance(mapping, str):
-        raise ConfigError(
-            "datasets.<name>.mapping", f"found {mapping!r}, expected mask name: organ name; shipped maps are for ids"
-        )
     for root in map(Path, roots):
-        if root.suffix == ".zip" and root.is_file():
+        if root.suffix == ".zip" and not root.is_dir():
             _list_zip(root, mapping, listing)
         else:
             _list_folder(root, mapping, listing)
@@ -76,7 +72,7 @@ def _list_folder(root: Path, mapping: dict, listing: Listing) -> None:
         listing.add(folder.name, str(folder), subject(folder, _one(found), mapping, fault, file_facts(files)))
     meta = root / "meta.csv"
     if meta.is_file():
-        listing.split.update(own_split(meta.read_text(encoding="utf-8-sig"), meta))
+        listing.split.update(own_split(meta.read_bytes(), meta))
 
 
 def _one(found: list[str]) -> str:
@@ -94,8 +90,9 @@ def _list_zip(root: Path, mapping: dict, listing: Listing) -> None:
             members = [m for m in archive.infolist() if not m.is_dir()]
             meta = [m for m in members if PurePosixPath(m.filename).name == "meta.csv"]
             for one in meta[:1]:
-                text = archive.read(one).decode("utf-8-sig")
-                listing.split.update(own_split(text, f"{root}{SEPARATOR}{one.filename}"))
+                listing.split.update(own_split(archive.read(one), f"{root}{SEPARATOR}{one.filename}"))
+    except FileNotFoundError:
+        raise DataError(f"{root}: no such file; put the zip there, or name its `download` (docs/datasets.md)") from None
     except READ_ERRORS as error:
         raise DataError(f"{root}: not a readable zip ({short(error)})") from None
     folders: dict[PurePosixPath, dict[str, zipfile.ZipInfo]] = {}
@@ -114,14 +111,19 @@ def _list_zip(root: Path, mapping: dict, listing: Listing) -> None:
         listing.add(folder.name, place, subject(place, _one(found), mapping, _doubled(found), facts.hexdigest()[:20]))
 
 
-def own_split(text: str, path: Path | str) -> dict[str, str]:
-    """The split column of ``meta.csv`` (semicolons).
+def own_split(content: bytes, path: Path | str) -> dict[str, str]:
+    """The split column of ``meta.csv`` (semicolons, as published, or commas).
 
     Raises:
-        DataError: a subject is listed twice.
+        DataError: a subject is listed twice, or the file is no table in UTF-8.
     """
-    rows = list(csv.DictReader(io.StringIO(text), delimiter=";"))
-    names = [row.get("image_id") or "" for row in rows]
+    try:
+        text = content.decode("utf-8-sig")
+        delimiter = ";" if ";" in text.partition("\n")[0] else ","
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable table ({short(error)}), expected image_id;split in UTF-8") from None
+    names = [row["image_id"] for row in rows if row.get("image_id")]
     seen = set()
     for name in names:
         if name in seen:

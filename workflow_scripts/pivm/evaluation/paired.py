@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pivm.cohort import require_split
+from pivm.cohort import read_split, require_split
 from pivm.errors import StateError
 from pivm.slices import SliceStore, read_names
 
@@ -24,6 +24,21 @@ class PairedSlices:
     store: SliceStore
     rows: np.ndarray
     made: dict[str, np.ndarray]
+
+    @classmethod
+    def read(cls, inputs, methods: Iterable[str]) -> PairedSlices:
+        """Read the files of a rule.
+
+        Args:
+            inputs: paths by attribute: ``store`` and ``split``, and ``synthetic``, ``hu.npy`` and more of each method;
+            methods: in the order of the latter.
+
+        Raises:
+            StateError: as :meth:`load`.
+        """
+        folders = [Path(path).parent for path in inputs.synthetic if path.endswith(".npy")]
+        store = SliceStore(Path(inputs.store[0]).parent)
+        return cls.load(store, read_split(inputs.split), dict(zip(methods, folders, strict=True)))
 
     @classmethod
     def load(cls, store: SliceStore, split: dict[str, str], folders: dict[str, Path]) -> PairedSlices:

@@ -25,9 +25,10 @@ def list_subjects(roots: list[str], settings: dict) -> Listing:
 
     Raises:
         DataError: no such folder, no subject in it, or two subjects of one name.
-        ConfigError: NIfTI labels without ``mapping``.
+        ConfigError: NIfTI labels without ``mapping``; or ``labels`` that name no file, or one for all subjects.
     """
     listing, mapping = Listing(), settings.get("mapping")
+    template = settings.get("labels", LABELS)
     for root in map(Path, roots):
         require_folder(root)
         for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
@@ -35,7 +36,7 @@ def list_subjects(roots: list[str], settings: dict) -> Listing:
             if not files:
                 listing.refuse(folder.name, "no file in the folder")
                 continue
-            labels = root / settings.get("labels", LABELS).format(subject=folder.name)
+            labels = root / template.format(subject=folder.name)
             place = str(labels) if labels.exists() else ""
             if labels.is_file() and labels.name.endswith((".nii.gz", ".nii")):
                 if mapping is None:
@@ -47,6 +48,18 @@ def list_subjects(roots: list[str], settings: dict) -> Listing:
             if labels.is_dir():
                 facts = hashlib.sha256(f"{facts}{file_facts(files_below(labels))}".encode()).hexdigest()[:20]
             listing.add(folder.name, str(folder), Subject("dicom", str(folder), place, dict(ids), fingerprint=facts))
+    labelled = [s for s in listing.subjects.values() if s.labels]
+    if len(labelled) > 1 and template.format(subject="") == template:
+        raise ConfigError(
+            "datasets.<name>.labels",
+            f"found {template!r}, the same for {len(labelled)} subjects; write {{subject}} for their folder's name",
+        )
+    if listing.subjects and "labels" in settings and not labelled:
+        raise ConfigError(
+            "datasets.<name>.labels",
+            f"found {template!r}, which exists in {', '.join(roots)} for no subject; correct it, or leave the key out "
+            "where DICOM objects in the subjects' own folders hold the labels",
+        )
     if not listing.subjects:
         raise DataError(f"{', '.join(map(str, roots))}: no subject found, expected one folder of DICOM files each")
     return listing

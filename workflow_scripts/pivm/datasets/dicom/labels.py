@@ -50,7 +50,7 @@ def read_objects(
     except (AttributeError, ValueError, KeyError, IndexError, RuntimeError, TypeError) as error:
         raise DataError(f"{path}: labels cannot be read ({short(error)})") from None
     if not masks:
-        raise DataError(f"{path}: none of its segments is in the label set")
+        raise DataError(f"{path}: none of its segments is in the label set; map their names in datasets.<name>.mapping")
     affine = LPS_TO_RAS @ series.affine
     merged = merge_masks({label_set.id_of(o): InMemory(str(path), m, affine) for o, m in masks.items()}, grid, policy)
     merged.files = set(masks)
