@@ -239,6 +239,6 @@ def test_a_run_of_few_labels_has_no_ablation_and_is_valid(config):
 
 
 def test_the_note_says_how_maisi_came_about(config):
-    assert weights_note(config, ["cddpm", "maisi"]) == " `maisi`: trained from scratch on this split."
+    assert weights_note(config, ["cddpm", "maisi"]) == " Weights of maisi: trained from scratch on this split."
     assert "may include test patients" in weights_note(put(config, "generators.maisi.weights", "w"), ["maisi"])
     assert weights_note(config, ["original", "pivm"]) == ""

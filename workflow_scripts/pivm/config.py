@@ -203,4 +203,4 @@ def weights_note(config: dict, names: list[str]) -> str:
     own = {name: config["generators"][name] for name in names if name in config["generators"]}
     maisi = {name: settings for name, settings in own.items() if settings["kind"] == "maisi"}
     ways = {name: RELEASED if s.get("weights") else "trained from scratch on this split" for name, s in maisi.items()}
-    return "".join(f" `{name}`: {way}." for name, way in ways.items())
+    return "".join(f" Weights of {name}: {way}." for name, way in ways.items())
