@@ -56,7 +56,7 @@ if __name__ == "__main__":
     parser.add_argument("--model", type=Path, default=ROOT / "results/phantom/generators/pivm")
     parser.add_argument("--store", type=Path, default=ROOT / "results/phantom/store")
     parser.add_argument("--slices", type=int, default=60)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--reference", type=int, default=250)
     parser.add_argument("--window", type=float, nargs=2, default=[-200.0, 300.0])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
