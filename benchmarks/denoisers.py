@@ -39,7 +39,9 @@ class Concatenated(torch.nn.Module):
         self.embed = torch.nn.Embedding(classes, label_channels)
         self.net = make(1 + label_channels + sum(CONDITION_CHANNELS.values()))
 
-    def forward(self, noisy, t, label_map, prior, previous):
+    def forward(self, noisy, t, label_map, prior, previous, known=None):
+        if known is not None:
+            raise ValueError("diffusion.training.drop_labels: the networks of other libraries do not know it, set 0")
         channels = [noisy, self.embed(label_map).permute(0, 3, 1, 2), prior, previous]
         x = torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
         out = self.net(x, t)

@@ -1,6 +1,6 @@
 """Volumes sampled together against one after the other: python benchmarks/volumes.py [--volumes 8] [--slices 48]
 
-The default network at 64 x 64 with random weights, 10 evaluations per slice. The two ways are measured in turns in one
+The default network at 64 x 64 with random weights and the default sampler. The two ways are measured in turns in one
 process; the ratio is that of their medians, in CPU seconds (on a GPU wall seconds).
 """
 
