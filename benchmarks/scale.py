@@ -17,11 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import data
 import yaml
 from common import ROOT
 from pivm.datasets.phantom.scan import write_patient
-
-import data
 
 TARGETS = ("store/index.csv", "prior.json", "figures/cohort.png", "cohort/labels.csv")
 
