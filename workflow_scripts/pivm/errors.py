@@ -39,3 +39,8 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     """A hint `` (did you mean 'x'?)`` for the closest candidate, or an empty string."""
     close = difflib.get_close_matches(str(word), [str(c) for c in candidates], n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, the name of its kind where it has none."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

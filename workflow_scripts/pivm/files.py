@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from isal import igzip, isal_zlib
 
-from pivm.errors import DataError
+from pivm.errors import DataError, first_line
 
 SEPARATOR = "::"
 #: what reading a damaged file may raise
@@ -50,6 +50,5 @@ def open_stream(place: str) -> BinaryIO:
 
 
 def short(error: Exception) -> str:
-    """The first line of an error's text."""
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return text[:160]
+    """The first line of an error's text, cut to fit a table of reasons."""
+    return first_line(error)[:160]

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pivm.errors import StateError
+from pivm.errors import StateError, first_line
 
 _OTHER_MODEL = "the model is of other settings or another version: delete it and run the workflow"
 #: what reading weights raises where a file is damaged, foreign or no file of tensors alone
@@ -61,8 +61,17 @@ def load_model(folder: Path) -> tuple[dict[str, torch.Tensor], dict]:
         StateError: a file is missing, truncated or no safetensors file.
     """
     facts = load_facts(folder)
+    return load_weights(folder), facts
+
+
+def load_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights alone of what :func:`save_model` wrote.
+
+    Raises:
+        StateError: ``model.safetensors`` is missing, truncated or no safetensors file.
+    """
     try:
-        return load_file(Path(folder) / "model.safetensors"), facts
+        return load_file(Path(folder) / "model.safetensors")
     except OSError as error:
         raise _incomplete(folder, str(error)) from None
     except (ValueError, SafetensorError) as error:
@@ -98,14 +107,14 @@ def read_contents(path: Path) -> dict:
     try:
         weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
         raise StateError(
-            f"{path}: refused, it is no file of tensors alone and reading it could run code ({reason}); "
+            f"{path}: refused, it is no file of tensors alone and reading it could run code ({first_line(error)}); "
             "save the state dict as safetensors and give that file"
         ) from None
     except UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StateError(f"{path}: cannot be read, it is truncated or of another format ({reason})") from None
+        raise StateError(
+            f"{path}: cannot be read, it is truncated or of another format ({first_line(error)})"
+        ) from None
     if not isinstance(weights, dict):
         raise StateError(f"{path}: found {type(weights).__name__}, expected a state dict: names and tensors alone")
     return weights

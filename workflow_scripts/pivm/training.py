@@ -20,7 +20,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pivm import parallel
 from pivm.compute import autocast, low_precision, pays_to_compile
-from pivm.errors import StateError
+from pivm.errors import StateError, first_line
 from pivm.model_files import UNREADABLE
 from pivm.monitor import Monitor
 
@@ -117,9 +117,9 @@ class Resume:
         try:
             state = torch.load(self.path, weights_only=True, map_location="cpu")
         except UNREADABLE as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise StateError(
-                f"{self.path}: the saved state of this training cannot be read ({reason}); delete it to start anew"
+                f"{self.path}: the saved state of this training cannot be read ({first_line(error)}); "
+                "delete it to start anew"
             ) from None
         log.warning("resuming at step %d from %s", state["step"], self.path)
         return state

@@ -11,7 +11,7 @@ import torch
 from pivm.errors import StateError
 from pivm.generators import KINDS
 from pivm.generators.sampler_file import misfit, read_sampler
-from pivm.model_files import load_facts, load_model, save_model
+from pivm.model_files import load_facts, load_weights, save_model
 from pivm.prior import Prior
 
 #: of the model folder; raised when what is in it changes
@@ -40,7 +40,7 @@ def load_generator(folder: Path, device: torch.device):
         generator = make_generator(facts["settings"], prior, device)
     except KeyError as key:
         raise _lacking(folder, key) from None
-    generator.put(load_model(folder)[0], folder)
+    generator.put(load_weights(folder), folder)
     return generator
 
 
