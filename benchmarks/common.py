@@ -14,9 +14,9 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
+from pivm.cohort.prior import Prior  # noqa: E402
 from pivm.generators.training_data import TrainingData  # noqa: E402
 from pivm.labels import ORGANS_34  # noqa: E402
-from pivm.prior import Prior  # noqa: E402
 
 #: cost of one slice with the authors' released network: GMAC per evaluation at 256 x 256, and evaluations
 RELEASED_GMAC, RELEASED_EVALUATIONS = 342.0, 999

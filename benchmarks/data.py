@@ -22,11 +22,11 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
+from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.store import ARRAYS, DTYPES
 from pivm.datasets import Dataset
 from pivm.labels import ORGANS_34, LabelSet
-from pivm.preparation import prepare_subject
-from pivm.slices import ARRAYS, DTYPES
-from pivm.volumes import write_volume
+from pivm.scans.nifti import write_volume
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
 SELECTION = {**CONFIG["selection"], "axial_slices": [100, 600]}

@@ -20,15 +20,16 @@ from pathlib import Path
 import torch
 import yaml
 from common import ROOT, machine, report
+from pivm.cohort.prior import Prior
+from pivm.cohort.store import SliceStore
 from pivm.config import generator_settings
-from pivm.diffusion.network import CONDITION_CHANNELS
-from pivm.feed import Draws, Feed
-from pivm.generators.diffusion import DiffusionGenerator
+from pivm.generators.diffusion.generator import DiffusionGenerator
+from pivm.generators.diffusion.network import CONDITION_CHANNELS
 from pivm.generators.training_data import TrainingData
-from pivm.prior import Prior
-from pivm.slices import SliceStore
-from pivm.torchvision_import import allow_torchvision_import
-from pivm.training import Batches, Run, Schedule, train
+from pivm.learning.batches import Batches
+from pivm.learning.feed import Draws, Feed
+from pivm.learning.loop import Run, Schedule, train
+from pivm.learning.torchvision_import import allow_torchvision_import
 
 
 class Concatenated(torch.nn.Module):

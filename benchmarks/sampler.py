@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import ROOT, machine, report
+from pivm.cohort.prior import Prior
+from pivm.cohort.store import SliceStore
 from pivm.evaluation.features import Extractor
 from pivm.evaluation.images import frechet_distance, ssim
 from pivm.generators.registry import load_generator
-from pivm.prior import Prior
-from pivm.slices import SliceStore
 
 
 def main(options: argparse.Namespace) -> None:

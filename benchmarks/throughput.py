@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 from common import RELEASED_EVALUATIONS, RELEASED_GMAC, machine, made_up_prior, made_up_slices, report
-from pivm.compute import autocast, low_precision, prepare
-from pivm.feed import Draws
-from pivm.generators.diffusion import DiffusionGenerator
-from pivm.training import Run
+from pivm.generators.diffusion.generator import DiffusionGenerator
+from pivm.learning.device import autocast, low_precision, prepare
+from pivm.learning.feed import Draws
+from pivm.learning.loop import Run
 from torch.utils.flop_counter import FlopCounterMode
 
 

@@ -13,9 +13,9 @@ import time
 import torch
 import yaml
 from common import ROOT, machine, made_up_prior, made_up_slices, report
-from pivm.compute import prepare
 from pivm.config import generator_settings
-from pivm.generators.diffusion import DiffusionGenerator
+from pivm.generators.diffusion.generator import DiffusionGenerator
+from pivm.learning.device import prepare
 
 
 def main(options: argparse.Namespace) -> None:

@@ -9,7 +9,8 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from pivm import code_hash, config as pivm_config, errors
+from pivm.provenance import code_hash
+from pivm import config as pivm_config, errors
 from pivm.datasets import Dataset, Listing
 from pivm.generators import KINDS
 from pivm.generators.maisi.checkpoints import checkpoint_files
@@ -107,7 +108,7 @@ wildcard_constraints:
 
 
 def code(name, *modules):
-    """Hash of the library code behind a script; see pivm.code_hash."""
+    """Hash of the library code behind a script; see pivm.provenance.code_hash."""
     return code_hash.code_hash(SCRIPTS / f"{name}.py", SCRIPTS, *modules)
 
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from pivm.cohort import read_split
+from pivm.cohort.split import read_split
 from pivm.datasets import Dataset
 from pivm.datasets.listing import Subject
-from pivm.export import export
 from pivm.job import job
-from pivm.label_maps import Policy
 from pivm.labels import LabelSet
+from pivm.scans.label_maps import Policy
+from pivm.synthesis.export import export
 
 with job(snakemake):
     params, chosen = snakemake.params, {}

@@ -1,9 +1,9 @@
 """Real slices beside those generated from all labels and from fewer (Fig. 6 of the paper)."""
 
+from pivm.cohort.prior import Prior
 from pivm.evaluation.paired import PairedSlices
 from pivm.job import job
-from pivm.prior import Prior
-from pivm.report.ablation import plot_ablation
+from pivm.report.ablation_figure import plot_ablation
 
 with job(snakemake):
     methods = snakemake.params.methods

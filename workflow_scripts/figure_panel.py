@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from pivm.cohort.prior import Prior
+from pivm.cohort.store import SliceStore
 from pivm.job import job
-from pivm.prior import Prior
-from pivm.report.figures import plot_panel
-from pivm.slices import SliceStore
+from pivm.report.panel import plot_panel
 
 with job(snakemake):
     store = SliceStore(Path(snakemake.input.store[0]).parent)

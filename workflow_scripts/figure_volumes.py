@@ -7,10 +7,10 @@ from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
 from pivm.datasets.totalsegmentator import subject
 from pivm.job import job
-from pivm.label_maps import Policy
 from pivm.labels import LabelSet
 from pivm.report.forms import method_title
-from pivm.report.volumes import plot_views
+from pivm.report.views import plot_views
+from pivm.scans.label_maps import Policy
 
 with job(snakemake):
     params, folder = snakemake.params, Path(snakemake.input.volumes)

@@ -1,8 +1,8 @@
 """Real, labels and every generator's slice of test patients, with a zoomed detail (Fig. 4 of the paper)."""
 
+from pivm.cohort.prior import Prior
 from pivm.evaluation.paired import PairedSlices
 from pivm.job import job
-from pivm.prior import Prior
 from pivm.report.zoom import plot_zoom
 
 with job(snakemake):

@@ -6,7 +6,7 @@ from pivm.evaluation.hu_fidelity import hu_fidelity
 from pivm.evaluation.paired import PairedSlices
 from pivm.job import job
 from pivm.labels import LabelSet
-from pivm.report.hu_fidelity import markdown
+from pivm.report.organ_hu import markdown
 
 with job(snakemake):
     pairs = PairedSlices.read(snakemake.input, snakemake.params.generators)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from pivm.cohort.prior import Prior
 from pivm.generators.maisi.generator import MaisiGenerator
 from pivm.generators.maisi.stages import fit_controlnet, open_stage
 from pivm.generators.registry import save_generator
 from pivm.job import device, job, training_run
-from pivm.model_files import file_hash
-from pivm.prior import Prior
-from pivm.training import Run
+from pivm.learning.loop import Run
+from pivm.learning.model_files import file_hash
 
 with job(snakemake):
     given, params, where = snakemake.input, snakemake.params, device(snakemake)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from pivm.cohort.prior import Prior
 from pivm.generators.maisi.stages import fit_diffusion, open_stage, save_stage
 from pivm.job import device, job, training_run
-from pivm.prior import Prior
-from pivm.training import Run
+from pivm.learning.loop import Run
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from pivm.cohort.prior import Prior
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.generators.maisi.generator import MaisiGenerator
 from pivm.generators.maisi.released import put_released
@@ -10,9 +11,8 @@ from pivm.generators.maisi.stages import open_slabs
 from pivm.generators.maisi.vocabulary import unmapped
 from pivm.generators.registry import save_generator
 from pivm.job import job
-from pivm.model_files import file_hash
-from pivm.monitor import write_log
-from pivm.prior import Prior
+from pivm.learning.model_files import file_hash
+from pivm.learning.monitor import write_log
 
 with job(snakemake):
     settings, prior = snakemake.params.settings, Prior.load(snakemake.input.prior)

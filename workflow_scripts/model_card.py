@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
-from pivm.cohort import read_split
+from pivm.cohort.prior import Prior
+from pivm.cohort.split import read_split
 from pivm.generators.registry import read_facts
 from pivm.job import job
-from pivm.prior import Prior
 from pivm.report.model_card import write_model_card
 
 with job(snakemake):

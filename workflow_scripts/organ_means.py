@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pivm.cohort import read_split, require_split
+from pivm.cohort.organ_means import fit_prior
+from pivm.cohort.split import read_split, require_split
+from pivm.cohort.store import SliceStore
 from pivm.job import job, log
 from pivm.labels import LabelSet
-from pivm.prior import fit_prior
-from pivm.slices import SliceStore
 
 with job(snakemake):
     store = SliceStore(Path(snakemake.input.store[0]).parent)

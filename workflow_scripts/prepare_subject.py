@@ -1,11 +1,11 @@
 """Verify one subject and cut its standardised slices; one that cannot be used gives its reason instead."""
 
 import numpy as np
+from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.store import ARRAYS
 from pivm.datasets.listing import Subject
 from pivm.job import job, log
 from pivm.labels import LabelSet
-from pivm.preparation import prepare_subject
-from pivm.slices import ARRAYS
 
 with job(snakemake):
     record, arrays, rows = prepare_subject(

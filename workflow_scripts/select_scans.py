@@ -1,9 +1,9 @@
 """List which scans are used and why others are not, and how often each label occurs."""
 
-from pivm.cohort import label_table, selection_table
+from pivm.cohort.record import SubjectRecord
+from pivm.cohort.selection import label_table, selection_table
 from pivm.job import job, log
 from pivm.labels import LabelSet
-from pivm.slices import SubjectRecord
 
 with job(snakemake):
     records = [SubjectRecord.load(path) for path in snakemake.input.records]

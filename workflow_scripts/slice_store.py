@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
-from pivm.cohort import read_split
+from pivm.cohort.record import SubjectRecord
+from pivm.cohort.split import read_split
+from pivm.cohort.store import ARRAYS, write_store
 from pivm.job import job
-from pivm.slices import ARRAYS, SubjectRecord, write_store
 
 with job(snakemake):
     folders = {Path(p).parent.name: Path(p).parent for p in snakemake.input.records}

@@ -1,12 +1,12 @@
 """Assign each selected patient to train, val or test, once and for all stages."""
 
-from pivm.cohort import split_patients
+from pivm.cohort.patient_csv import read_patient_csv
+from pivm.cohort.split import split_patients
 from pivm.errors import CohortError
 from pivm.job import job
-from pivm.slices import read_names
 
 with job(snakemake):
-    selection = read_names(snakemake.input.selection)
+    selection = read_patient_csv(snakemake.input.selection)
     used = selection["status"] == "selected"
     try:
         split = split_patients(

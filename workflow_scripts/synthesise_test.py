@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from pivm.cohort import read_split, require_split
+from pivm.cohort.prior import Prior
+from pivm.cohort.split import read_split, require_split
+from pivm.cohort.store import SliceStore
 from pivm.generators.registry import load_generator, require_fit
 from pivm.job import device, job
 from pivm.labels import LabelSet
-from pivm.model_files import model_hash
-from pivm.prior import Prior
-from pivm.slices import SliceStore
-from pivm.synthesis import rows_of_patients, synthesise_slices
-from pivm.training import derived_seed
+from pivm.learning.model_files import model_hash
+from pivm.seeds import derived_seed
+from pivm.synthesis.slices import rows_of_patients, synthesise_slices
 
 with job(snakemake):
     where = device(snakemake)

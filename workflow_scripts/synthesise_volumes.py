@@ -3,18 +3,19 @@
 from pathlib import Path
 
 import pandas as pd
-from pivm.cohort import read_split, volume_sources
-from pivm.compute import memory_hint
+from pivm.cohort.patient_csv import read_patient_csv
+from pivm.cohort.prior import Prior
+from pivm.cohort.selection import volume_sources
+from pivm.cohort.split import read_split
 from pivm.datasets.listing import Subject
 from pivm.generators.registry import load_generator, require_fit
 from pivm.job import device, job
-from pivm.label_maps import Policy
 from pivm.labels import LabelSet
-from pivm.model_files import model_hash
-from pivm.prior import Prior
-from pivm.slices import read_names
-from pivm.synthetic_volumes import continuity, read_source, write_provenance, write_synthetic
-from pivm.training import derived_seed
+from pivm.learning.device import memory_hint
+from pivm.learning.model_files import model_hash
+from pivm.scans.label_maps import Policy
+from pivm.seeds import derived_seed
+from pivm.synthesis.volumes import continuity, read_source, write_provenance, write_synthetic
 
 with job(snakemake):
     where, params = device(snakemake), snakemake.params
@@ -22,7 +23,7 @@ with job(snakemake):
     folder, target = Path(snakemake.input.model[0]).parent, Path(snakemake.output.volumes)
     require_fit(folder, label_set.names, params.size)
     generator, prior = load_generator(folder, where), Prior.load(folder / "prior.json")
-    split, selection = read_split(snakemake.input.split), read_names(snakemake.input.selection)
+    split, selection = read_split(snakemake.input.split), read_patient_csv(snakemake.input.selection)
     subjects = volume_sources(split, selection, params.volumes_from, params.volumes)
     how = (label_set, params.size, Policy(params.overlap, params.other_grid), params.padding, prior)
     sources = [read_source(one, Subject(**params.subjects[one]), *how) for one in subjects]

@@ -1,15 +1,15 @@
 """Table 1 in four forms, with its cases, paired differences and the floor of real slices beside it."""
 
 import pandas as pd
+from pivm.cohort.patient_csv import read_patient_csv
 from pivm.evaluation.metrics import REAL, distance_metric, extractor_name
 from pivm.evaluation.statistics import differences, summarise
 from pivm.job import job
 from pivm.report.table1 import pooled_rows, write_table1
-from pivm.slices import read_names
 
 with job(snakemake):
     options, seed = snakemake.params.tables, snakemake.params.seed
-    cases, floor = (read_names(p).assign(seed=seed) for p in (snakemake.input.cases, snakemake.input.floor))
+    cases, floor = (read_patient_csv(p).assign(seed=seed) for p in (snakemake.input.cases, snakemake.input.floor))
     pooled = pooled_rows(pd.read_csv(snakemake.input.kid))
     extractor = extractor_name(options["extractor"])
     distance, methods = distance_metric(extractor), list(snakemake.params.generators)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pivm.cohort import read_split, require_split
+from pivm.cohort.split import read_split, require_split
+from pivm.cohort.store import SliceStore
 from pivm.evaluation.overlap import score_patient
 from pivm.job import device, job
 from pivm.labels import LabelSet
 from pivm.segmentation.segmenter import Segmenter
-from pivm.slices import SliceStore
 
 with job(snakemake):
     where = device(snakemake)

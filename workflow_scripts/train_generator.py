@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pivm.generators.fitting import fit_generator
 from pivm.job import compute, device, job, training_run
-from pivm.parallel import launch
+from pivm.learning.processes import launch
 
 with job(snakemake):
     params = snakemake.params

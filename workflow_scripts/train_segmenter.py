@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import torch
-from pivm.cohort import read_split, require_split
+from pivm.cohort.split import read_split, require_split
+from pivm.cohort.store import SliceStore
 from pivm.job import device, job, training_run
 from pivm.labels import LabelSet
+from pivm.learning.loop import Run
+from pivm.seeds import derived_seed
 from pivm.segmentation.segmenter import Segmenter
 from pivm.segmentation.training_set import TrainingSlices, real_part, synthetic_part
-from pivm.slices import SliceStore
-from pivm.training import Run, derived_seed
 
 with job(snakemake):
     where, settings = device(snakemake), snakemake.params.settings

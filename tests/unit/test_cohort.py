@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pivm.cohort import label_table, read_split, require_split, selection_table, split_patients
+from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.record import SubjectRecord
+from pivm.cohort.selection import choose_slices, label_table, selection_table
+from pivm.cohort.split import read_split, require_split, split_patients
 from pivm.datasets import Dataset
 from pivm.errors import CohortError, ConfigError, DataError, StateError
-from pivm.label_maps import voxels_per_slice
 from pivm.labels import LabelSet
-from pivm.preparation import choose_slices, prepare_subject
-from pivm.slices import SubjectRecord
+from pivm.scans.label_maps import voxels_per_slice
 
 from tests.conftest import ORGANS, make_scan, save_nifti
 

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from pivm import inference
-from pivm.compute import COMPILE_FROM_STEPS, autocast, low_precision, memory_hint, pays_to_compile
 from pivm.config import generator_settings
 from pivm.errors import PivmError
-from pivm.generators.controls import PriorMap
-from pivm.generators.diffusion import DiffusionGenerator
+from pivm.generators.controls.prior_map import PriorMap
+from pivm.generators.diffusion.generator import DiffusionGenerator
 from pivm.generators.maisi import stages
 from pivm.generators.maisi.generator import MaisiGenerator
-from pivm.generators.maisi.volumes import Slab
+from pivm.generators.maisi.slabs import Slab
+from pivm.learning.device import COMPILE_FROM_STEPS, autocast, low_precision, memory_hint, pays_to_compile
+from pivm.learning.loop import Run
 from pivm.segmentation.segmenter import Segmenter
-from pivm.synthesis import synthesise_slices
-from pivm.synthetic_volumes import continuity
-from pivm.training import Run
+from pivm.synthesis import inference
+from pivm.synthesis.slices import synthesise_slices
+from pivm.synthesis.volumes import continuity
 from snakemake.utils import update_config
 
 from tests.unit import test_training

@@ -9,13 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pivm.cohort.prior import Prior
 from pivm.errors import StateError
-from pivm.generators.controls import GaussianOrgans, PriorMap, label_moments
+from pivm.generators.controls.gaussian import GaussianOrgans, label_moments
+from pivm.generators.controls.prior_map import PriorMap
 from pivm.generators.registry import load_generator, make_generator, read_facts, require_fit, save_generator
 from pivm.generators.sampler_file import read_sampler, write_sampler
-from pivm.model_files import save_model
-from pivm.prior import Prior
-from pivm.training import Run
+from pivm.learning.loop import Run
+from pivm.learning.model_files import save_model
 
 PRIOR = Prior(
     "body", ("a",), ("a",), (-1000.0, 50.0, 20.0), (9, 9, 9), 60.0, (5.0, 20.0, 30.0), 0.0, 100.0, (-1024, 300)

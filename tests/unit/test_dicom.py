@@ -10,12 +10,12 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from pivm.cohort.preparation import prepare_subject
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.datasets.dicom.series import find_series
 from pivm.errors import ConfigError, DataError
-from pivm.label_maps import Policy
 from pivm.labels import ORGANS_34, LabelSet
-from pivm.preparation import prepare_subject
+from pivm.scans.label_maps import Policy
 from pydicom.dataset import Dataset as Header
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid

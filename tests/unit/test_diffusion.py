@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from pivm.diffusion.along_z import coupled_noise
-from pivm.diffusion.network import Denoiser, NetworkSettings
-from pivm.diffusion.noise import PREDICTIONS, NoiseProcess, cosine_betas
-from pivm.diffusion.sampler import make_scheduler, sample
+from pivm.generators.diffusion.along_z import coupled_noise
+from pivm.generators.diffusion.network import Denoiser, NetworkSettings
+from pivm.generators.diffusion.noise import PREDICTIONS, NoiseProcess, cosine_betas
+from pivm.generators.diffusion.sampler import make_scheduler, sample
 
 
 def settings(**changes) -> NetworkSettings:
@@ -152,6 +152,6 @@ def test_numpy_and_torch_suffice_for_the_core():
     code = (
         "import sys\n"
         "for name in ('nibabel', 'monai', 'snakemake', 'pandas', 'scipy'): sys.modules[name] = None\n"
-        "import pivm.generators.diffusion, pivm.training\n"
+        "import pivm.generators.diffusion.generator, pivm.learning.loop\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "workflow_scripts"})

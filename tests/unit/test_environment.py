@@ -12,8 +12,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from pivm.code_hash import code_hash
 from pivm.generators import KINDS
+from pivm.provenance.code_hash import code_hash
 
 from tests.imports import TOP, packages
 
@@ -149,7 +149,7 @@ def library(tmp_path):
     (tmp_path / "script.py").write_text("from pivm.a import f\n")
 
     def hash_now():
-        import pivm.code_hash as module
+        import pivm.provenance.code_hash as module
 
         for cached in (module.code_hash, module._direct, module._normal_form, module._tree):
             cached.cache_clear()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pivm.datasets import Dataset, read_ct, read_labels
-from pivm.export import FORMS, export
-from pivm.label_maps import Policy
 from pivm.labels import LabelSet
+from pivm.scans.label_maps import Policy
+from pivm.synthesis.export import FORMS, export
 
 from tests.conftest import ORGANS, make_scan
 

@@ -13,7 +13,7 @@ import torch
 from pivm.errors import StateError
 from pivm.evaluation.features import Extractor, _packaged_weights
 from pivm.evaluation.metrics import distance_metric, extractor_name
-from pivm.torchvision_import import allow_torchvision_import
+from pivm.learning.torchvision_import import allow_torchvision_import
 from safetensors.torch import save_file
 from skimage import color, data
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pivm.feed import Draws, Feed
-from pivm.training import Batches
+from pivm.learning.batches import Batches
+from pivm.learning.feed import Draws, Feed
 
 CPU = torch.device("cpu")
 
@@ -40,7 +40,7 @@ def test_a_cpu_reads_directly():
 @pytest.mark.parametrize(("free", "way"), [(159, "ahead"), (160, "resident")])
 def test_slices_stay_on_a_gpu_that_has_twice_the_room(monkeypatch, free, way):
     """Ten slices of 3 int16 and 1 bool, 7 bytes each: 70 bytes; 0.4375 of 160 and 0.44 of 159."""
-    from pivm import feed
+    from pivm.learning import feed
 
     monkeypatch.setattr(feed, "RESIDENT_SHARE", 70 / 160)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1000))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pivm.cohort import require_split
+from pivm.cohort.split import require_split
 from pivm.errors import CohortError, StateError
 from pivm.evaluation.hu_fidelity import HU_FIDELITY, hu_fidelity
 from pivm.evaluation.images import frechet_distance, kid, kid_interval, same_number_of_real, ssim
@@ -17,7 +17,7 @@ from pivm.evaluation.paired import PairedSlices
 from pivm.labels import LabelSet
 from pivm.report.zoom import detail
 from pivm.segmentation.training_set import synthetic_part
-from pivm.synthesis import rows_of_patients
+from pivm.synthesis.slices import rows_of_patients
 from scipy import linalg
 from skimage.metrics import structural_similarity
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import torch
 from pivm import cli
+from pivm.cohort.prior import Prior
 from pivm.errors import DataError, StateError
 from pivm.generators.registry import make_generator, read_facts, save_generator
 from pivm.generators.sampler_file import write_sampler
-from pivm.inference import generate_ct
-from pivm.prior import Prior
 from pivm.report.model_card import write_model_card
+from pivm.synthesis.inference import generate_ct
 
 ORGANS = ("liver", "spleen")
 MEANS = (-1000.0, 60.0, 90.0, -100.0)

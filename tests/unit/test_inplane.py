@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pivm.inplane import AIR_HU, InPlane, outline
+from pivm.scans.inplane import AIR_HU, InPlane
+from pivm.scans.outline import outline
 
 
 @given(nx=st.integers(8, 40), ny=st.integers(8, 40), size=st.sampled_from([16, 32, 64]))

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pivm.cohort import selection_table, volume_sources
+from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.prior import Prior
+from pivm.cohort.selection import selection_table, volume_sources
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.datasets.totalsegmentator import own_split
 from pivm.errors import CohortError, ConfigError, DataError
-from pivm.inplane import fit_margins, outline_from_labels
-from pivm.label_maps import Policy
 from pivm.labels import ORGANS_34, LabelSet
-from pivm.preparation import prepare_subject
-from pivm.prior import Prior
-from pivm.synthetic_volumes import read_source
+from pivm.scans.label_maps import Policy
+from pivm.scans.outline import fit_margins, outline_from_labels
+from pivm.synthesis.volumes import read_source
 
 from tests.conftest import ORGANS, make_scan
 

@@ -13,7 +13,8 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pivm.compute import autocast
+from pivm.cohort.prior import Prior
+from pivm.cohort.store import SliceStore
 from pivm.config import generator_settings, validate
 from pivm.errors import ConfigError, StateError
 from pivm.generators.maisi import stages
@@ -22,8 +23,7 @@ from pivm.generators.maisi.generator import MaisiGenerator
 from pivm.generators.maisi.networks import MaisiNetworks
 from pivm.generators.maisi.released import put_released
 from pivm.generators.maisi.sizes import require_sizes
-from pivm.generators.maisi.vocabulary import BODY, IDS, released_ids, unmapped
-from pivm.generators.maisi.volumes import (
+from pivm.generators.maisi.slabs import (
     Slab,
     SlabData,
     bit_planes,
@@ -36,13 +36,14 @@ from pivm.generators.maisi.volumes import (
     to_ras,
     to_unit,
 )
+from pivm.generators.maisi.vocabulary import BODY, IDS, released_ids, unmapped
 from pivm.generators.registry import load_generator, read_facts, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.labels import ORGANS_34
-from pivm.prior import Prior
-from pivm.slices import SliceStore
-from pivm.synthesis import synthesise_slices
-from pivm.training import Resume, Run
+from pivm.learning.device import autocast
+from pivm.learning.loop import Run
+from pivm.learning.resume import Resume
+from pivm.synthesis.slices import synthesise_slices
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]

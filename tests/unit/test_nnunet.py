@@ -7,12 +7,12 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from pivm.cohort.preparation import prepare_subject
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.datasets.mappings import MAPPINGS, organ_of
 from pivm.errors import ConfigError, DataError
-from pivm.label_maps import Policy
 from pivm.labels import ORGANS_34, LabelSet
-from pivm.preparation import prepare_subject
+from pivm.scans.label_maps import Policy
 
 from tests.conftest import ORGANS, make_scan, save_nifti
 

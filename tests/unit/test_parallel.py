@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from pivm.errors import ConfigError, PivmError
-from pivm.model_files import load_model, save_model
-from pivm.parallel import is_main, launch, part_of
+from pivm.learning.model_files import load_model, save_model
+from pivm.learning.processes import is_main, launch, part_of
 
 from tests.unit.test_training import fit
 
@@ -52,6 +52,6 @@ def test_the_error_of_a_process_is_that_of_the_job(tmp_path):
 
 def test_one_process_takes_the_whole_batch(monkeypatch):
     assert part_of(5, "k") == slice(0, 5)
-    monkeypatch.setattr("pivm.parallel.world", lambda: 2)
+    monkeypatch.setattr("pivm.learning.processes.world", lambda: 2)
     with pytest.raises(ConfigError, match="k: found 5, expected a multiple of the 2"):
         part_of(5, "k")

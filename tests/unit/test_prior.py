@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pivm.cohort.organ_means import fit_prior
+from pivm.cohort.prior import Prior
 from pivm.labels import LabelSet
-from pivm.prior import Prior, fit_prior
 
 LABELS = LabelSet(("liver", "bone", "ghost"))
 

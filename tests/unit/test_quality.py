@@ -11,10 +11,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from pivm.cohort.preparation import prepare_subject
 from pivm.datasets import Dataset
-from pivm.inplane import AIR_HU
 from pivm.labels import LabelSet
-from pivm.preparation import prepare_subject
+from pivm.scans.inplane import AIR_HU
 
 from tests.conftest import ORGANS, QUALITY, SELECTION, make_scan, save_nifti
 

@@ -9,7 +9,7 @@ import pytest
 from pivm.evaluation.hu_fidelity import HU_FIDELITY
 from pivm.evaluation.metrics import distance_metric
 from pivm.evaluation.statistics import TIDY, summarise
-from pivm.report.hu_fidelity import markdown, plot_hu_fidelity
+from pivm.report.organ_hu import markdown, plot_hu_fidelity
 from pivm.report.table1 import pooled_rows, write_table1
 
 SSIM = {"cddpm": [0.2, 0.7, 0.3], "pivm": [0.8, 0.6, 0.7]}

@@ -14,15 +14,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pivm.cohort.prior import Prior
 from pivm.errors import PivmError, StateError
-from pivm.generators.diffusion import DiffusionGenerator
+from pivm.generators.diffusion.generator import DiffusionGenerator
 from pivm.generators.registry import load_generator, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.generators.training_data import TrainingData
-from pivm.model_files import load_model, require_tensors, save_model
-from pivm.prior import Prior
+from pivm.learning.batches import Batches
+from pivm.learning.loop import Run, Schedule, train
+from pivm.learning.model_files import load_model, require_tensors, save_model
+from pivm.learning.resume import Resume
+from pivm.seeds import derived_seed, step_generator
 from pivm.segmentation.segmenter import Segmenter
-from pivm.training import Batches, Resume, Run, Schedule, derived_seed, step_generator, train
 
 PRIOR = Prior(
     "body",
@@ -99,8 +102,8 @@ import sys, time
 from pathlib import Path
 import torch
 from tests.unit.test_training import fit
-from pivm import training
-from pivm.model_files import save_model
+from pivm.learning import loop as training
+from pivm.learning.model_files import save_model
 
 folder, saves = Path(sys.argv[1]), 0
 torch.set_num_threads(1)

@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from pivm.errors import DataError
-from pivm.label_maps import Policy, merge_masks
-from pivm.volumes import Image, read_ct, write_volume
+from pivm.scans.label_maps import Policy, merge_masks
+from pivm.scans.nifti import Image, read_ct, write_volume
 
 from tests.conftest import save_nifti
 

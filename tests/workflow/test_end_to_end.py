@@ -10,11 +10,11 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from pivm.cohort.prior import Prior
+from pivm.cohort.store import SliceStore
 from pivm.datasets import Dataset
 from pivm.evaluation.hu_fidelity import HU_FIDELITY
 from pivm.evaluation.statistics import TIDY, per_patient
-from pivm.prior import Prior
-from pivm.slices import SliceStore
 
 from tests.workflow.conftest import Workflow
 
@@ -275,7 +275,10 @@ def test_another_data_set_leaves_the_first_in_place(finished):
             "segmentation/segmenter.py",
             {"train_segmenter", "test_segmenter", "table", "figure_table", "manifest", "model_card"},
         ),
-        ("report/figures.py", {"figure_table", "figure_panel"}),
+        (
+            "report/drawing.py",
+            {"figure_table", "figure_panel", "figure_zoom", "figure_volumes", "figure_cohort", "figure_hu_fidelity"},
+        ),
     ],
 )
 def test_edited_library_code_reruns_the_stages_that_use_it(finished, module, expected):

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pivm.cohort.patient_csv import read_patient_csv
 from pivm.errors import PivmError
 from pivm.job import device, explain, require_writable
-from pivm.slices import read_names
 
 from tests.conftest import ORGANS, make_scan, save_nifti
 
@@ -102,7 +102,7 @@ def test_bad_scans_are_set_aside_and_the_others_are_not_touched(workflow, scans)
 
     done = workflow.run(target, configs=("configs/smoke.yaml", own))
     assert done.returncode == 0, done.stderr
-    table = read_names(workflow.folder / "results/mine/cohort/selection.csv").set_index("subject")
+    table = read_patient_csv(workflow.folder / "results/mine/cohort/selection.csv").set_index("subject")
     reasons = {
         "truncated": "truncated or corrupt",
         "text": "not a readable NIfTI",

@@ -6,10 +6,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from pivm.cohort.preparation import prepare_subject
 from pivm.datasets import Dataset
 from pivm.labels import ORGANS_34, LabelSet
-from pivm.preparation import prepare_subject
-from pivm.volumes import read_ct
+from pivm.scans.nifti import read_ct
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from pivm.cohort import read_split
+from pivm.cohort.split import read_split
 from pivm.datasets import Dataset, read_ct, read_labels
-from pivm.export import FORMS
-from pivm.label_maps import Policy
 from pivm.labels import ORGANS_34, LabelSet
+from pivm.scans.label_maps import Policy
+from pivm.synthesis.export import FORMS
 
 PARTS = ("original", "generated", "combined")
 EXPORTS = tuple(f"results/phantom/export/{part}_{form}" for part, form in itertools.product(PARTS, FORMS))

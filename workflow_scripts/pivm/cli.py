@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 def _generate(options: argparse.Namespace) -> None:
     import torch  # seconds, which --help and a typo should not cost
 
-    from pivm.inference import generate_ct, require_nifti_name
+    from pivm.synthesis.inference import generate_ct, require_nifti_name
 
     require_nifti_name(options.out)
     available = torch.cuda.is_available()

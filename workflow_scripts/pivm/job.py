@@ -105,7 +105,7 @@ def device(snakemake):
     """
     import torch
 
-    from pivm.compute import prepare
+    from pivm.learning.device import prepare
 
     settings = compute(snakemake)
     torch.set_num_threads(max(int(snakemake.threads), 1))
@@ -136,7 +136,7 @@ def resume_path(snakemake) -> Path:
 
 
 def training_run(snakemake, name: str) -> dict:
-    """How this job trains, for :meth:`pivm.training.Run.of`.
+    """How this job trains, for :meth:`pivm.learning.loop.Run.of`.
 
     Args:
         name: folder of the event files for TensorBoard, below ``logs/tensorboard``.

@@ -14,11 +14,11 @@ from types import ModuleType
 
 from pivm.datasets.listing import Listing, Subject
 from pivm.errors import ConfigError
-from pivm.label_maps import LabelMap, Policy
 from pivm.labels import LabelSet
-from pivm.quality import PADDING_HU
-from pivm.volumes import Grid, Volume
-from pivm.volumes import read_ct as read_nifti
+from pivm.scans.label_maps import LabelMap, Policy
+from pivm.scans.nifti import Grid, Volume
+from pivm.scans.nifti import read_ct as read_nifti
+from pivm.scans.quality import PADDING_HU
 
 
 def adapter(layout: str) -> ModuleType:

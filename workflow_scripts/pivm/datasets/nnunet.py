@@ -12,9 +12,9 @@ from pathlib import Path
 from pivm.datasets.listing import Listing, Subject, require_folder
 from pivm.datasets.mappings import LARGEST_ID, resolve_ids
 from pivm.errors import DataError
-from pivm.label_maps import LabelMap, Policy, relabel
 from pivm.labels import LabelSet
-from pivm.volumes import Grid
+from pivm.scans.label_maps import LabelMap, Policy, relabel
+from pivm.scans.nifti import Grid
 
 PARTS = {"Tr": "train", "Va": "val", "Ts": "test"}
 

@@ -17,10 +17,10 @@ from pathlib import Path, PurePosixPath
 
 from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
 from pivm.errors import DataError
-from pivm.files import READ_ERRORS, SEPARATOR, open_zip, short
-from pivm.label_maps import LabelMap, Policy, merge_masks
 from pivm.labels import LabelSet
-from pivm.volumes import Grid
+from pivm.scans.files import READ_ERRORS, SEPARATOR, open_zip, short
+from pivm.scans.label_maps import LabelMap, Policy, merge_masks
+from pivm.scans.nifti import Grid
 
 CT_NAMES = ("ct.nii.gz", "ct.nii")
 SUFFIX = ".nii.gz"

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from pivm.errors import StateError
 from pivm.evaluation.metrics import EXTRACTORS
-from pivm.model_files import put_weights, read_checkpoint
-from pivm.torchvision_import import allow_torchvision_import
+from pivm.learning.model_files import put_weights, read_checkpoint
+from pivm.learning.torchvision_import import allow_torchvision_import
 
 #: slices per forward pass: more are slower on a CPU
 BATCH = 16

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from skimage.metrics import structural_similarity
 
-from pivm.torchvision_import import allow_torchvision_import
+from pivm.learning.torchvision_import import allow_torchvision_import
 
 
 def ssim(real: np.ndarray, made: np.ndarray, body: np.ndarray, window: tuple[float, float]) -> tuple[float, float]:

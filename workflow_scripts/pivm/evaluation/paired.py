@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pivm.cohort import read_split, require_split
+from pivm.cohort.patient_csv import read_patient_csv
+from pivm.cohort.split import read_split, require_split
+from pivm.cohort.store import SliceStore
 from pivm.errors import StateError
-from pivm.slices import SliceStore, read_names
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class PairedSlices:
 
     @classmethod
     def load(cls, store: SliceStore, split: dict[str, str], folders: dict[str, Path]) -> PairedSlices:
-        """Read the folders that :func:`pivm.synthesis.synthesise_slices` wrote.
+        """Read the folders that :func:`pivm.synthesis.slices.synthesise_slices` wrote.
 
         Args:
             split: patient -> split; folders: generator -> folder of its slices of test patients.
@@ -52,7 +53,7 @@ class PairedSlices:
         """
         made, rows = {}, None
         for generator, folder in folders.items():
-            index = read_names(Path(folder) / "index.csv")
+            index = read_patient_csv(Path(folder) / "index.csv")
             require_split(index["source_subject"], split, ("test",), f"image fidelity of {generator}")
             own = index["source_row"].to_numpy()
             rows = own if rows is None else rows

@@ -25,10 +25,10 @@ from __future__ import annotations
 
 #: kind -> (module, class); a module is imported only where its kind is used
 KINDS = {
-    "diffusion": ("pivm.generators.diffusion", "DiffusionGenerator"),
+    "diffusion": ("pivm.generators.diffusion.generator", "DiffusionGenerator"),
     "maisi": ("pivm.generators.maisi.generator", "MaisiGenerator"),
-    "prior": ("pivm.generators.controls", "PriorMap"),
-    "gaussian": ("pivm.generators.controls", "GaussianOrgans"),
+    "prior": ("pivm.generators.controls.prior_map", "PriorMap"),
+    "gaussian": ("pivm.generators.controls.gaussian", "GaussianOrgans"),
 }
 #: kinds with a config section of their own name that all generators of the kind share
 SHARED_SECTIONS = ("diffusion", "maisi")

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import torch
 
-from pivm import parallel
-from pivm.cohort import read_split, require_split
-from pivm.compute import prepare
+from pivm.cohort.prior import Prior
+from pivm.cohort.split import read_split, require_split
+from pivm.cohort.store import SliceStore
 from pivm.generators.registry import make_generator, save_generator
 from pivm.generators.training_data import TrainingData
-from pivm.model_files import file_hash
-from pivm.prior import Prior
-from pivm.slices import SliceStore
-from pivm.training import Run, derived_seed
+from pivm.learning import processes
+from pivm.learning.device import prepare
+from pivm.learning.loop import Run
+from pivm.learning.model_files import file_hash
+from pivm.seeds import derived_seed
 
 
 def fit_generator(settings: dict, seed: int, files: dict, device: str, threads: int, run: dict) -> None:
@@ -23,13 +24,13 @@ def fit_generator(settings: dict, seed: int, files: dict, device: str, threads: 
     Args:
         settings: resolved settings of the generator; seed: of the config;
         files: paths: ``store`` (the files of the slice store), ``prior``, ``split``, and ``folder`` for the model;
-        device: ``cuda`` or ``cpu``; threads: of this node; run: as :meth:`pivm.training.Run.of` takes it.
+        device: ``cuda`` or ``cpu``; threads: of this node; run: as :meth:`pivm.learning.loop.Run.of` takes it.
 
     Raises:
         PivmError: a slice is of a patient of another split, the loss explodes, or memory runs out.
     """
-    where = parallel.local_device(torch.device(device))
-    torch.set_num_threads(max(threads // parallel.local_world(), 1))
+    where = processes.local_device(torch.device(device))
+    torch.set_num_threads(max(threads // processes.local_world(), 1))
     prepare(where, run["precision"])
     slices, means = SliceStore(Path(files["store"][0]).parent), Prior.load(Path(files["prior"]))
     patients, below = read_split(Path(files["split"])), slices.index["previous"].to_numpy()
@@ -44,7 +45,7 @@ def fit_generator(settings: dict, seed: int, files: dict, device: str, threads: 
     generator = make_generator(settings, means, where)
     plan = Run.of(**run)
     generator.fit(data["train"], data["val"], start, plan)
-    if parallel.is_main():
+    if processes.is_main():
         facts = {
             "patients": sorted(set(slices.index["subject"][slices.rows("train")])),
             "seed": seed,

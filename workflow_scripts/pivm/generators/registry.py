@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from pivm.cohort.prior import Prior
 from pivm.errors import StateError
 from pivm.generators import KINDS
 from pivm.generators.sampler_file import misfit, read_sampler
-from pivm.model_files import load_facts, load_weights, save_model
-from pivm.prior import Prior
+from pivm.learning.model_files import load_facts, load_weights, save_model
 
 #: of the model folder; raised when what is in it changes
 FORMAT = 3

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pivm.prior import Prior
+from pivm.cohort.prior import Prior
 
 if TYPE_CHECKING:
-    from pivm.slices import SliceStore
+    from pivm.cohort.store import SliceStore
 
 
 class SliceWise:

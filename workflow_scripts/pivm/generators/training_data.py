@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pivm.prior import Prior
+from pivm.cohort.prior import Prior
 
 
 class TrainingData:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pivm.cohort.store import SliceStore
 from pivm.report.drawing import plt
-from pivm.slices import SliceStore
 
 #: width of a histogram bin, HU, and the range that is shown
 BIN_HU, SHOWN_HU = 20, (-1100, 1100)
@@ -28,7 +28,7 @@ def plot_cohort(selection: pd.DataFrame, labels: pd.DataFrame, store: SliceStore
     """Write the figure.
 
     Args:
-        selection, labels: tables of :mod:`pivm.cohort`.
+        selection, labels: tables of :mod:`pivm.cohort.split`.
     """
     used = selection[selection["status"] == "selected"]
     figure, axes = plt.subplots(2, 2, figsize=(11, 7))

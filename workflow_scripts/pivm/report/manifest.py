@@ -9,7 +9,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from pivm.model_files import file_hash
+from pivm.learning.model_files import file_hash
 
 PACKAGES = (
     "torch",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from pivm.cohort.prior import Prior
 from pivm.evaluation.metrics import METRICS, TITLES
-from pivm.prior import Prior
 from pivm.report.forms import method_title
 
 _CARD = """\

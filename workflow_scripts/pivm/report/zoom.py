@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.patches import Rectangle
 
+from pivm.cohort.prior import Prior
 from pivm.evaluation.paired import PairedSlices
-from pivm.prior import Prior
 from pivm.report.drawing import draw, plt
 from pivm.report.forms import method_title
 

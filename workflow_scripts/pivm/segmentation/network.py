@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pivm.torchvision_import import allow_torchvision_import
+from pivm.learning.torchvision_import import allow_torchvision_import
 
 
 def make_unet(encoder: str, depth: int, decoder_channels: list[int], classes: int) -> torch.nn.Module:

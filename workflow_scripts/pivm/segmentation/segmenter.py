@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pivm.compute import memory_hint
 from pivm.errors import StateError
-from pivm.feed import Feed
-from pivm.model_files import load_model, put_weights, save_model
+from pivm.learning.batches import Batches
+from pivm.learning.device import memory_hint
+from pivm.learning.feed import Feed
+from pivm.learning.loop import Run, Schedule, train
+from pivm.learning.model_files import load_model, put_weights, save_model
+from pivm.seeds import step_generator
 from pivm.segmentation.network import make_unet
 from pivm.segmentation.training_set import TrainingSlices
-from pivm.training import Batches, Run, Schedule, step_generator, train
 
 
 class Segmenter:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pivm.slices import SliceStore, read_names
+from pivm.cohort.patient_csv import read_patient_csv
+from pivm.cohort.store import SliceStore
 
 
 def real_part(store: SliceStore, count: int | str, subjects: set[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -27,12 +28,12 @@ def real_part(store: SliceStore, count: int | str, subjects: set[str]) -> tuple[
 
 
 def synthetic_part(folder: Path, subjects: set[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Synthetic slices as :mod:`pivm.synthesis` wrote them, memory-mapped.
+    """Synthetic slices as :mod:`pivm.synthesis.slices` wrote them, memory-mapped.
 
     Args:
         subjects: receives the patients whose labels were used.
     """
-    subjects.update(read_names(folder / "index.csv")["source_subject"])
+    subjects.update(read_patient_csv(folder / "index.csv")["source_subject"])
     return tuple(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
 
 

@@ -12,9 +12,9 @@ from pivm.datasets.dicom.series import read_series
 from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
 from pivm.datasets.mappings import resolve_ids
 from pivm.errors import ConfigError, DataError
-from pivm.label_maps import LabelMap, Policy
 from pivm.labels import LabelSet
-from pivm.volumes import Grid, Volume
+from pivm.scans.label_maps import LabelMap, Policy
+from pivm.scans.nifti import Grid, Volume
 
 #: where the labels of a subject lie, from the data set's folder; without any, its own folder is searched
 LABELS = "{subject}.nii.gz"

@@ -12,10 +12,10 @@ from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 from pivm.datasets.dicom.series import LPS_TO_RAS, Series, find_series, read_headers, sop_class
 from pivm.datasets.mappings import organ_of
 from pivm.errors import DataError
-from pivm.files import short
-from pivm.label_maps import LabelMap, Policy, merge_masks
 from pivm.labels import LabelSet
-from pivm.volumes import Grid, InMemory
+from pivm.scans.files import short
+from pivm.scans.label_maps import LabelMap, Policy, merge_masks
+from pivm.scans.nifti import Grid, InMemory
 
 #: distance between a contour's plane and its slice, in slices, that rounding in the file may cause
 OFF_PLANE = 0.25

@@ -12,8 +12,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
 
 from pivm.errors import DataError
-from pivm.files import short
-from pivm.volumes import HuRange, Stored, Volume
+from pivm.scans.files import short
+from pivm.scans.nifti import HuRange, Stored, Volume
 
 #: steps between slices may differ by this share of the median step
 UNEVEN_STEP = 0.05

@@ -13,7 +13,7 @@ from pivm.datasets.phantom.organs import paint_organs
 from pivm.datasets.phantom.patient import Patient
 from pivm.datasets.phantom.torso import paint_torso
 from pivm.labels import ORGANS_34
-from pivm.volumes import write_volume
+from pivm.scans.nifti import write_volume
 
 
 def scan_patient(seed: int, index: int, matrix: int, slice_spacing: float):

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pivm.cohort.prior import Prior
+from pivm.cohort.store import SliceStore
 from pivm.generators.maisi.networks import TIME_STEPS, MaisiNetworks
-from pivm.generators.maisi.vocabulary import released_ids
-from pivm.generators.maisi.volumes import (
+from pivm.generators.maisi.slabs import (
     bit_planes,
     blend,
     from_ras,
@@ -23,10 +24,9 @@ from pivm.generators.maisi.volumes import (
     to_hu,
     to_ras,
 )
-from pivm.model_files import put_weights
-from pivm.prior import Prior
-from pivm.slices import SliceStore
-from pivm.training import step_generator
+from pivm.generators.maisi.vocabulary import released_ids
+from pivm.learning.model_files import put_weights
+from pivm.seeds import step_generator
 
 #: latent voxels at which released weights use the times as they are (RFlowScheduler's default)
 RELEASED_LATENT_VOXELS = 32**3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pivm.generators.maisi.volumes import BITS
+from pivm.generators.maisi.slabs import BITS
 
 #: modality classes of the released networks, and the one of CT
 MODALITIES, CT = 128, 1

@@ -8,7 +8,7 @@ import torch
 
 from pivm.errors import StateError
 from pivm.generators.maisi.networks import MaisiNetworks
-from pivm.model_files import put_weights, read_contents
+from pivm.learning.model_files import put_weights, read_contents
 
 #: keys under which released checkpoints keep the weights; an autoencoder's file may be the weights themselves
 INNER = {"autoencoder": "unet_state_dict", "diffusion": "unet_state_dict", "controlnet": "controlnet_state_dict"}

@@ -11,14 +11,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pivm.cohort import read_split, require_split
-from pivm.compute import memory_hint
+from pivm.cohort.prior import Prior
+from pivm.cohort.split import read_split, require_split
+from pivm.cohort.store import SliceStore
 from pivm.generators.maisi.networks import TIME_STEPS, MaisiNetworks
-from pivm.generators.maisi.volumes import SlabData, bit_planes, slab_of, to_unit
-from pivm.model_files import load_model, put_weights, save_model
-from pivm.prior import Prior
-from pivm.slices import SliceStore
-from pivm.training import Batches, Run, Schedule, derived_seed, step_generator, train
+from pivm.generators.maisi.slabs import SlabData, bit_planes, slab_of, to_unit
+from pivm.learning.batches import Batches
+from pivm.learning.device import memory_hint
+from pivm.learning.loop import Run, Schedule, train
+from pivm.learning.model_files import load_model, put_weights, save_model
+from pivm.seeds import derived_seed, step_generator
 
 #: the decoder's output is multiplied by this while it learns
 OUTPUT_GAIN = 0.1

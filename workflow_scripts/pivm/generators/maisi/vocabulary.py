@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from pivm.prior import Prior
+from pivm.cohort.prior import Prior
 
 log = logging.getLogger("pivm")
 

@@ -1,0 +1,130 @@
+"""From one subject to its standardised slices: verify, select, cut (paper, section 3.1)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from pivm.cohort.record import SubjectRecord
+from pivm.cohort.selection import _require_abdomen, choose_slices
+from pivm.cohort.store import ARRAYS, DTYPES
+from pivm.datasets import read_ct, read_labels
+from pivm.datasets.listing import Subject
+from pivm.errors import DataError
+from pivm.labels import LabelSet
+from pivm.scans.inplane import AIR_HU, InPlane
+from pivm.scans.label_maps import LabelMap, Policy, voxels_per_slice
+from pivm.scans.nifti import Volume
+from pivm.scans.outline import outline
+from pivm.scans.quality import TINY_ML, check_grid, check_organ_hu, check_sides, clean_padding, swapped_pairs
+
+NO_ROWS = ("z", "role", "previous")
+
+
+def prepare_subject(
+    name: str, subject: Subject, label_set: LabelSet, size: int, selection: dict, quality: dict
+) -> tuple[SubjectRecord, dict[str, np.ndarray], pd.DataFrame]:
+    """Read one subject, decide whether it is used, and cut its slices.
+
+    Args:
+        size: pixels per side of a standardised slice; selection, quality: the config sections.
+
+    Returns:
+        (record, arrays ``hu``, ``labels``, ``body`` [N, size, size], one row per slice with ``z``,
+        ``role`` target or neighbour, and ``previous``, the row of the slice below or -1). A subject that
+        cannot be used, or that has labels alone, gives empty arrays and the reason in its record.
+    """
+    record = SubjectRecord(name, missing=list(label_set.names))
+    try:
+        arrays, rows = _prepare(record, subject, label_set, size, selection, quality)
+    except DataError as error:
+        record.status, record.reason, record.slices = "set aside", str(error), 0
+        arrays, rows = _nothing(size)
+    return record, arrays, rows
+
+
+def _nothing(size: int) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    return {n: np.zeros((0, size, size), DTYPES[n]) for n in ARRAYS}, pd.DataFrame(columns=NO_ROWS)
+
+
+def _prepare(record, subject: Subject, label_set: LabelSet, size: int, selection: dict, quality: dict):
+    if subject.fault:
+        raise DataError(subject.fault)
+    if not subject.ct and not subject.labels:
+        raise DataError("neither CT nor labels")
+    policy = Policy(selection["overlap"], quality["other_grid"])
+    volume = read_ct(subject) if subject.ct else None
+    if volume:
+        _note_grid(record, volume.grid, selection, quality)
+        record.padding_voxels = volume.padding
+        clean_padding(volume, quality["padding"])
+    labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
+    if not volume:
+        _note_grid(record, labels.grid, selection, quality)
+    per_slice = voxels_per_slice(labels.array)
+    _note_labels(record, labels, label_set, per_slice)
+    _require_abdomen(record, selection)
+    record.swapped_pairs, pairs = swapped_pairs(labels.array, label_set)
+    check_sides(record.swapped_pairs, pairs, quality["left_right"])
+    targets = choose_slices(per_slice, selection["slices_per_scan"], selection["min_labels_per_slice"])
+    if not volume:
+        record.status, record.reason = "labels only", "no CT: serves synthesis alone"
+        record.content = _content(labels.grid.affine, labels.array.T)
+        return _nothing(size)
+    arrays, rows = _cut(volume, labels.array, targets, size)
+    organs = [label_set.id_of(o) for o in selection["organs"]]
+    check_organ_hu(arrays["hu"], arrays["labels"], organs, quality["organ_hu"])
+    record.status, record.slices = "selected", len(targets)
+    record.pixel_mm = float(InPlane(volume.hu.shape[:2], volume.spacing[:2], size).pixel_mm)
+    step = int(targets[1] - targets[0]) if len(targets) > 1 else 1
+    record.step_mm = float(step * volume.spacing[2])
+    record.content = _content(volume.affine, volume.hu.T, labels.array.T, *arrays.values())
+    return arrays, rows
+
+
+def _content(affine: np.ndarray, *stacks: np.ndarray) -> str:
+    """Hash of an affine and of stacks of slices, slice by slice along their first axis."""
+    digest = hashlib.sha256(affine.tobytes())
+    for stack in stacks:
+        digest.update(f"{stack.shape} {stack.dtype}\0".encode())
+        for part in stack:
+            digest.update(np.ascontiguousarray(part))
+    return digest.hexdigest()[:20]
+
+
+def _note_grid(record: SubjectRecord, grid, selection: dict, quality: dict) -> None:
+    record.shape, record.spacing, record.axial_slices = tuple(grid.shape), grid.spacing, grid.shape[2]
+    low, high = selection["axial_slices"]
+    check_grid(grid, quality)
+    if not low <= record.axial_slices <= high:
+        raise DataError(f"{record.axial_slices} axial slices, selection.axial_slices wants {low} to {high}")
+
+
+def _note_labels(record: SubjectRecord, labels: LabelMap, label_set: LabelSet, per_slice: np.ndarray) -> None:
+    counts, voxel_ml = per_slice.sum(0), float(np.prod(record.spacing)) / 1000
+    record.voxels = {n: int(counts[k]) for k, n in enumerate(label_set.names, start=1) if counts[k]}
+    record.missing = [n for n in label_set.names if n not in labels.files]
+    record.overlapping_voxels, record.resampled = labels.overlapping, labels.resampled
+    record.tiny_masks = sum(n * voxel_ml < TINY_ML for n in record.voxels.values())
+
+
+def _cut(volume: Volume, labels: np.ndarray, targets: np.ndarray, size: int):
+    """Target slices and the slices right below them, standardised, with the patient's outline."""
+    below = targets[targets > 0] - 1
+    wanted = np.union1d(targets, below)
+    row_of = {int(z): row for row, z in enumerate(wanted)}
+    plane = InPlane(volume.hu.shape[:2], volume.spacing[:2], size)
+    hu = plane.standardise(volume.hu[:, :, wanted], AIR_HU, smooth=True)
+    label_slices = plane.standardise(labels[:, :, wanted], 0, smooth=False)
+    arrays = {"hu": hu, "labels": label_slices, "body": outline(hu, label_slices, plane.pixel_mm)}
+    is_target = np.isin(wanted, targets)
+    rows = pd.DataFrame(
+        {
+            "z": wanted,
+            "role": np.where(is_target, "target", "neighbour"),
+            "previous": [row_of.get(int(z) - 1, -1) for z in wanted],
+        }
+    )
+    return arrays, rows

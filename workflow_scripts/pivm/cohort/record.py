@@ -1,0 +1,47 @@
+"""What preparation found in one scan."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class SubjectRecord:
+    """What preparation found in one scan; one row of the selection table.
+
+    Attributes:
+        status: ``selected``, ``labels only`` (no CT: serves synthesis alone) or ``set aside``; reason: why.
+        voxels: organ name -> voxels in the scan; missing: organs without a mask or id.
+        overlapping_voxels: claimed by several masks; padding_voxels: below -1500 HU; tiny_masks: below 0.05 ml;
+        resampled: label files brought to the grid of the CT; swapped_pairs: left organ right of the right one.
+        pixel_mm: in-plane pixel size of the standardised slices; step_mm: distance between chosen slices.
+        content: hash of the voxels, the grid and the slices: rules that read a scan or its slices watch the record,
+        and Snakemake takes a small file that holds the same as unchanged.
+    """
+
+    subject: str
+    status: str = "set aside"
+    reason: str = ""
+    shape: tuple[int, ...] = ()
+    spacing: tuple[float, ...] = ()
+    axial_slices: int = 0
+    slices: int = 0
+    pixel_mm: float = 0.0
+    step_mm: float = 0.0
+    content: str = ""
+    overlapping_voxels: int = 0
+    padding_voxels: int = 0
+    tiny_masks: int = 0
+    resampled: int = 0
+    swapped_pairs: int = 0
+    voxels: dict[str, int] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> SubjectRecord:
+        return cls(**json.loads(Path(path).read_text()))

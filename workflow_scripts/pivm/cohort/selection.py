@@ -1,0 +1,117 @@
+"""Which scans are used, which of their slices, and whose labels are synthesised (paper, section 3.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pivm.cohort.record import SubjectRecord
+from pivm.errors import CohortError, ConfigError, DataError, nearest
+from pivm.labels import LabelSet
+
+
+def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd.DataFrame:
+    """One row per scan with its status and reason.
+
+    Args:
+        refused: name -> reason of folders that never became a subject (unsafe names and the like).
+    """
+    rows = [
+        {
+            "subject": r.subject,
+            "status": r.status,
+            "reason": r.reason,
+            "axial_slices": r.axial_slices,
+            "slices": r.slices,
+            "labels_present": len(r.voxels),
+            "masks_missing": len(r.missing),
+            "overlapping_voxels": r.overlapping_voxels,
+            "padding_voxels": r.padding_voxels,
+            "tiny_masks": r.tiny_masks,
+            "resampled_files": r.resampled,
+            "swapped_pairs": r.swapped_pairs,
+            "spacing_mm": "x".join(f"{s:.3g}" for s in r.spacing),
+        }
+        for r in records
+    ]
+    rows += [{"subject": name, "status": "set aside", "reason": reason} for name, reason in refused.items()]
+    table = pd.DataFrame(rows).sort_values("subject", ignore_index=True)
+    texts = ("subject", "status", "reason", "spacing_mm")
+    return table.astype({column: "Int64" for column in table.columns if column not in texts})
+
+
+def label_table(records: list[SubjectRecord], label_set: LabelSet, explicit: bool) -> pd.DataFrame:
+    """How often each label occurs among the selected scans.
+
+    Args:
+        explicit: the labels were listed by hand; then one that no scan has a mask for is an error.
+
+    Raises:
+        ConfigError: see ``explicit``; the nearest mask name that does occur is proposed.
+    """
+    used = [r for r in records if r.status == "selected"]
+    rows = []
+    for k, name in enumerate(label_set.names, start=1):
+        having = [r for r in used if r.voxels.get(name)]
+        rows.append({"id": k, "label": name, "patients": len(having), "voxels": sum(r.voxels[name] for r in having)})
+        if explicit and used and all(name in r.missing for r in used):
+            found = {n for r in used for n in label_set.names if n not in r.missing}
+            raise ConfigError("labels", f"{name!r} has no mask file in any selected scan{nearest(name, found)}")
+    return pd.DataFrame(rows)
+
+
+def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, count: int) -> list[str]:
+    """The subjects whose labels become whole synthetic volumes, by name.
+
+    Args:
+        selection: the selection table; wanted: ``train`` (training patients) or ``labels_only`` (subjects that
+            have labels and no CT, in no split).
+
+    Raises:
+        CohortError: the data set holds no such subject, or none is wanted.
+    """
+    if count == 0:
+        raise CohortError("synthesis.volumes is 0, but volumes are asked for; set it to 1 or more")
+    if wanted == "train":
+        names = sorted(s for s, part in split.items() if part == "train")
+    else:
+        names = sorted(selection.loc[selection["status"] == "labels only", "subject"])
+    if not names:
+        raise CohortError(
+            f"synthesis.volumes_from: {wanted}, but no subject of that kind is in the data set (found statuses "
+            f"{', '.join(sorted(set(selection['status'])))}); set it to train, or add subjects with labels alone"
+        )
+    return names[:count]
+
+
+def _require_abdomen(record: SubjectRecord, selection: dict) -> None:
+    voxel_ml = float(np.prod(record.spacing)) / 1000
+    present = [o for o in selection["organs"] if record.voxels.get(o, 0) * voxel_ml >= selection["min_organ_ml"]]
+    if len(present) < selection["min_organs"]:
+        raise DataError(
+            f"not an abdominal scan: {len(present)} of the organs in selection.organs reach "
+            f"{selection['min_organ_ml']:g} ml ({', '.join(present) or 'none'}), "
+            f"at least {selection['min_organs']} are needed"
+        )
+
+
+def choose_slices(per_slice: np.ndarray, count: int, min_labels: int) -> np.ndarray:
+    """Evenly spaced slice numbers over the labelled extent of a scan.
+
+    The extent runs from the first to the last slice with at least ``min_labels`` organs. The step is constant,
+    so that the chosen slices form a stack of known spacing; they are centred in the extent.
+
+    Args:
+        per_slice: voxels of each id in each slice [S, ids], id 0 is background.
+
+    Raises:
+        DataError: no slice holds enough organs.
+    """
+    inside = np.flatnonzero((per_slice[:, 1:] > 0).sum(1) >= min_labels)
+    if not inside.size:
+        raise DataError(f"no axial slice holds {min_labels} of the labelled organs (selection.min_labels_per_slice)")
+    first, extent = int(inside[0]), int(inside[-1] - inside[0] + 1)
+    step = max(extent // count, 1)
+    chosen = min(count, 1 + (extent - 1) // step)
+    offset = (extent - 1 - (chosen - 1) * step) // 2
+    return first + offset + step * np.arange(chosen)

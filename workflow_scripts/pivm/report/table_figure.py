@@ -1,0 +1,61 @@
+"""A table as a plot: every patient as a point, the mean with its interval."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pivm.evaluation.metrics import METRICS, TITLES
+from pivm.evaluation.statistics import per_patient
+from pivm.report.drawing import method_colour, plt
+from pivm.report.forms import CAPTIONS, method_title
+
+
+def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: float, path: Path) -> None:
+    """One axis per metric: patients as linked points, the mean with its interval beside them."""
+    # a metric that is taken over all patients together has no points
+    metrics = [m for m in dict.fromkeys(tidy["metric"]) if m in cases]
+    methods = list(dict.fromkeys(tidy["method"]))
+    patients = per_patient(cases, metrics)
+    width = max(3.1, 0.85 * len(methods))
+    figure, axes = plt.subplots(1, len(metrics), figsize=(width * len(metrics), 4), squeeze=False)
+    for axis, metric in zip(axes[0], metrics, strict=True):
+        wide = patients.pivot(index="patient", columns="method", values=metric)[methods]
+        x = np.arange(len(methods))
+        axis.plot(x, wide.to_numpy().T, color="0.82", lw=0.8, marker="o", ms=3, zorder=1)
+        part = tidy[tidy["metric"] == metric].set_index("method").loc[methods]
+        for i, method in enumerate(methods):
+            row = part.loc[method]
+            spread = [[row["mean"] - row["ci_low"]], [row["ci_high"] - row["mean"]]]
+            spread = None if pd.isna(row["ci_low"]) else spread
+            axis.errorbar(
+                i,
+                row["mean"],
+                spread,
+                fmt="D",
+                ms=7,
+                capsize=5,
+                lw=2,
+                color=method_colour(i),
+                zorder=3,
+            )
+        unit, better = METRICS[metric]
+        axis.set_title(textwrap.fill(TITLES[metric] + (" (mm)" if unit == "mm" else ""), 26), fontsize=11)
+        axis.set_xlabel(f"{better} is better", fontsize=9, color="0.35")
+        axis.set_xticks(x, [method_title(m).replace(" ", "\n") for m in methods], fontsize=9)
+        axis.set_xlim(-0.5, len(methods) - 0.5)
+        axis.margins(y=0.12)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="0.92")
+    count = patients["patient"].nunique()
+    bars = f"Diamonds: mean, {confidence:.0%} bootstrap interval" if count > 1 else "Diamonds: mean"
+    figure.suptitle(CAPTIONS[table], fontsize=11.5)
+    figure.text(
+        0.5, 0.01, f"Grey: {count} test patient{'s' * (count > 1)}. {bars}.", ha="center", fontsize=9, color="0.35"
+    )
+    figure.tight_layout(rect=(0, 0.04, 1, 1))
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

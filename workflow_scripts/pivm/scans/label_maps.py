@@ -1,0 +1,159 @@
+"""Label maps on the grid of the CT: one mask file per organ, or one file that holds all labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+from pivm.errors import DataError
+from pivm.scans.nifti import Grid, Image, InMemory, Stored
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is done about labels that do not fit.
+
+    Attributes:
+        overlap: ``first`` (the lower id keeps a voxel that two masks claim), ``last`` or ``error``.
+        other_grid: labels on another grid than the CT: ``aside`` or ``resample`` (nearest neighbour, by affine).
+    """
+
+    overlap: str = "first"
+    other_grid: str = "aside"
+
+
+@dataclass
+class LabelMap:
+    """Labels of one subject.
+
+    Attributes:
+        array: uint8 [R, A, S], 0 = background; grid: where it lies.
+        files: organs that have a mask or an id, present or not; overlapping: voxels that several masks claim;
+        resampled: files that were brought to the grid of the CT.
+    """
+
+    array: np.ndarray
+    grid: Grid
+    overlapping: int = 0
+    resampled: int = 0
+    files: set[str] = field(default_factory=set)
+
+
+def voxels_per_slice(labels: np.ndarray) -> np.ndarray:
+    """Voxels of each id in each axial slice.
+
+    Args:
+        labels: uint8 [R, A, S].
+
+    Returns:
+        int64 [S, 256].
+    """
+    counts = np.zeros((labels.shape[2], 256), np.int64)
+    for k in range(labels.shape[2]):
+        # the memory order is that of the file; counting does not care, raveling in another order would copy
+        counts[k] = np.bincount(labels[:, :, k].ravel("K"), minlength=256)
+    return counts
+
+
+def merge_masks(masks: Mapping[int, str | InMemory], grid: Grid | None, policy: Policy) -> LabelMap:
+    """Merge one mask per organ; voxels above 0.5 belong to it.
+
+    Args:
+        masks: label id -> file, zip member, or volume in memory;
+        grid: that of the CT, or ``None`` to take the first mask's.
+
+    Raises:
+        DataError: an unreadable mask, one of another grid, or an overlap, as the policy says; no mask at all.
+    """
+    merged: LabelMap | None = None
+    for label in sorted(masks):
+        image = masks[label] if isinstance(masks[label], InMemory) else Image(masks[label])
+        merged = merged or _empty(grid, image)
+        merged.overlapping += _paint(image, merged, policy, lambda slab, k=label: _member(slab) * np.uint8(k))
+    if merged is None:
+        raise DataError("no mask of any organ in the label set")
+    return merged
+
+
+def relabel(place: str, ids: Mapping[int, int], grid: Grid | None, policy: Policy) -> LabelMap:
+    """Read a file that holds all labels and change its ids.
+
+    Args:
+        ids: id in the file -> label id; other ids become background.
+
+    Raises:
+        DataError: as :func:`merge_masks`; or values that are no whole numbers from 0 to 65535.
+    """
+    image = Image(place)
+    merged = _empty(grid, image)
+    table = np.zeros(2**16, np.uint8)
+    table[list(ids)] = list(ids.values())
+
+    def change(slab: np.ndarray) -> np.ndarray:
+        whole = slab.astype(np.uint16) if slab.dtype != np.uint8 else slab
+        if slab.dtype != np.uint8 and not np.array_equal(whole, slab):
+            raise DataError(f"{place}: label values from {slab.min():g} to {slab.max():g}, expected whole ids")
+        return table[whole]
+
+    _paint(image, merged, policy, change)
+    return merged
+
+
+def _member(slab: np.ndarray) -> np.ndarray:
+    return slab > 0.5 if slab.dtype.kind == "f" else slab > 0
+
+
+def _empty(grid: Grid | None, image: Stored) -> LabelMap:
+    grid = grid or image.grid
+    # in the memory order of the file, so that masks of the same order are merged at full speed
+    stored = np.zeros([grid.shape[int(axis)] for axis in image.orientation[:, 0]], np.uint8, order="F")
+    return LabelMap(image.to_ras(stored), grid)
+
+
+def _paint(
+    image: Image | InMemory, target: LabelMap, policy: Policy, ids_of: Callable[[np.ndarray], np.ndarray]
+) -> int:
+    """Write one file's labels into the map; returns the voxels that were taken already."""
+    if image.grid.same(target.grid):
+        place, parts = image.from_ras(target.array), ((part, ids_of(slab)) for part, slab in image.slabs())
+    elif policy.other_grid == "resample":
+        whole = np.zeros(image.shape, np.uint8, order="F")
+        for part, slab in image.slabs():
+            whole[..., part] = ids_of(slab)
+        place, parts = target.array, [(slice(None), resample_nearest(image.to_ras(whole), image.grid, target.grid))]
+        target.resampled += 1
+    elif image.grid.shape != target.grid.shape:
+        raise DataError(f"{image.name}: mask has shape {image.grid.shape}, the CT {target.grid.shape}")
+    else:
+        apart = target.grid.distance(image.grid.affine)
+        raise DataError(f"{image.name}: mask and CT lie on different grids, up to {apart:.3g} mm apart")
+    overlapping = 0
+    for part, ids in parts:
+        if ids.any():
+            overlapping += _put(place[..., part], ids, policy.overlap)
+    if overlapping and policy.overlap == "error":
+        raise DataError(
+            f"{image.name}: {overlapping} voxels already belong to another organ (selection.overlap: error)"
+        )
+    return overlapping
+
+
+def _put(place: np.ndarray, ids: np.ndarray, overlap: str) -> int:
+    mask = ids > 0
+    taken = mask & (place > 0)
+    count = int(np.count_nonzero(taken))
+    if count and overlap == "first":
+        mask &= ~taken
+    np.copyto(place, ids, where=mask)
+    return count
+
+
+def resample_nearest(labels: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """Labels of one RAS+ grid on another, nearest neighbour; 0 outside."""
+    to_source = np.linalg.inv(source.affine) @ target.affine
+    return ndimage.affine_transform(
+        labels, to_source[:3, :3], to_source[:3, 3], target.shape, np.uint8, order=0, mode="constant", cval=0
+    )

@@ -1,0 +1,256 @@
+"""NIfTI volumes in and out: headers checked before voxels, voxels read once and in slabs, RAS+ by the affine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError
+from nibabel.wrapstruct import WrapStructError
+
+from pivm.errors import DataError
+from pivm.scans.files import READ_ERRORS, open_stream, short
+
+#: voxels of the largest volume that is read; a header that claims more is refused before allocation
+MAX_VOXELS = 2**30
+#: two grids are the same when no corner differs by more than this share of the smallest voxel side
+SAME_GRID = 0.1
+#: bytes of a slab: small enough to stay in a core's cache
+SLAB_BYTES = 2**20
+_RAS = np.array([[0, 1], [1, 1], [2, 1]])
+_HEADER_ERRORS = (*READ_ERRORS, ImageFileError, HeaderDataError, HeaderTypeError, WrapStructError, TypeError)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A voxel grid in RAS+ orientation.
+
+    Attributes:
+        shape: voxels along R, A and S; affine: float [4, 4], voxel index to mm.
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size in mm along R, A and S."""
+        return tuple(float(s) for s in nib.affines.voxel_sizes(self.affine))
+
+    def distance(self, affine: np.ndarray) -> float:
+        """Largest distance in mm between the corners of this grid under its own and another affine."""
+        ends = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(3, -1)
+        corners = np.vstack([ends, np.ones(8)])
+        return float(np.linalg.norm(((self.affine - affine) @ corners)[:3], axis=0).max())
+
+    def same(self, other: Grid) -> bool:
+        return self.shape == other.shape and self.distance(other.affine) <= SAME_GRID * min(self.spacing)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A CT in RAS+ orientation.
+
+    Attributes:
+        hu: int16 [R, A, S]; affine: float [4, 4], voxel index to mm.
+        padding: voxels below :data:`pivm.scans.quality.PADDING_HU`, as read.
+    """
+
+    hu: np.ndarray
+    affine: np.ndarray
+    padding: int = 0
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(self.hu.shape, self.affine)
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size in mm along R, A and S."""
+        return self.grid.spacing
+
+
+class Stored:
+    """A volume in the axes of its file.
+
+    Attributes:
+        name: its place, for messages; shape: as stored; orientation: of the stored axes (nibabel);
+        grid: the RAS+ grid of the volume.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, int, int], affine: np.ndarray):
+        """Check the header's facts.
+
+        Raises:
+            DataError: a side of length 0, too many voxels, or no usable spacing.
+        """
+        self.name, self.shape = name, tuple(int(n) for n in shape)
+        if min(self.shape) < 1 or int(np.prod(self.shape, dtype=object)) > MAX_VOXELS:
+            raise DataError(f"{name}: header claims {self.shape} voxels, expected 1 to {MAX_VOXELS} in all")
+        if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+            raise DataError(f"{name}: the affine is singular or not finite, so spacing is unknown")
+        self.orientation = io_orientation(affine)
+        ras_shape = tuple(self.shape[i] for i in np.argsort(self.orientation[:, 0]))
+        self.grid = Grid(ras_shape, affine @ inv_ornt_aff(self.orientation, self.shape))
+
+    def to_ras(self, stored: np.ndarray) -> np.ndarray:
+        """A view of an array in stored axes, [R, A, S]."""
+        return apply_orientation(stored, self.orientation)
+
+    def from_ras(self, array: np.ndarray) -> np.ndarray:
+        """A view of an array [R, A, S], in stored axes."""
+        return apply_orientation(array, ornt_transform(_RAS, self.orientation))
+
+
+class Image(Stored):
+    """An opened NIfTI file whose header is sound; voxels are not read yet."""
+
+    def __init__(self, place: str | Path):
+        """Open a file or zip member and check its header.
+
+        Raises:
+            DataError: as :class:`Stored`; or missing, not NIfTI, or not 3D.
+        """
+        self._image = _parse(str(place))
+        shape = self._image.shape
+        self._extra = (0,) * (len(shape) - 3) if shape[3:] == (1,) * (len(shape) - 3) else ()
+        if len(shape) - len(self._extra) != 3:
+            raise DataError(f"{place}: found {len(shape)} dimensions {shape}, expected a 3D volume")
+        super().__init__(str(place), shape[:3], self._image.affine)
+
+    def forms_apart(self) -> float:
+        """Distance in mm between the corners under sform and qform; 0 where the header has only one of them.
+
+        Raises:
+            DataError: the qform is no rotation.
+        """
+        header = self._image.header
+        try:
+            if header["sform_code"] < 1 or header["qform_code"] < 1:
+                return 0.0
+            return Grid(self.shape, header.get_sform()).distance(header.get_qform())
+        except HeaderDataError as error:
+            raise DataError(f"{self.name}: the qform cannot be read ({short(error)})") from None
+
+    def slabs(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """The voxels, scaled by the header, as stored: slices of the last axis and their values.
+
+        Raises:
+            DataError: the file ends early or is corrupt.
+        """
+        per_slice = int(np.prod(self.shape[:2])) * self._image.get_data_dtype().itemsize
+        depth = max(SLAB_BYTES // max(per_slice, 1), 1)
+        for start in range(0, self.shape[2], depth):
+            part = slice(start, min(start + depth, self.shape[2]))
+            try:
+                yield part, np.asarray(self._image.dataobj[(slice(None), slice(None), part, *self._extra)])
+            except _HEADER_ERRORS as error:
+                raise DataError(
+                    f"{self.name}: voxels cannot be read, file truncated or corrupt ({short(error)})"
+                ) from None
+
+
+class InMemory(Stored):
+    """A volume in memory, with the interface of :class:`Image`."""
+
+    def __init__(self, name: str, array: np.ndarray, affine: np.ndarray):
+        super().__init__(name, array.shape, affine)
+        self._array = array
+
+    def slabs(self) -> Iterator[tuple[slice, np.ndarray]]:
+        yield slice(0, self.shape[2]), self._array
+
+
+def _parse(place: str) -> nib.Nifti1Image:
+    stream = open_stream(place)
+    try:
+        start = stream.read(4)
+        stream.seek(0)
+        kind = nib.Nifti2Image if 540 in (int.from_bytes(start, e) for e in ("little", "big")) else nib.Nifti1Image
+        return kind.from_stream(stream)
+    except EOFError as error:
+        raise DataError(f"{place}: not a readable NIfTI file, truncated or corrupt ({short(error)})") from None
+    except _HEADER_ERRORS as error:
+        raise DataError(f"{place}: not a readable NIfTI file ({short(error)})") from None
+
+
+class HuRange:
+    """Takes up the voxels of a CT slab by slab and turns them to int16 HU.
+
+    Args:
+        place: for messages; padding_hu: values below it are counted.
+    """
+
+    def __init__(self, place: str, padding_hu: float):
+        self.place, self.padding_hu = place, padding_hu
+        self.low, self.high, self.padding, self.wrong = np.inf, -np.inf, 0, 0
+
+    def take(self, values: np.ndarray) -> np.ndarray:
+        """int16 HU of one slab.
+
+        Raises:
+            DataError: voxels that are no numbers, or beyond int16.
+        """
+        if values.dtype.kind == "f":
+            finite = np.isfinite(values)
+            self.wrong += values.size - int(np.count_nonzero(finite))
+            values = values if finite.all() else np.where(finite, values, 0)
+        elif values.dtype.kind not in "iu":
+            raise DataError(f"{self.place}: voxels are {values.dtype}, expected numbers")
+        low, high = float(values.min()), float(values.max())
+        if low < -32768 or high > 32767:
+            raise DataError(f"{self.place}: values {low:g} to {high:g} do not fit HU in int16")
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        if low < self.padding_hu:
+            self.padding += int(np.count_nonzero(values < self.padding_hu))
+        return (np.rint(values) if values.dtype.kind == "f" else values).astype(np.int16, copy=False)
+
+    def check(self) -> None:
+        """Raises DataError where voxels were NaN or infinite, or their range is not that of a CT in HU."""
+        low, high = self.low, self.high
+        if self.wrong:
+            raise DataError(f"{self.place}: {self.wrong} voxels are NaN or infinite, expected finite HU")
+        if low == high:
+            raise DataError(f"{self.place}: every voxel is {low:g}, expected a CT in HU")
+        if high - low < 500:
+            raise DataError(f"{self.place}: values {low:g} to {high:g} span less than 500, so they are not in HU")
+        if low >= 0:
+            raise DataError(
+                f"{self.place}: no value below 0 (found {low:g} to {high:g}); HU of air is -1000, "
+                "so the rescale intercept seems not to be applied"
+            )
+
+
+def read_ct(place: str | Path, padding_hu: float = -1500) -> Volume:
+    """Read a CT as int16 HU; the voxels are kept in the order of the file and viewed as RAS+.
+
+    Raises:
+        DataError: as :class:`Image` and :class:`HuRange`; or sform and qform that disagree.
+    """
+    image = Image(place)
+    apart = image.forms_apart()
+    if apart > 0.5 * min(image.grid.spacing):
+        raise DataError(f"{place}: sform and qform disagree by up to {apart:.3g} mm, so the orientation is unknown")
+    stored = None
+    values = HuRange(str(place), padding_hu)
+    for part, slab in image.slabs():
+        if stored is None:  # only now does the file prove to hold voxels at all
+            stored = np.empty(image.shape, np.int16, order="F")
+        stored[..., part] = values.take(slab)
+    values.check()
+    return Volume(image.to_ras(stored), image.grid.affine, values.padding)
+
+
+def write_volume(array: np.ndarray, affine: np.ndarray, path: Path) -> None:
+    """Write int16 HU or uint8 labels [R, A, S] as compressed NIfTI in mm."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(array, affine)
+    image.set_qform(affine, 1)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)

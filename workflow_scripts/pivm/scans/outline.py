@@ -1,0 +1,88 @@
+"""The patient's outline: from the CT, or estimated from the labels where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+#: threshold between air and tissue for the patient's outline, HU: half-way, where a pixel is half skin
+OUTLINE_HU = -500
+#: thickest part of a couch or blanket that is cut off the outline, mm
+COUCH_MM = 9.0
+#: shape of an outline that is estimated from labels: 2 is an ellipse, more is fuller at the corners
+OUTLINE_EXPONENT = 2.25
+
+
+def outline(hu: np.ndarray, labels: np.ndarray, pixel_mm: float) -> np.ndarray:
+    """The patient's outline in standardised slices: threshold, couch off, largest component, holes filled.
+
+    Args:
+        hu: int16 [N, H, W]; labels: uint8 [N, H, W], always inside the outline; pixel_mm: pixel size.
+
+    Returns:
+        bool [N, H, W].
+    """
+    radius = max(1, round(COUCH_MM / 2 / pixel_mm))
+    span = np.arange(-radius, radius + 1)
+    disc = span[:, None] ** 2 + span[None] ** 2 <= radius**2 + 0.5
+    body = np.zeros(hu.shape, bool)
+    for i in range(len(hu)):
+        # holes (lungs, bowel gas) are filled first: opening would otherwise eat thin walls around them
+        tissue = ndimage.binary_fill_holes(hu[i] > OUTLINE_HU)
+        opened = ndimage.binary_opening(np.pad(tissue, radius, mode="edge"), disc)
+        parts, n = ndimage.label(opened[radius:-radius, radius:-radius])
+        if n:
+            parts = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+        body[i] = ndimage.binary_fill_holes((parts > 0) | (labels[i] > 0))
+    return body
+
+
+def fit_margins(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> tuple[float, float, float]:
+    """Mean distances in mm between the box around the organs and the box around the outline, over training slices.
+
+    Args:
+        labels: uint8 [N, H, W]; body: bool [N, H, W], the outline from the CT; pixel_mm: float [N].
+
+    Returns:
+        (anterior, posterior, sides): zeros where no slice holds both.
+    """
+    margins = []
+    for one, inside, side in zip(labels, body, pixel_mm, strict=True):
+        if one.any() and inside.any():
+            top, bottom, left, right = (_box(one > 0) - _box(inside)) * [1, -1, 1, -1] * side
+            margins.append((top, bottom, (left + right) / 2))
+    return tuple(float(m) for m in np.mean(margins, 0)) if margins else (0.0, 0.0, 0.0)
+
+
+def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: tuple[float, float, float]) -> np.ndarray:
+    """The patient's outline where there is no CT: a superellipse around the organs of each slice.
+
+    Its box is that of the organs, widened by :func:`fit_margins`; a slice without any organ takes the box of the
+    nearest one that has some.
+
+    Args:
+        labels: uint8 [N, H, W], neighbouring slices; margins_mm: anterior, posterior, sides.
+
+    Returns:
+        bool [N, H, W]; organs are always inside.
+    """
+    known = np.flatnonzero(labels.any(axis=(1, 2)))
+    if not known.size:
+        return np.zeros(labels.shape, bool)
+    anterior, posterior, sides = margins_mm
+    wider = np.array([-anterior, posterior, -sides, sides]) / pixel_mm
+    boxes = np.array([_box(labels[i] > 0) for i in known]) + wider
+    nearest = np.abs(np.arange(len(labels))[:, None] - known).argmin(1)
+    row, column = np.mgrid[: labels.shape[1], : labels.shape[2]] + 0.5
+    body = labels > 0
+    for i, (top, bottom, left, right) in enumerate(boxes[nearest]):
+        down = np.abs((row - (top + bottom) / 2) / ((bottom - top) / 2)) ** OUTLINE_EXPONENT
+        across = np.abs((column - (left + right) / 2) / ((right - left) / 2)) ** OUTLINE_EXPONENT
+        body[i] |= down + across <= 1
+    return body
+
+
+def _box(mask: np.ndarray) -> np.ndarray:
+    """First and last + 1 row and column of a 2D mask that holds something."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([rows[0], rows[-1] + 1, columns[0], columns[-1] + 1], float)

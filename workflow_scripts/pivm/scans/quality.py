@@ -1,0 +1,120 @@
+"""Faults that real scans and labels are known for: found, counted, and handled as the config says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pivm.errors import DataError
+from pivm.labels import LabelSet
+from pivm.scans.inplane import AIR_HU
+from pivm.scans.nifti import Grid, Volume
+
+#: below any HU of a scanner but for overshoot at edges: padding outside the field of view, or broken voxels
+PADDING_HU = -1500
+#: slices thicker than this many pixels in the axial plane were not acquired axially
+MAX_IN_PLANE_RATIO = 3.0
+#: deviation of the axes from right angles, degrees
+MAX_SHEAR_DEGREES = 1.0
+#: a corner that is constant above this is padding which is not air
+CORNER_HU = -500
+#: masks smaller than this are counted as tiny, ml
+TINY_ML = 0.05
+
+
+def check_grid(grid: Grid, quality: dict) -> None:
+    """Turn away grids that axial slices cannot be cut from.
+
+    Args:
+        quality: config section ``quality``.
+
+    Raises:
+        DataError: spacing outside ``spacing_mm``, sheared or oblique axes, or slices that are not axial.
+    """
+    low, high = quality["spacing_mm"]
+    text = " x ".join(f"{s:.3g}" for s in grid.spacing)
+    if min(grid.spacing) < low or max(grid.spacing) > high:
+        raise DataError(f"spacing {text} mm, quality.spacing_mm wants {low:g} to {high:g}")
+    axes = grid.affine[:3, :3] / np.array(grid.spacing)
+    shear = 90 - np.degrees(np.arccos(np.clip(np.abs(np.triu(axes.T @ axes, 1)).max(), 0, 1)))
+    if shear > MAX_SHEAR_DEGREES:
+        raise DataError(f"axes {shear:.3g} degrees off right angles: gantry tilt or shear, which is not resampled")
+    tilt = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0).min(), 0, 1))))
+    if tilt > quality["max_oblique_degrees"]:
+        raise DataError(
+            f"oblique: an axis is {tilt:.3g} degrees off R, A or S, "
+            f"quality.max_oblique_degrees wants at most {quality['max_oblique_degrees']:g}"
+        )
+    ratio = max(grid.spacing[:2]) / min(grid.spacing[:2])
+    if ratio > MAX_IN_PLANE_RATIO:
+        raise DataError(f"spacing {text} mm along R, A, S: acquired in coronal or sagittal slices, not axial ones")
+
+
+def clean_padding(volume: Volume, policy: str) -> None:
+    """Handle voxels below :data:`PADDING_HU`, in place.
+
+    Args:
+        policy: ``air`` (they become -1024 HU), ``keep`` or ``aside``.
+
+    Raises:
+        DataError: under ``aside``; or the corners hold a constant that is not air.
+    """
+    if volume.padding and policy == "aside":
+        raise DataError(f"{volume.padding} voxels below {PADDING_HU} HU (quality.padding: aside)")
+    if volume.padding and policy == "air":
+        for k in range(volume.hu.shape[2]):
+            one = volume.hu[:, :, k]
+            one[one < PADDING_HU] = AIR_HU
+    edges = volume.hu[[0, 0, -1, -1], [0, -1, 0, -1]].ravel()
+    values, counts = np.unique(edges, return_counts=True)
+    if counts.max() > max(edges.size / 2, 8) and values[counts.argmax()] > CORNER_HU:
+        raise DataError(f"the corners hold the constant {values[counts.argmax()]} HU: padding that is not air")
+
+
+def swapped_pairs(labels: np.ndarray, label_set: LabelSet) -> tuple[int, int]:
+    """Pairs of organs of which the left one lies to the right of the right one.
+
+    Args:
+        labels: uint8 [R, A, S]; every third voxel of each axis is looked at.
+
+    Returns:
+        (swapped pairs, pairs)
+    """
+    thin = labels[::3, ::3, ::3]
+    profile = np.stack([np.bincount(plane.ravel("K"), minlength=256) for plane in thin])
+    position = np.arange(len(thin)) @ profile / np.maximum(profile.sum(0), 1)
+    swapped = pairs = 0
+    for name in label_set.names:
+        other = name.replace("_left", "_right")
+        if other != name and other in label_set.names:
+            left, right = label_set.id_of(name), label_set.id_of(other)
+            if profile[:, left].any() and profile[:, right].any():
+                pairs += 1
+                swapped += position[left] > position[right]
+    return int(swapped), pairs
+
+
+def check_sides(swapped: int, pairs: int, policy: str) -> None:
+    """Raises DataError when most pairs are swapped, unless the policy is ``keep``."""
+    if policy == "aside" and swapped > pairs / 2:
+        raise DataError(
+            f"left and right swapped: in {swapped} of {pairs} pairs the left organ lies on the right "
+            "(quality.left_right: aside)"
+        )
+
+
+def check_organ_hu(hu: np.ndarray, labels: np.ndarray, organs: list[int], allowed: list[float]) -> None:
+    """Turn away scans whose organs have implausible HU: unshifted, of a foreign scale, or misplaced masks.
+
+    Args:
+        hu: int16 [N, H, W]; labels: uint8 [N, H, W]; organs: ids looked at; allowed: range of their median, HU.
+
+    Raises:
+        DataError: the median lies outside.
+    """
+    values = hu[np.isin(labels, organs)]
+    median = float(np.median(values)) if values.size else 0.0
+    if values.size and not allowed[0] <= median <= allowed[1]:
+        raise DataError(
+            f"median of selection.organs is {median:g} HU, quality.organ_hu wants {allowed[0]:g} to {allowed[1]:g}: "
+            "HU are unshifted or of a foreign scale, or the masks belong to another scan"
+        )

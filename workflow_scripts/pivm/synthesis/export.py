@@ -1,0 +1,54 @@
+"""Data sets for other people's segmenters: nnU-Net's raw layout or TotalSegmentator's, one scan in memory at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pivm.datasets import read_ct, read_labels
+from pivm.datasets.listing import Subject
+from pivm.labels import LabelSet
+from pivm.scans.label_maps import Policy
+from pivm.scans.nifti import write_volume
+from pivm.scans.quality import clean_padding
+
+FORMS = ("nnunet", "totalsegmentator")
+
+
+def export(subjects: Mapping[str, Subject], label_set: LabelSet, folder: Path, form: str, policy: Policy, padding: str):
+    """Write scans with their labels, in RAS+ orientation on their own grid.
+
+    Args:
+        subjects: name -> where it lies; form: one of :data:`FORMS`; padding: config key ``quality.padding``.
+
+    Raises:
+        DataError: a scan cannot be read.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, subject in subjects.items():
+        volume = read_ct(subject)
+        clean_padding(volume, padding)
+        labels = read_labels(subject, label_set, volume.grid, policy).array
+        if form == "nnunet":
+            write_volume(volume.hu, volume.affine, folder / "imagesTr" / f"{name}_0000.nii.gz")
+            write_volume(labels, volume.affine, folder / "labelsTr" / f"{name}.nii.gz")
+        else:
+            write_volume(volume.hu, volume.affine, folder / name / "ct.nii.gz")
+            for k, organ in enumerate(label_set.names, start=1):
+                mask = (labels == k).astype(np.uint8)
+                write_volume(mask, volume.affine, folder / name / "segmentations" / f"{organ}.nii.gz")
+    if form == "nnunet":
+        facts = {
+            "channel_names": {"0": "CT"},
+            "labels": {"background": 0, **{organ: k for k, organ in enumerate(label_set.names, start=1)}},
+            "numTraining": len(subjects),
+            "file_ending": ".nii.gz",
+        }
+        (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n")
+    else:
+        rows = ["image_id;split", *(f"{name};train" for name in subjects)]
+        (folder / "meta.csv").write_text("\n".join(rows) + "\n")
