@@ -1,7 +1,8 @@
 """Settings as frozen dataclasses: a default, limits and one line of help for each key.
 
 A kind, a layout or a stage states its settings once. The schema of the config, its cross-checks and the pages of the
-documentation are derived from them, and the library works with the objects, so that a wrong key cannot surface in a job.
+documentation are derived from them, and the library works with the objects, so that a wrong key cannot surface in a
+job.
 """
 
 from __future__ import annotations
