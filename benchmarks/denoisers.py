@@ -105,20 +105,20 @@ class Race:
 
 def run(generator: DiffusionGenerator, parts: dict[str, TrainingData], options, target: float, cap: float) -> Race:
     """Train ``generator.net`` in the workflow's own loop."""
-    training, device = generator.settings["training"], generator.device
-    size, steps = training["batch"], options.steps if cap == float("inf") else 10**6
+    training, device = generator.settings.training, generator.device
+    size, steps = training.batch, options.steps if cap == float("inf") else 10**6
     whole = slice(None)
     feed = Feed(parts["train"], Batches(len(parts["train"]), size, 1), whole, steps, device)
-    race = Race(lambda: generator._validation_loss(parts["val"], 1, rounds=2), device, target, cap)
+    race = Race(lambda: generator._validation_loss(parts["val"], 1), device, target, cap)
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Reached):
         train(
             generator.net,
             lambda step: generator._loss(feed.at(step), Draws(size, whole, device, 1, "step", step), training),
-            Schedule(steps, training["learning_rate"]),
+            Schedule(steps, training.learning_rate),
             Run(Path(folder) / "losses.csv", compile=False),
             batch=size,
-            betas=tuple(training["betas"]),
-            ema_decay=training["ema_decay"],
+            betas=training.betas,
+            ema_decay=training.ema_decay,
             validate=race,
             validate_every=options.every,
         )
@@ -132,7 +132,7 @@ def main(options: argparse.Namespace) -> None:
     below = store.index["previous"].to_numpy()
     parts = {name: TrainingData(store, prior, store.rows(name), below) for name in ("train", "val")}
     settings = generator_settings(yaml.safe_load((ROOT / "config.yaml").read_text()), "pivm")
-    width = settings["network"]["label_channels"]
+    width = settings.network.label_channels
     makers = {"ours": None, "MONAI DiffusionModelUNet": monai_unet, "diffusers UNet2DModel": diffusers_unet}
     target, cap, first = 0.0, float("inf"), None
     for name, make in makers.items():

@@ -10,30 +10,31 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from common import ROOT, machine, report
-from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
 from pivm.evaluation.features import Extractor
 from pivm.evaluation.images import frechet_distance, ssim
-from pivm.generators.registry import load_generator
+from pivm.generators.model_folder import ModelFolder
 
 
 def main(options: argparse.Namespace) -> None:
     device = torch.device(options.device)
     torch.set_num_threads(options.threads)
-    store, prior = SliceStore(options.store), Prior.load(options.model / "prior.json")
+    store, model = SliceStore(options.store), ModelFolder.open(options.model)
     rows = store.rows("test")
     rows = rows[np.linspace(0, len(rows) - 1, min(options.slices, len(rows))).round().astype(int)]
     real, body = np.asarray(store.hu[rows]), np.asarray(store.body[rows])
-    maps = prior.label_map(store.labels[rows], body)
-    generator, extractor = load_generator(options.model, device), Extractor("efficientnet_lite0", None, device)
+    maps = model.prior.label_map(store.labels[rows], body)
+    extractor = Extractor("efficientnet_lite0", None, device)
     truth, window, found = extractor(real, tuple(options.window)), tuple(options.window), {}
-    for name, steps in ((generator.settings["sampler"]["name"], options.steps), ("ddpm", options.reference)):
-        generator.settings["sampler"] |= {"name": name, "steps": steps}
+    for name, steps in ((model.settings.sampler.name, options.steps), ("ddpm", options.reference)):
+        sampler = replace(model.settings.sampler, name=name, steps=steps)
+        generator = replace(model, settings=replace(model.settings, sampler=sampler)).load(device)
         began = time.process_time()
         batches = np.array_split(np.arange(len(rows)), -(-len(rows) // 30))
         hu = np.concatenate([generator.generate(maps[some], some.tolist()) for some in batches])

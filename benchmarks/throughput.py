@@ -19,29 +19,41 @@ from pathlib import Path
 import torch
 from common import RELEASED_EVALUATIONS, RELEASED_GMAC, machine, made_up_prior, made_up_slices, report
 from pivm.generators.diffusion.generator import DiffusionGenerator
+from pivm.generators.diffusion.settings import (
+    DiffusionSettings,
+    NetworkSettings,
+    NoiseSettings,
+    SamplerSettings,
+    TrainingSettings,
+)
 from pivm.learning.device import autocast, low_precision, prepare
 from pivm.learning.feed import Draws
 from pivm.learning.loop import Run
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def settings(options: argparse.Namespace, slices: int) -> dict:
+def settings(options: argparse.Namespace, slices: int) -> DiffusionSettings:
     """The generator of configs/paper.yaml with the network of the command line."""
-    network = {"label_channels": 16, "channels": options.channels, "blocks": options.blocks, "attention": True}
-    network["detail_channels"] = 24
-    training = {"batch": options.batch, "epochs": -(-options.steps * options.batch // slices)}
-    training |= {"learning_rate": 1e-4, "halve_every_epochs": 20, "betas": [0.9, 0.99], "ema_decay": 0.9999}
-    training |= {"drop_previous": 0.5, "noise_previous": 0.0, "model_previous": 0.0, "drop_labels": 0.0}
-    return {
-        "name": "pivm",
-        "kind": "diffusion",
-        "target": "variation",
-        "condition": ["labels", "prior", "previous"],
-        "network": network,
-        "noise": {"steps": 1000, "prediction": "v", "zero_terminal_snr": True, "shift": 1.0, "scale": "global"},
-        "sampler": {"name": "dpm++", "steps": options.evaluations, "guidance": 1.0, "reach": 0.0, "previous_from": 1.0},
-        "training": training,
-    }
+    return DiffusionSettings(
+        name="pivm",
+        kind="diffusion",
+        target="variation",
+        condition=("labels", "prior", "previous"),
+        network=NetworkSettings(
+            label_channels=16, channels=tuple(options.channels), blocks=options.blocks, detail_channels=24
+        ),
+        noise=NoiseSettings(scale="global"),
+        sampler=SamplerSettings(steps=options.evaluations, reach=0.0, previous_from=1.0),
+        training=TrainingSettings(
+            batch=options.batch,
+            epochs=-(-options.steps * options.batch // slices),
+            learning_rate=1e-4,
+            halve_every_epochs=20,
+            ema_decay=0.9999,
+            noise_previous=0.0,
+            model_previous=0.0,
+        ),
+    )
 
 
 def flops(work) -> float:
@@ -104,7 +116,7 @@ def main(options: argparse.Namespace) -> None:
     data = made_up_slices(options.slices, options.size, prior)
     generator = DiffusionGenerator(settings(options, options.slices), prior, device)
     slices = tuple(t.to(device) for t in data.batch(torch.arange(1)))
-    training = generator.settings["training"]
+    training = generator.settings.training
 
     def one_step() -> torch.Tensor:
         return generator._loss(slices, Draws(1, slice(None), device, 0), training)

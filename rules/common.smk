@@ -12,7 +12,6 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm.provenance import code_hash
 from pivm import config as pivm_config, errors
 from pivm.datasets import Dataset, Listing
-from pivm.generators import KINDS
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job import gpus_of_this_node, require_writable
 from pivm.labels import ORGANS_34, LabelSet
@@ -61,8 +60,8 @@ def stage_settings(*sections):
     """What a stage of MAISI depends on: its settings and those of the stages before, so that no later one reruns it."""
 
     def settings(wildcards):
-        resolved = pivm_config.generator_settings(config, wildcards.generator)
-        return {key: resolved[key] for key in ("name", *sections)}
+        settings = pivm_config.training_settings(config, wildcards.generator)
+        return {key: settings[key] for key in ("name", "kind", *sections)}
 
     return settings
 
@@ -77,14 +76,19 @@ def compute(*keys):
     return {key: config["compute"][key] for key in ("device", "precision", *keys)}
 
 
-# organ means by name -> the labels they know; the ablation (section 3.5) has generators that know fewer
-PRIORS = {"prior": config["labels"]}
-PRIORS |= {f"prior_{g['labels']}": g["labels"] for g in config["generators"].values() if "labels" in g}
+def label_subset(generator):
+    """Suffix of the organ means of a generator that knows fewer labels than the run (section 3.5)."""
+    labels = pivm_config.known_labels(config, generator)
+    return f"_{labels}" if labels else ""
+
+
+# suffix of the organ means -> the labels they know
+KNOWN_LABELS = {"": config["labels"]}
+KNOWN_LABELS |= {label_subset(n): pivm_config.known_labels(config, n) or config["labels"] for n in config["generators"]}
 
 
 def prior_of(wildcards):
-    labels = config["generators"][wildcards.generator].get("labels")
-    return f"{RESULTS}/prior_{labels}.json" if labels else f"{RESULTS}/prior.json"
+    return f"{RESULTS}/prior{label_subset(wildcards.generator)}.json"
 
 
 def model_of(wildcards):
@@ -92,14 +96,15 @@ def model_of(wildcards):
     return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json", "sampler.json")]
 
 
-def generators_of(*kinds, released=False):
-    """Wildcard constraint: generators of these kinds, with released weights or without."""
-    chosen = [n for n, g in config["generators"].items() if g["kind"] in kinds and bool(g.get("weights")) == released]
+def generators_of(rules, released=False):
+    """Wildcard constraint: generators whose kind is trained by rules/<rules>.smk, with released weights or without."""
+    kinds = {n: pivm_config.kind_named(config, n) for n in config["generators"]}
+    chosen = [n for n, kind in kinds.items() if kind.rules == rules and (n in CHECKPOINTS) == released]
     return "|".join(chosen) or "(?!)"
 
 
 wildcard_constraints:
-    prior="|".join(PRIORS),
+    subset="|".join(KNOWN_LABELS),
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
     generator="|".join(config["generators"]),
     training_set="|".join(SETS),
@@ -114,7 +119,9 @@ def code(name, *modules):
 
 def generator_code(name):
     """The same for a script that works with the generator of the wildcard."""
-    return lambda wildcards: code(name, KINDS[config["generators"][wildcards.generator]["kind"]][0])
+    return lambda wildcards: code(
+        name, pivm_config.kind_named(config, wildcards.generator).implementation.partition(":")[0]
+    )
 
 
 def subject_files(wildcards):

@@ -116,15 +116,15 @@ rule organ_means:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
     output:
-        prior=f"{RESULTS}/{{prior}}.json",
+        prior=f"{RESULTS}/prior{{subset}}.json",
     log:
-        f"{RESULTS}/logs/organ_means/{{prior}}.log",
+        f"{RESULTS}/logs/organ_means/prior{{subset}}.log",
     conda:
         "../envs/data.yaml"
     params:
         code=code("organ_means"),
         labels=config["labels"],
-        known=lambda wildcards: PRIORS[wildcards.prior],
+        known=lambda wildcards: KNOWN_LABELS[wildcards.subset],
         kind=config["prior"],
     script:
         "../workflow_scripts/organ_means.py"

@@ -16,7 +16,7 @@ rule train_generator:
     benchmark:
         f"{RESULTS}/benchmarks/train_generator/{{generator}}.tsv"
     wildcard_constraints:
-        generator=generators_of("diffusion", "prior", "gaussian"),
+        generator=generators_of("generators"),
     priority: 10
     conda:
         "../envs/training.yaml"

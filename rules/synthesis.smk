@@ -36,6 +36,8 @@ rule synthesise_slices:
         gpu=GPUS,
     params:
         code=generator_code("synthesise_slices"),
+        part="train",
+        purpose="synthesis",
         slices=config["synthesis"]["slices"],
         batch=config["synthesis"]["batch"],
         labels=config["labels"],
@@ -62,14 +64,16 @@ rule synthesise_test:
     resources:
         gpu=GPUS,
     params:
-        code=generator_code("synthesise_test"),
+        code=generator_code("synthesise_slices"),
+        part="test",
+        purpose="image fidelity",
         patients=config["tables"]["image_patients"],
         batch=config["synthesis"]["batch"],
         labels=config["labels"],
         seed=config["seed"],
         compute=compute(),
     script:
-        "../workflow_scripts/synthesise_test.py"
+        "../workflow_scripts/synthesise_slices.py"
 
 
 rule synthesise_volumes:

@@ -3,27 +3,25 @@
 from pathlib import Path
 
 from pivm.cohort.prior import Prior
+from pivm.cohort.store import SliceStore
+from pivm.generators.fitting import trained_on
 from pivm.generators.maisi.generator import MaisiGenerator
+from pivm.generators.maisi.settings import MaisiSettings
 from pivm.generators.maisi.stages import fit_controlnet, open_stage
-from pivm.generators.registry import save_generator
+from pivm.generators.model_folder import save_generator
 from pivm.job import device, job, training_run
 from pivm.learning.loop import Run
-from pivm.learning.model_files import file_hash
+from pivm.settings import read_settings
 
 with job(snakemake):
-    given, params, where = snakemake.input, snakemake.params, device(snakemake)
-    prior, earlier = Prior.load(given.prior), [Path(files[0]).parent for files in (given.autoencoder, given.diffusion)]
-    stage = open_stage(
-        params.settings, params.seed, where, prior, Path(given.store[0]).parent, Path(given.split), *earlier
-    )
+    given, params, torch_device = snakemake.input, snakemake.params, device(snakemake)
+    settings = read_settings(MaisiSettings, params.settings, "maisi")
+    prior, store = Prior.load(given.prior), SliceStore(Path(given.store[0]).parent)
+    earlier = [Path(files[0]).parent for files in (given.autoencoder, given.diffusion)]
+    stage = open_stage("controlnet", settings, params.seed, torch_device, prior, store, Path(given.split), earlier)
     run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_controlnet"))
     fit_controlnet(stage, run)
-    facts = {
-        "patients": stage.data.patients,
-        "seed": params.seed,
-        "image_size": stage.data.store.size,
-        "data": {Path(path).name: file_hash(path) for path in (given.split, *given.store)},
-    }
-    generator = MaisiGenerator(params.settings, prior, where, stage.nets)
-    save_generator(generator, prior, Path(snakemake.output.weights).parent, facts)
+    generator = MaisiGenerator(settings, prior, torch_device, stage.nets)
+    facts = trained_on(store, params.seed, given.split, list(given.store))
+    save_generator(generator, Path(snakemake.output.weights).parent, facts)
     run.resume.clear()

@@ -3,18 +3,16 @@
 from pathlib import Path
 
 import pandas as pd
-from pivm.cohort.prior import Prior
 from pivm.cohort.split import read_split
-from pivm.generators.registry import read_facts
+from pivm.generators.model_folder import ModelFolder
 from pivm.job import job
 from pivm.report.model_card import write_model_card
 
 with job(snakemake):
-    folder = Path(snakemake.input.model[0]).parent
+    model = ModelFolder.open(Path(snakemake.input.model[0]).parent)
     tables = {"Table 1": snakemake.input.table1, "Table 2": snakemake.input.table2}
     write_model_card(
-        read_facts(folder),
-        Prior.load(folder / "prior.json"),
+        model,
         read_split(snakemake.input.split),
         snakemake.params.dataset,
         {heading: pd.read_csv(path) for heading, path in tables.items()},

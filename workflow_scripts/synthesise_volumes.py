@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 from pivm.cohort.patient_csv import read_patient_csv
-from pivm.cohort.prior import Prior
 from pivm.cohort.selection import volume_sources
 from pivm.cohort.split import read_split
 from pivm.datasets.listing import Subject
-from pivm.generators.registry import load_generator, require_fit
+from pivm.generators.model_folder import ModelFolder
 from pivm.job import device, job
 from pivm.labels import LabelSet
 from pivm.learning.device import memory_hint
@@ -18,24 +17,24 @@ from pivm.seeds import derived_seed
 from pivm.synthesis.volumes import continuity, read_source, write_provenance, write_synthetic
 
 with job(snakemake):
-    where, params = device(snakemake), snakemake.params
+    torch_device, params = device(snakemake), snakemake.params
     label_set, name = LabelSet.from_config(params.labels), snakemake.wildcards.generator
-    folder, target = Path(snakemake.input.model[0]).parent, Path(snakemake.output.volumes)
-    require_fit(folder, label_set.names, params.size)
-    generator, prior = load_generator(folder, where), Prior.load(folder / "prior.json")
+    model, target = ModelFolder.open(Path(snakemake.input.model[0]).parent), Path(snakemake.output.volumes)
+    model.require_fit(label_set.names, params.size)
+    generator, prior = model.load(torch_device), model.prior
     split, selection = read_split(snakemake.input.split), read_patient_csv(snakemake.input.selection)
     subjects = volume_sources(split, selection, params.volumes_from, params.volumes)
     how = (label_set, params.size, Policy(params.overlap, params.other_grid), params.padding, prior)
     sources = [read_source(one, Subject(**params.subjects[one]), *how) for one in subjects]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
-    maps, spacings = [s.label_map for s in sources], [s.spacing for s in sources]
+    maps, spacings = [s.label_map for s in sources], [s.spacing_mm for s in sources]
     with memory_hint(*generator.memory_setting("synthesis.volumes", len(sources))):
         volumes = list(generator.generate_volumes(maps, seeds, spacings))
     provenance, steps = [], []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
         row = {"image_id": f"{source.subject}_{name}", "source": source.subject, "generator": name, "seed": seed}
         write_synthetic(source, hu, label_set, target / row["image_id"])
-        provenance.append({**row, "model": model_hash(folder)})
+        provenance.append({**row, "model": model_hash(model.folder)})
         steps.append(continuity(source, hu, generator, prior, params.batch, seed))
     write_provenance(provenance, target / "meta.csv")
     pd.concat(steps).to_csv(snakemake.output.continuity, index=False)

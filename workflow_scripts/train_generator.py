@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pivm.generators.fitting import fit_generator
-from pivm.job import compute, device, job, training_run
+from pivm.job import compute_settings, device, job, training_run
 from pivm.learning.processes import launch
 
 with job(snakemake):
@@ -22,4 +22,4 @@ with job(snakemake):
         "threads": snakemake.threads,
         "run": training_run(snakemake, snakemake.wildcards.generator),
     }
-    launch(fit_generator, arguments, compute(snakemake), Path(snakemake.log[0]))
+    launch(fit_generator, arguments, compute_settings(snakemake), Path(snakemake.log[0]))

@@ -10,21 +10,24 @@ from pivm.labels import LabelSet
 from pivm.learning.loop import Run
 from pivm.seeds import derived_seed
 from pivm.segmentation.segmenter import Segmenter
+from pivm.segmentation.settings import SegmenterSettings
 from pivm.segmentation.training_set import TrainingSlices, real_part, synthetic_part
+from pivm.settings import read_settings
 
 with job(snakemake):
-    where, settings = device(snakemake), snakemake.params.settings
+    torch_device = device(snakemake)
+    settings = read_settings(SegmenterSettings, snakemake.params.settings, "segmentation")
     store, split = SliceStore(Path(snakemake.input.store[0]).parent), read_split(snakemake.input.split)
     # the seed does not name the training set: all sets of a table start from the same weights
     seed = derived_seed(snakemake.wildcards.seed, "segmenter")
     parts, subjects = [], set()
     if snakemake.wildcards.training_set in ("original", "combined"):
-        parts.append(real_part(store, settings["real_slices"], subjects))
+        parts.append(real_part(store, settings.real_slices, subjects))
     if snakemake.input.synthetic:
         parts.append(synthetic_part(Path(snakemake.input.synthetic[0]).parent, subjects))
     require_split(subjects, split, ("train",), f"segmenter on {snakemake.wildcards.training_set}")
     torch.manual_seed(seed)
-    segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, where)
+    segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, torch_device)
     run = Run.of(**training_run(snakemake, f"segmenter_{snakemake.wildcards.training_set}_{snakemake.wildcards.seed}"))
     segmenter.fit(TrainingSlices(parts), seed, run)
     facts = {"training_set": snakemake.wildcards.training_set, "slices": [len(hu) for hu, _ in parts]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,12 +14,15 @@ from pivm.config import generator_settings
 from pivm.errors import PivmError
 from pivm.generators.controls.prior_map import PriorMap
 from pivm.generators.diffusion.generator import DiffusionGenerator
+from pivm.generators.kinds import GeneratorSettings
 from pivm.generators.maisi import stages
 from pivm.generators.maisi.generator import MaisiGenerator
+from pivm.generators.maisi.settings import MaisiSamplerSettings, MaisiSettings, SlabSettings
 from pivm.generators.maisi.slabs import Slab
 from pivm.learning.device import COMPILE_FROM_STEPS, autocast, low_precision, memory_hint, pays_to_compile
 from pivm.learning.loop import Run
 from pivm.segmentation.segmenter import Segmenter
+from pivm.segmentation.settings import SegmenterSettings
 from pivm.synthesis import inference
 from pivm.synthesis.slices import synthesise_slices
 from pivm.synthesis.volumes import continuity
@@ -110,7 +114,11 @@ class Slabs:
 def maisi(monkeypatch, batch: int) -> MaisiGenerator:
     """With settings alone, out of memory when it generates."""
     generator = object.__new__(MaisiGenerator)
-    generator.settings, generator.slab = {"sampler": {"batch": batch}}, Slab(16, 8, 2)
+    generator.settings, generator.slab = (
+        MaisiSettings(name="m", kind="maisi", sampler=MaisiSamplerSettings(3, batch)),
+        Slab(16, 8, 2),
+    )
+    generator.prior = test_training.PRIOR
     for method in ("generate", "generate_sources", "generate_volumes"):
         monkeypatch.setattr(MaisiGenerator, method, full)
     return generator
@@ -118,7 +126,7 @@ def maisi(monkeypatch, batch: int) -> MaisiGenerator:
 
 def slice_wise(monkeypatch, batch: int) -> PriorMap:
     monkeypatch.setattr(PriorMap, "generate", full)
-    return PriorMap({"sampler": {}}, test_training.PRIOR, CPU)
+    return PriorMap(GeneratorSettings(name="p", kind="prior_map"), test_training.PRIOR, CPU)
 
 
 SYNTHESIS = [
@@ -134,7 +142,7 @@ def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, mak
     maps = np.zeros((4, 8, 8), np.uint8)
     store = SimpleNamespace(size=8, labels=maps, body=maps > 0)
     with pytest.raises(PivmError, match=message):
-        synthesise_slices(generator, store, prior, np.arange(4), 16, 1, "hash", tmp_path)
+        synthesise_slices(generator, store, np.arange(4), 16, 1, "hash", tmp_path)
     source = SimpleNamespace(label_map=maps)
     with pytest.raises(PivmError, match=message):
         continuity(source, np.zeros((4, 8, 8), np.int16), generator, prior, 16, 1)
@@ -153,16 +161,20 @@ def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, mak
     ],
 )
 def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, make, batch, message):
-    facts = {"organs": ["a", "b"], "image_size": 8}
-    source = SimpleNamespace(grid=None, label_map=np.zeros((4, 8, 8), np.uint8), spacing=(1, 1, 1))
+    source = SimpleNamespace(grid=None, label_map=np.zeros((4, 8, 8), np.uint8), spacing_mm=(1, 1, 1))
     generator = make(monkeypatch, batch)
+    opened = SimpleNamespace(
+        organs=("a", "b"),
+        trained_on=SimpleNamespace(image_size=8),
+        prior=test_training.PRIOR,
+        load=lambda device: generator,
+    )
+    monkeypatch.setattr(inference.ModelFolder, "open", lambda folder: opened)
     for name, value in {
-        "read_facts_and_prior": (facts, test_training.PRIOR),
         "_subject": None,
         "read_source": source,
         "check_grid": None,
         "_organs": ("a",),
-        "load_generator": generator,
     }.items():
         monkeypatch.setattr(inference, name, lambda *args, value=value: value)
     with pytest.raises(PivmError, match=message):
@@ -170,8 +182,7 @@ def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, mak
 
 
 def test_applying_a_segmenter_names_its_own_batch(monkeypatch):
-    settings = {"encoder": "resnet18", "depth": 3, "decoder_channels": [8, 8, 8], "window": [-200, 300]}
-    segmenter = Segmenter(settings, 3, CPU)
+    segmenter = Segmenter(SegmenterSettings(depth=3, decoder_channels=(8, 8, 8)), 3, CPU)
     monkeypatch.setattr(segmenter.net, "forward", full)
     with pytest.raises(PivmError, match=r"set segmentation\.test_batch to 2 \(it is 4\)"):
         segmenter.predict(np.zeros((8, 32, 32), np.int16), 4)
@@ -189,7 +200,7 @@ def test_stages_of_maisi_name_the_batch_or_the_slab(tmp_path, monkeypatch, stage
     """The later two encode all slabs first, one by one."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     update_config(config, yaml.safe_load((ROOT / "configs/smoke.yaml").read_text()))
-    settings = {**generator_settings(config, "maisi"), "slab": {"depth": 16, "overlap": 8, "hu_range": [-1000, 1000]}}
+    settings = replace(generator_settings(config, "maisi"), slab=SlabSettings(16, 8, (-1000, 1000)))
     nets = stages.make_networks(settings, CPU, 1)
     monkeypatch.setattr(nets.autoencoder, "encode", full)
     data = Slabs()

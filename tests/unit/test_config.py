@@ -12,13 +12,18 @@ from pivm.config import (
     ablation_methods,
     generator_settings,
     sampler_settings,
+    schema,
     training_settings,
     validate,
     weights_note,
 )
 from pivm.errors import ConfigError
-from pivm.generators.sampler_file import KEYS
+from pivm.generators.kinds import kinds
 from pivm.labels import ORGANS_13, ORGANS_34, LabelSet
+from pivm.learning.settings import ComputeSettings
+from pivm.segmentation.settings import SegmentationSettings
+from pivm.settings import plain
+from pivm.synthesis.settings import SynthesisSettings
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +56,7 @@ def test_every_overlay_is_valid(config, overlay):
 
 
 WRONG = [
-    ("generators.real", {"kind": "prior"}, "generators.real: this name is taken"),
+    ("generators.real", {"kind": "prior_map"}, "generators.real: this name is taken"),
     ("tables.generators", ["pivm", "prior"], "tables.controls: 'prior' is in tables.generators already"),
     ("tables.ablation", ["pivm_13", "pivm"], "expected a generator and the same one with `labels: 13`"),
     ("tables.ablation", ["pivm", "cddpm"], "expected a generator and the same one with `labels: 13`"),
@@ -177,8 +182,8 @@ def test_a_missing_section_is_named(config):
 
 def test_overrides_change_one_generator_alone(config):
     changed = put(config, "generators.pivm.overrides", {"training": {"epochs": 3}})
-    assert generator_settings(changed, "pivm")["training"]["epochs"] == 3
-    assert generator_settings(changed, "pivm")["training"]["batch"] == config["diffusion"]["training"]["batch"]
+    assert generator_settings(changed, "pivm").training.epochs == 3
+    assert generator_settings(changed, "pivm").training.batch == config["diffusion"]["training"]["batch"]
     assert generator_settings(changed, "cddpm") == generator_settings(config, "cddpm")
 
 
@@ -186,23 +191,27 @@ def test_the_sampler_is_no_setting_of_the_training(config):
     for name in config["generators"]:
         whole, training, sampler = (f(config, name) for f in (generator_settings, training_settings, sampler_settings))
         assert "sampler" not in training
-        assert whole == {**training, **({"sampler": sampler} if sampler else {})}
-        assert sampler.keys() == KEYS.get(whole["kind"], {}).keys()
+        assert plain(whole) == {**training, **({"sampler": sampler} if sampler else {})}
+        assert bool(sampler) == (kinds()[whole.kind].sampler is not None)
     changed = put(config, "generators.pivm.overrides", {"sampler": {"steps": 3}})
     assert sampler_settings(changed, "pivm") == {**config["diffusion"]["sampler"], "steps": 3}
     assert training_settings(changed, "pivm") == training_settings(config, "pivm")
 
 
-@pytest.mark.parametrize("kind", KEYS)
-def test_a_model_folder_knows_the_sampler_of_the_schema(kind):
-    definitions = yaml.safe_load(SCHEMA.read_text())["$defs"]
-    place = definitions["sampler"] if kind == "diffusion" else definitions["maisi"]["properties"]["sampler"]
-    kinds, known = {"integer": int, "number": float}, {}
-    for key, rule in place["properties"].items():
-        rule = definitions[rule["$ref"].split("/")[-1]] if "$ref" in rule else rule
-        number = (kinds.get(rule.get("type")), rule.get("minimum"), rule.get("maximum"))
-        known[key] = tuple(rule["enum"]) if "enum" in rule else number
-    assert known == KEYS[kind]
+def sections() -> dict[str, type]:
+    """Dotted path -> settings class of every section of the config that a settings class states."""
+    found = {"synthesis": SynthesisSettings, "segmentation": SegmentationSettings, "compute": ComputeSettings}
+    for kind in kinds().values():
+        found |= {f"{kind.name}.{name}": section for name, section in kind.sections.items()}
+    return found
+
+
+@pytest.mark.parametrize(("path", "section"), sections().items())
+def test_the_config_shows_every_default(config, path, section):
+    place = config
+    for key in path.split("."):
+        place = place[key]
+    assert plain(section()) == place
 
 
 def test_the_papers_numbers(config):
@@ -216,9 +225,9 @@ def test_the_papers_numbers(config):
 
 
 def test_every_key_of_the_default_config_is_in_the_schema(config):
-    schema = yaml.safe_load(SCHEMA.read_text())
-    assert set(schema["properties"]) == set(config)
-    assert set(schema["required"]) == set(config)
+    whole = schema(SCHEMA)
+    assert set(whole["properties"]) == set(config)
+    assert set(whole["required"]) == set(config)
 
 
 def test_label_sets():

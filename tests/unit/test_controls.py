@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,15 +14,18 @@ from pivm.cohort.prior import Prior
 from pivm.errors import StateError
 from pivm.generators.controls.gaussian import GaussianOrgans, label_moments
 from pivm.generators.controls.prior_map import PriorMap
-from pivm.generators.registry import load_generator, make_generator, read_facts, require_fit, save_generator
+from pivm.generators.kinds import GeneratorSettings, kinds
+from pivm.generators.model_folder import FORMAT, ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import read_sampler, write_sampler
 from pivm.learning.loop import Run
 from pivm.learning.model_files import save_model
+from pivm.settings import plain
 
 PRIOR = Prior(
     "body", ("a",), ("a",), (-1000.0, 50.0, 20.0), (9, 9, 9), 60.0, (5.0, 20.0, 30.0), 0.0, 100.0, (-1024, 300)
 )
 CPU = torch.device("cpu")
+TRAINED_ON = TrainedOn(("p",), 1, 16, {})
 
 
 def training(hu: np.ndarray, label_map: np.ndarray) -> SimpleNamespace:
@@ -47,7 +51,7 @@ def test_moments_of_a_checkerboard_show_no_smoothness():
 @pytest.mark.parametrize("blur", [0.0, 0.8, 1.6])
 def test_draws_have_the_moments_they_were_fitted_to(blur, tmp_path):
     """Fit to draws of known moments, and draw again: mean, spreads and blur come back."""
-    generator = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
+    generator = GaussianOrgans(GeneratorSettings(name="g", kind="gaussian"), PRIOR, CPU)
     generator.moments = {
         "mean": np.array([-1000.0, 60.0, 0.0]),
         "between": np.array([0.0, 15.0, 0.0]),
@@ -57,7 +61,7 @@ def test_draws_have_the_moments_they_were_fitted_to(blur, tmp_path):
     maps = np.ones((80, 32, 32), np.uint8)
     maps[:, :4] = 0
     hu = generator.generate(maps, list(range(80)))
-    again = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
+    again = GaussianOrgans(GeneratorSettings(name="g", kind="gaussian"), PRIOR, CPU)
     again.fit(training(hu, maps), None, 0, Run(tmp_path / "losses.csv"))
     assert again.moments["mean"][1] == pytest.approx(60, abs=6)
     assert again.moments["between"][1] == pytest.approx(15, rel=0.3)
@@ -67,7 +71,7 @@ def test_draws_have_the_moments_they_were_fitted_to(blur, tmp_path):
 
 
 def test_a_slice_depends_on_its_own_seed_alone():
-    generator = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
+    generator = GaussianOrgans(GeneratorSettings(name="g", kind="gaussian"), PRIOR, CPU)
     generator.moments = {name: np.full(3, 9.0) for name in GaussianOrgans.NAMES}
     generator.moments["blur"] = np.full(3, 0.5)
     maps = np.random.default_rng(0).integers(0, 3, (3, 16, 16)).astype(np.uint8)
@@ -77,7 +81,7 @@ def test_a_slice_depends_on_its_own_seed_alone():
 
 
 def test_a_volume_keeps_one_mean_per_organ():
-    generator = GaussianOrgans({"kind": "gaussian"}, PRIOR, CPU)
+    generator = GaussianOrgans(GeneratorSettings(name="g", kind="gaussian"), PRIOR, CPU)
     generator.moments = {
         "mean": np.array([-1000.0, 60.0, 0.0]),
         "between": np.array([0.0, 40.0, 0.0]),
@@ -89,7 +93,7 @@ def test_a_volume_keeps_one_mean_per_organ():
 
 
 def test_the_prior_map_is_the_mean_of_each_label(tmp_path):
-    generator = make_generator({"kind": "prior"}, PRIOR, CPU)
+    generator = PriorMap(GeneratorSettings(name="p", kind="prior_map"), PRIOR, CPU)
     generator.fit(None, None, 0, Run(tmp_path / "losses.csv"))
     maps = np.array([[[0, 1], [2, 2]]], np.uint8)
     assert generator.generate(maps, [1]).tolist() == [[[-1000, 50], [20, 20]]]
@@ -98,48 +102,51 @@ def test_the_prior_map_is_the_mean_of_each_label(tmp_path):
         assert list(csv.reader(stream)) == [["step", "learning_rate", "loss", "validation_loss", "gradient_norm"]]
 
 
-@pytest.mark.parametrize("kind", ["prior", "gaussian"])
+@pytest.mark.parametrize("kind", ["prior_map", "gaussian"])
 def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
     rng = np.random.default_rng(1)
     maps = rng.integers(0, 3, (4, 16, 16)).astype(np.uint8)
     hu = rng.integers(-100, 200, (4, 16, 16)).astype(np.int16)
-    generator = make_generator({"kind": kind, "name": kind}, PRIOR, CPU)
+    generator = kinds()[kind].load()(GeneratorSettings(name=kind, kind=kind), PRIOR, CPU)
     generator.fit(training(hu, maps), None, 0, Run(tmp_path / "losses.csv"))
-    save_generator(generator, PRIOR, tmp_path, {"patients": ["p"], "image_size": 16})
+    save_generator(generator, tmp_path, TRAINED_ON)
     write_sampler(tmp_path, {})
-    again = load_generator(tmp_path, CPU)
-    assert type(again) is (PriorMap if kind == "prior" else GaussianOrgans)
+    again = ModelFolder.open(tmp_path).load(CPU)
+    assert type(again) is (PriorMap if kind == "prior_map" else GaussianOrgans)
     assert np.array_equal(generator.generate(maps, [1, 2, 3, 4]), again.generate(maps, [1, 2, 3, 4]))
 
 
 def test_moments_of_another_label_set_are_refused(tmp_path):
     weights = {name: torch.zeros(7) for name in GaussianOrgans.NAMES}
-    facts = {"settings": {"kind": "gaussian"}, "format": 3, "organs": PRIOR.organs, "image_size": 16}
+    settings = {"kind": "gaussian", "name": "g"}
+    facts = {"settings": settings, "format": FORMAT, "organs": PRIOR.organs, "versions": {}, **asdict(TRAINED_ON)}
     save_model(tmp_path, weights, facts)
     write_sampler(tmp_path, {})
     PRIOR.save(tmp_path / "prior.json")
     with pytest.raises(StateError, match=r"weight 'between' has shape \(7,\), the network wants \(3,\)"):
-        load_generator(tmp_path, CPU)
+        ModelFolder.open(tmp_path).load(CPU)
 
 
 def test_a_folder_of_something_else_is_no_generator(tmp_path):
     save_model(tmp_path, {"x": torch.zeros(1)}, {"classes": 3})
-    with pytest.raises(StateError, match="no generator: kind is None"):
-        read_facts(tmp_path)
+    with pytest.raises(StateError, match=r"no generator: config: settings\.kind: found None"):
+        ModelFolder.open(tmp_path)
 
 
 def test_another_label_set_size_or_version_is_refused(tmp_path):
-    generator = make_generator({"kind": "prior"}, PRIOR, CPU)
-    save_generator(generator, PRIOR, tmp_path, {"image_size": 16})
+    generator = PriorMap(GeneratorSettings(name="p", kind="prior_map"), PRIOR, CPU)
+    save_generator(generator, tmp_path, TRAINED_ON)
     write_sampler(tmp_path, {})
-    require_fit(tmp_path, ("a",), 16)
+    ModelFolder.open(tmp_path).require_fit(("a",), 16)
     with pytest.raises(StateError, match="trained on slices of 16 x 16 pixels, asked for 64 x 64"):
-        require_fit(tmp_path, ("a",), 64)
+        ModelFolder.open(tmp_path).require_fit(("a",), 64)
     with pytest.raises(StateError, match="it lacks liver and has a besides"):
-        require_fit(tmp_path, ("liver",), 16)
-    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 3', '"format": 2'))
-    with pytest.raises(StateError, match="format 2, this version reads format 3: train the generator again"):
-        read_facts(tmp_path)
+        ModelFolder.open(tmp_path).require_fit(("liver",), 16)
+    (tmp_path / "model.json").write_text(
+        (tmp_path / "model.json").read_text().replace(f'"format": {FORMAT}', '"format": 2')
+    )
+    with pytest.raises(StateError, match=f"format 2, this version reads format {FORMAT}: train the generator again"):
+        ModelFolder.open(tmp_path)
 
 
 def sampler(**changes) -> str:
@@ -148,14 +155,14 @@ def sampler(**changes) -> str:
 
 def test_a_sampler_may_hold_whole_numbers_for_others(tmp_path):
     (tmp_path / "sampler.json").write_text(sampler(reach=0))
-    assert read_sampler(tmp_path, "diffusion") == json.loads(sampler(reach=0))
+    assert plain(read_sampler(tmp_path, kinds()["diffusion"])) == json.loads(sampler(reach=0))
 
 
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
         ("diffusion", None, r"not a complete model .*sampler.json holds: name, steps, guidance"),
-        ("prior", None, r"not a complete model .*sampler.json holds: nothing, as {}"),
+        ("prior_map", None, r"not a complete model .*sampler.json holds: nothing, as {}"),
         ("diffusion", '{"name": "ddim", "ste', "not a complete model"),
         ("diffusion", '{"steps": 3}', "found steps, expected name, steps, guidance, reach, previous_from for"),
         ("diffusion", "[3]", "found list, expected name, steps"),
@@ -172,4 +179,4 @@ def test_a_sampler_that_cannot_be_used_says_why(tmp_path, kind, content, message
     if content is not None:
         (tmp_path / "sampler.json").write_text(content)
     with pytest.raises(StateError, match=message):
-        read_sampler(tmp_path, kind)
+        read_sampler(tmp_path, kinds()[kind])

@@ -7,22 +7,15 @@ import math
 import pytest
 import torch
 from pivm.generators.diffusion.along_z import coupled_noise
-from pivm.generators.diffusion.network import Denoiser, NetworkSettings
+from pivm.generators.diffusion.network import Denoiser
 from pivm.generators.diffusion.noise import PREDICTIONS, NoiseProcess, cosine_betas
 from pivm.generators.diffusion.sampler import make_scheduler, sample
+from pivm.generators.diffusion.settings import NetworkSettings, NoiseSettings
 
 
-def settings(**changes) -> NetworkSettings:
-    base = {
-        "classes": 5,
-        "condition": ("labels", "prior", "previous"),
-        "label_channels": 4,
-        "channels": (16, 24),
-        "blocks": 1,
-        "attention": True,
-        "detail_channels": 8,
-    }
-    return NetworkSettings(**{**base, **changes})
+def denoiser(condition=("labels", "prior", "previous"), channels=(16, 24), blocks=1) -> Denoiser:
+    size = NetworkSettings(label_channels=4, channels=channels, blocks=blocks, detail_channels=8)
+    return Denoiser(5, condition, size)
 
 
 def test_signal_and_noise_have_unit_power():
@@ -39,7 +32,8 @@ def test_the_last_step_is_pure_noise_only_with_zero_terminal_snr():
 
 @pytest.mark.parametrize("zero", [True, False])
 def test_training_and_sampling_agree_on_noise_levels(zero):
-    process, scheduler = NoiseProcess(1000, zero), make_scheduler("dpm++", 10, 1000, zero, "v")
+    process, scheduler = NoiseProcess(1000, zero), make_scheduler("dpm++", NoiseSettings(zero_terminal_snr=zero))
+    scheduler.set_timesteps(10)
     torch.testing.assert_close(scheduler.alphas_cumprod.sqrt(), process.signal, atol=1e-3, rtol=0)
     assert int(scheduler.timesteps[0]) == 999
     assert len(scheduler.timesteps) == 10
@@ -69,16 +63,16 @@ def test_samplers_recover_the_mean_of_a_gaussian(name, steps):
 
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(64, 1, 16, 16, generator=generator)
-    out = sample(predict, start, make_scheduler(name, steps, 1000, True, "v"), generator)
+    out = sample(predict, start, make_scheduler(name, NoiseSettings()), steps, generator)
     assert float(out.mean()) == pytest.approx(m, abs=0.03)
     assert float(out.std()) == pytest.approx(s, abs=0.06)
 
 
 def test_a_second_batch_does_not_depend_on_the_first():
-    scheduler = make_scheduler("dpm++", 5, 1000, True, "v")
+    scheduler = make_scheduler("dpm++", NoiseSettings())
     start = torch.randn(2, 1, 8, 8)
-    first = sample(lambda z, t: 0.5 * z, start, scheduler, torch.Generator())
-    second = sample(lambda z, t: 0.5 * z, start, scheduler, torch.Generator())
+    first = sample(lambda z, t: 0.5 * z, start, scheduler, 5, torch.Generator())
+    second = sample(lambda z, t: 0.5 * z, start, scheduler, 5, torch.Generator())
     assert torch.equal(first, second)
 
 
@@ -124,7 +118,7 @@ def test_betas_stay_below_one():
 @pytest.mark.parametrize("channels", [(16, 24), (16, 24, 32)])
 def test_the_network_keeps_the_shape_and_uses_its_conditions(condition, channels):
     torch.manual_seed(0)
-    net = Denoiser(settings(condition=condition, channels=channels, blocks=2))
+    net = denoiser(condition, channels, 2)
     for p in net.parameters():
         torch.nn.init.normal_(p, std=0.1)
     z, t = torch.randn(2, 1, 32, 32), torch.tensor([3, 900])
@@ -138,7 +132,7 @@ def test_the_network_keeps_the_shape_and_uses_its_conditions(condition, channels
 
 
 def test_a_fresh_network_predicts_nothing():
-    net = Denoiser(settings())
+    net = denoiser()
     maps = torch.zeros(1, 32, 32, dtype=torch.long)
     out = net(torch.randn(1, 1, 32, 32), torch.tensor([5]), maps, torch.randn(1, 1, 32, 32), torch.randn(1, 2, 32, 32))
     assert float(out.detach().abs().max()) == 0

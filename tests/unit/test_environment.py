@@ -12,7 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from pivm.generators import KINDS
+from pivm.generators.kinds import kinds
 from pivm.provenance.code_hash import code_hash
 
 from tests.imports import TOP, packages
@@ -102,7 +102,8 @@ def test_every_rule_with_a_script_names_its_environment():
 @pytest.mark.parametrize("rule", rules())
 def test_an_environment_holds_what_the_scripts_of_its_rules_import(rule):
     script, env, any_kind = rules()[rule]
-    start = [(script, TOP), *(KINDS.values() if any_kind else [])]
+    implementations = [tuple(kind.implementation.split(":")) for kind in kinds().values()]
+    start = [(script, TOP), *(implementations if any_kind else [])]
     reached, owners = packages(SCRIPTS, start), package_owners()
     lacking = {p for p in reached if not installed(env) & {canonicalize_name(o) for o in owners.get(p, [p])}}
     assert not lacking, f"envs/{env}.yaml lacks what workflow_scripts/{script}.py imports"

@@ -14,7 +14,9 @@ import torch
 from pivm import cli
 from pivm.cohort.prior import Prior
 from pivm.errors import DataError, StateError
-from pivm.generators.registry import make_generator, read_facts, save_generator
+from pivm.generators.controls.prior_map import PriorMap
+from pivm.generators.kinds import GeneratorSettings
+from pivm.generators.model_folder import ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.report.model_card import write_model_card
 from pivm.synthesis.inference import generate_ct
@@ -28,8 +30,8 @@ AFFINE = np.array([[-3.0, 0, 0, 40], [0, -3.0, 0, 50], [0, 0, 5.0, -200], [0, 0,
 @pytest.fixture
 def model(tmp_path):
     """The prior map as a generator: what comes out is known for every voxel."""
-    generator = make_generator({"kind": "prior", "name": "prior"}, PRIOR, torch.device("cpu"))
-    save_generator(generator, PRIOR, tmp_path / "model", {"image_size": 32, "patients": ["p"], "seed": 1})
+    generator = PriorMap(GeneratorSettings(name="prior", kind="prior_map"), PRIOR, torch.device("cpu"))
+    save_generator(generator, tmp_path / "model", TrainedOn(("p",), 1, 32, {}))
     write_sampler(tmp_path / "model", {})
     return tmp_path / "model"
 
@@ -145,9 +147,13 @@ def change_json(path, change) -> None:
 
 
 BAD_MODELS = [
-    ("model.json", lambda f: f.update(format=2), "format 2, this version reads format 3: train the generator again"),
-    ("model.json", lambda f: f.update(settings=["x"]), "no generator: kind is None"),
-    ("model.json", lambda f: f["settings"].update(kind=["x"]), r"no generator: kind is \['x'\]"),
+    (
+        "model.json",
+        lambda f: f.update(format=2),
+        r"format 2, this version reads format \d: train the generator again",
+    ),
+    ("model.json", lambda f: f.update(settings=["x"]), "no generator: config: settings.kind: found None"),
+    ("model.json", lambda f: f["settings"].update(kind=["x"]), r"no generator: .* found \['x'\]"),
     ("model.json", lambda f: f.pop("organs"), "organs is missing or of another type: train the generator again"),
     ("model.json", lambda f: f.update(image_size="32"), "image_size is missing or of another type"),
     ("model.json", lambda f: f["settings"].update(kind="maisi"), "found no key, expected steps, batch for kind maisi"),
@@ -167,7 +173,7 @@ def test_settings_without_a_network_are_named(model, tmp_path):
     change_json(model / "model.json", lambda f: f["settings"].update(kind="diffusion", noise={"steps": 9}, training={}))
     sampler = {"name": "ddim", "steps": 4, "guidance": 1, "reach": 0, "previous_from": 1}
     write_sampler(model, sampler)
-    with pytest.raises(StateError, match=r"model\.json: '\w+' is missing or of another type"):
+    with pytest.raises(StateError, match=r"model\.json: .*the key '\w+' is missing: train the generator again"):
         generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
 
 
@@ -187,7 +193,7 @@ def test_the_model_card_shows_the_numbers_of_its_generator(model, tmp_path):
     rows = [("dice", "higher", "prior", 0.5, 0.4, 0.6), ("dice", "higher", "pivm", 0.9, None, None)]
     table = pd.DataFrame(rows, columns=columns)
     split = {"a": "train", "b": "train", "c": "test"}
-    write_model_card(read_facts(model), PRIOR, split, "phantom", {"Table 2": table}, tmp_path / "card.md")
+    write_model_card(ModelFolder.open(model), split, "phantom", {"Table 2": table}, tmp_path / "card.md")
     card = (tmp_path / "card.md").read_text()
     assert "| Table 2 | Dice Coefficient (higher is better) | 0.500 | 0.400 to 0.600 |" in card
     assert "0.9" not in card

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.generators.maisi.generator import MaisiGenerator
 from pivm.generators.maisi.networks import MaisiNetworks
 from pivm.generators.maisi.released import put_released
-from pivm.generators.maisi.sizes import require_sizes
+from pivm.generators.maisi.settings import MaisiSettings, SlabSettings, check
 from pivm.generators.maisi.slabs import (
     Slab,
     SlabData,
@@ -37,12 +37,13 @@ from pivm.generators.maisi.slabs import (
     to_unit,
 )
 from pivm.generators.maisi.vocabulary import BODY, IDS, released_ids, unmapped
-from pivm.generators.registry import load_generator, read_facts, save_generator
+from pivm.generators.model_folder import ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.labels import ORGANS_34
 from pivm.learning.device import autocast
 from pivm.learning.loop import Run
 from pivm.learning.resume import Resume
+from pivm.settings import plain
 from pivm.synthesis.slices import synthesise_slices
 from snakemake.utils import update_config
 
@@ -68,10 +69,10 @@ def make_prior(kind: str = "body", names: tuple[str, ...] = ("liver", "spleen"))
 
 
 @pytest.fixture(scope="module")
-def settings() -> dict:
+def settings() -> MaisiSettings:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     update_config(config, yaml.safe_load((ROOT / "configs/smoke.yaml").read_text()))
-    return {**generator_settings(config, "maisi"), "slab": {"depth": 8, "overlap": 4, "hu_range": [-1000, 1000]}}
+    return replace(generator_settings(config, "maisi"), slab=SlabSettings(8, 4, (-1000, 1000)))
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ class TestVocabulary:
         assert "prior: paper has no body" in caplog.text
 
 
-def trained(settings: dict, store: SliceStore, folder: Path) -> MaisiGenerator:
+def trained(settings: MaisiSettings, store: SliceStore, folder: Path) -> MaisiGenerator:
     """All three stages, each in networks of its own as the workflow does it."""
     folder.mkdir(parents=True, exist_ok=True)
     prior, seed = make_prior(), 3
@@ -209,8 +210,8 @@ def trained(settings: dict, store: SliceStore, folder: Path) -> MaisiGenerator:
         stages.put_stage(nets, folder / name)
     stages.fit_controlnet(stages.Stage(nets, settings, data, None, seed), Run(folder / "losses.csv"))
     generator = MaisiGenerator(settings, prior, CPU, nets)
-    save_generator(generator, prior, folder, {"patients": data.patients, "seed": seed, "image_size": 16, "data": {}})
-    write_sampler(folder, settings["sampler"])
+    save_generator(generator, folder, TrainedOn(("a", "b"), seed, 16, {}))
+    write_sampler(folder, plain(settings.sampler))
     return generator
 
 
@@ -227,12 +228,12 @@ class Interrupted(Exception):
 
 class TestTraining:
     def test_stages_leave_each_other_alone_and_say_how_they_came_about(self, model):
-        generator = load_generator(model, CPU)
+        generator = ModelFolder.open(model).load(CPU)
         for stage in ("autoencoder", "diffusion"):
             weights = stages.load_model(model / stage)[0]
             own = generator.nets.state_dict()
             assert all(torch.equal(own[k], v) for k, v in weights.items())
-        assert read_facts(model)["settings"]["weights"] is None
+        assert ModelFolder.open(model).settings.weights is None
         assert generator.nets.spacing.tolist() == [[5.0, 5.0, 20.0]] * 3
 
     def test_the_same_seed_gives_the_same_weights(self, model, settings, store, tmp_path):
@@ -242,13 +243,13 @@ class TestTraining:
             assert again == (model / part / "model.safetensors").read_bytes()
 
     def test_latents_are_scaled_to_unit_variance(self, model, settings, store):
-        generator = load_generator(model, CPU)
+        generator = ModelFolder.open(model).load(CPU)
         data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
         latents = stages.encode(generator.nets, settings, data)
         assert float((latents * generator.nets.scale).std()) == pytest.approx(1, abs=1e-5)
 
     def test_latents_are_the_same_under_autocast_and_in_any_part(self, model, settings, store):
-        generator = load_generator(model, CPU)
+        generator = ModelFolder.open(model).load(CPU)
         data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
         alone = stages.encode(generator.nets, settings, data)
         with autocast(CPU, "bf16"):
@@ -261,7 +262,7 @@ class TestTraining:
         seen, encode = [], stages.encode
         monkeypatch.setattr(stages, "encode", lambda *args: seen.append(encode(*args)) or seen[-1])
         for fit in (stages.fit_diffusion, stages.fit_controlnet):
-            generator = load_generator(model, CPU)
+            generator = ModelFolder.open(model).load(CPU)
             data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
             stage = stages.Stage(generator.nets, settings, data, None, 3)
             fit(stage, Run(tmp_path / "losses.csv", precision="bf16"))
@@ -269,7 +270,7 @@ class TestTraining:
         assert seen[0].dtype == torch.float32
 
     def test_only_the_controlnet_learns_in_its_stage(self, model, settings, store, tmp_path):
-        generator = load_generator(model, CPU)
+        generator = ModelFolder.open(model).load(CPU)
         before = {k: v.clone() for k, v in generator.nets.state_dict().items()}
         data = SlabData(store, generator.prior, store.rows("train"), Slab(8, 4, 4))
         stages.fit_controlnet(stages.Stage(generator.nets, settings, data, None, 3), Run(tmp_path / "losses.csv"))
@@ -278,8 +279,7 @@ class TestTraining:
 
     def test_an_interrupted_stage_goes_on_to_the_same_weights(self, settings, store, tmp_path, monkeypatch):
         data = SlabData(store, make_prior(), store.rows("train"), Slab(8, 4, 4))
-        settings = copy.deepcopy(settings)
-        settings["autoencoder"]["steps"] = 4
+        settings = replace(settings, autoencoder=replace(settings.autoencoder, steps=4))
 
         def fit(resume: Resume) -> MaisiNetworks:
             nets = stages.make_networks(settings, CPU, 3)
@@ -305,8 +305,7 @@ class TestTraining:
         assert all(torch.equal(v, resumed.state_dict()[k]) for k, v in whole.state_dict().items())
 
     def test_a_stage_of_other_sizes_is_refused(self, model, settings):
-        other = copy.deepcopy(settings)
-        other["autoencoder"]["channels"] = [4, 8, 8]
+        other = replace(settings, autoencoder=replace(settings.autoencoder, channels=(4, 8, 8)))
         nets = stages.make_networks(other, CPU, 3)
         with pytest.raises(StateError, match=r"weight 'autoencoder.*' has shape .*, the network wants"):
             stages.put_stage(nets, model / "autoencoder")
@@ -318,7 +317,7 @@ class TestTraining:
 
 class TestGenerating:
     def test_volumes_have_the_depth_of_their_label_maps(self, model):
-        generator = load_generator(model, CPU)
+        generator = ModelFolder.open(model).load(CPU)
         rng = np.random.default_rng(1)
         maps = [rng.integers(0, 4, (depth, 16, 16)).astype(np.uint8) for depth in (1, 5, 13)]
         volumes = list(generator.generate_volumes(maps, [1, 2, 3]))
@@ -328,7 +327,7 @@ class TestGenerating:
             assert (volume[ids == 0] == -1000).all()
 
     def test_a_volume_depends_on_its_seed_and_not_on_its_company(self, model):
-        generator = load_generator(model, CPU)
+        generator = ModelFolder.open(model).load(CPU)
         maps = [np.full((5, 16, 16), k, np.uint8) for k in (1, 2, 3)]
         together = list(generator.generate_volumes(maps, [1, 2, 3]))
         alone = next(generator.generate_volumes(maps[1:2], [2]))
@@ -337,14 +336,14 @@ class TestGenerating:
         assert np.abs(together[1].astype(int) - other).max() > 1
 
     def test_spacing_is_kept_to_the_range_of_the_training(self, model):
-        generator = load_generator(model, CPU)
+        generator = ModelFolder.open(model).load(CPU)
         maps = [np.ones((4, 16, 16), np.uint8)]
         typical = next(generator.generate_volumes(maps, [1]))
         far = next(generator.generate_volumes(maps, [1], [(0.1, 0.1, 90.0)]))
         np.testing.assert_array_equal(typical, far)
 
     def test_slices_are_cut_from_volumes_with_their_seeds(self, model, store, tmp_path):
-        generator = load_generator(model, CPU)
+        generator = ModelFolder.open(model).load(CPU)
         sources = np.array([3, 7, 1, 3])
         synthesise_slices(generator, store, generator.prior, sources, 32, 5, "hash", tmp_path)
         hu, index = np.load(tmp_path / "hu.npy"), pd.read_csv(tmp_path / "index.csv")
@@ -367,7 +366,7 @@ class TestGenerating:
             (tmp_path / name).write_bytes((model / name).read_bytes())
         (tmp_path / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-100])
         with pytest.raises(StateError, match="not a complete model"):
-            load_generator(tmp_path, CPU)
+            ModelFolder.open(tmp_path).load(CPU)
 
 
 class Evil:
@@ -386,8 +385,8 @@ class TestReleased:
         torch.save({"controlnet_state_dict": nets.controlnet.state_dict()}, tmp_path / "controlnet_3d_rflow-ct.pt")
         return tmp_path
 
-    def fill(self, settings: dict, folder: Path) -> MaisiGenerator:
-        generator = MaisiGenerator({**settings, "weights": str(folder)}, make_prior(), CPU)
+    def fill(self, settings: MaisiSettings, folder: Path) -> MaisiGenerator:
+        generator = MaisiGenerator(replace(settings, weights=str(folder)), make_prior(), CPU)
         put_released(generator.nets, checkpoint_files(folder), torch.tensor([5.0, 5.0, 20.0]))
         return generator
 
@@ -398,11 +397,10 @@ class TestReleased:
         assert all(torch.equal(own[k], v) for k, v in wanted.items() if k not in ("scale", "spacing"))
         assert float(generator.nets.scale) == pytest.approx(0.7)
         assert generator.nets.spacing.tolist() == [[3.0, 3.0, 5.0], [0.5, 0.5, 0.5], [3.0, 3.0, 5.0]]
-        facts = {"patients": [], "seed": 1, "image_size": 16, "data": {}}
-        save_generator(generator, generator.prior, tmp_path / "model", facts)
-        write_sampler(tmp_path / "model", settings["sampler"])
-        assert read_facts(tmp_path / "model")["settings"]["weights"] == str(released)
-        again = load_generator(tmp_path / "model", CPU)
+        save_generator(generator, tmp_path / "model", TrainedOn((), 1, 16, {}))
+        write_sampler(tmp_path / "model", plain(settings.sampler))
+        assert ModelFolder.open(tmp_path / "model").settings.weights == str(released)
+        again = ModelFolder.open(tmp_path / "model").load(CPU)
         assert again.ids[:4].tolist() == [0, 1, 3, BODY]
         volume = next(again.generate_volumes([np.ones((4, 16, 16), np.uint8)], [1]))
         assert volume.shape == (4, 16, 16)
@@ -474,9 +472,8 @@ WRONG = [
     ("maisi.diffusion.head_channels", 7, "maisi.diffusion.head_channels: found 7"),
     ("maisi.diffusion.norm_groups", 7, "maisi.diffusion.channels: found"),
     ("maisi.controlnet.label_channels", [8], "maisi.controlnet.label_channels"),
-    ("generators.maisi", {"kind": "maisi"}, "generators.maisi: the key 'weights' is missing"),
-    ("generators.maisi.target", "absolute", "generators.maisi: found 'target'"),
-    ("generators.pivm.weights", "x", "generators.pivm: found 'weights'"),
+    ("generators.maisi.target", "absolute", "generators.maisi.target: unknown key"),
+    ("generators.pivm.weights", "x", "generators.pivm.weights: unknown key"),
     ("generators.maisi.overrides", {"sampler": {"step": 3}}, "step: unknown key (did you mean 'steps'?)"),
 ]
 
@@ -496,4 +493,4 @@ def test_a_wrong_setting_is_explained(key, value, message):
 
 def test_an_image_size_that_the_networks_cannot_halve_is_refused(settings):
     with pytest.raises(ConfigError, match=r"image\.size: found 18, expected a multiple of 4"):
-        require_sizes(settings, 18)
+        check(settings, 18)

@@ -10,10 +10,9 @@ import torch
 from pivm.errors import ConfigError, PivmError
 from pivm.learning.model_files import load_model, save_model
 from pivm.learning.processes import is_main, launch, part_of
+from pivm.learning.settings import ComputeSettings
 
 from tests.unit.test_training import fit
-
-COMPUTE = {"devices": 1, "launcher": None}
 
 
 def train_and_save(folder: str, batch: int) -> None:
@@ -32,7 +31,7 @@ def test_two_processes_train_as_one(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for folder, devices in ((one, 1), (two, 2)):
         folder.mkdir()
-        compute = {**COMPUTE, "devices": devices}
+        compute = ComputeSettings(devices=devices)
         launch(train_and_save, {"folder": str(folder), "batch": 4}, compute, tmp_path / "x.log")
     assert len(curve(one)["loss"]) == 20
     for key, values in curve(one).items():
@@ -45,7 +44,7 @@ def test_two_processes_train_as_one(tmp_path):
 
 def test_the_error_of_a_process_is_that_of_the_job(tmp_path):
     """Started by a launcher of the user's own."""
-    compute = {**COMPUTE, "launcher": "torchrun --standalone --nproc-per-node 2"}
+    compute = ComputeSettings(launcher="torchrun --standalone --nproc-per-node 2")
     with pytest.raises(PivmError, match=r"training.batch: found 3, expected a multiple of the 2 processes"):
         launch(train_and_save, {"folder": str(tmp_path), "batch": 3}, compute, tmp_path / "x.log")
 

@@ -17,7 +17,8 @@ import torch
 from pivm.cohort.prior import Prior
 from pivm.errors import PivmError, StateError
 from pivm.generators.diffusion.generator import DiffusionGenerator
-from pivm.generators.registry import load_generator, save_generator
+from pivm.generators.diffusion.settings import DiffusionSettings
+from pivm.generators.model_folder import ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.generators.training_data import TrainingData
 from pivm.learning.batches import Batches
@@ -26,6 +27,8 @@ from pivm.learning.model_files import load_model, require_tensors, save_model
 from pivm.learning.resume import Resume
 from pivm.seeds import derived_seed, step_generator
 from pivm.segmentation.segmenter import Segmenter
+from pivm.segmentation.settings import SegmenterSettings
+from pivm.settings import read_settings
 
 PRIOR = Prior(
     "body",
@@ -39,7 +42,7 @@ PRIOR = Prior(
     400.0,
     (-1024, 900),
 )
-SETTINGS = {
+VALUES = {
     "name": "pivm",
     "kind": "diffusion",
     "target": "variation",
@@ -63,6 +66,15 @@ SETTINGS = {
 }
 
 
+def settings(**changes: dict) -> DiffusionSettings:
+    """The settings of these tests with single keys of sections changed."""
+    sections = {name: {**VALUES[name], **values} for name, values in changes.items()}
+    return read_settings(DiffusionSettings, {**VALUES, **sections}, "test")
+
+
+SETTINGS = settings()
+
+
 def slices(n=8, size=16) -> TrainingData:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (n, size, size)).astype(np.uint8)
@@ -74,8 +86,7 @@ def slices(n=8, size=16) -> TrainingData:
 
 def fit(folder: Path, resume: Resume | None = None, **changes) -> DiffusionGenerator:
     torch.manual_seed(0)
-    settings = {**SETTINGS, "training": {**SETTINGS["training"], **changes}}
-    generator = DiffusionGenerator(settings, PRIOR, torch.device("cpu"))
+    generator = DiffusionGenerator(settings(training=changes), PRIOR, torch.device("cpu"))
     generator.fit(slices(), slices(4), 7, Run(folder / "losses.csv", resume or Resume(None)))
     return generator
 
@@ -283,7 +294,7 @@ def test_volumes_start_from_a_generated_slice_and_follow_the_one_below(tmp_path)
 def test_a_volume_has_the_noise_of_its_slices_where_nothing_couples_them(tmp_path):
     generator = fit(tmp_path)
     maps = slices(5).batch(torch.arange(5))[1].numpy().astype(np.uint8)
-    generator.settings = {**SETTINGS, "sampler": {**SETTINGS["sampler"], "reach": 0.0, "previous_from": 0.0}}
+    generator.settings = settings(sampler={"reach": 0.0, "previous_from": 0.0})
     (volume,) = generator.generate_volumes([maps], [10])
     assert np.abs(volume.astype(int) - generator.generate(maps, [10, 11, 12, 13, 14])).max() <= 1
 
@@ -296,7 +307,7 @@ def test_guidance_moves_the_prediction_away_from_that_without_labels(tmp_path):
         known = generator._predict(noisy, t, maps, None)
         blind = generator._predict(noisy, t, maps, None, torch.zeros(2, 1, 1, 1))
         assert torch.equal(generator._guided(noisy, t, maps, None), known)
-        generator.settings = {**SETTINGS, "sampler": {**SETTINGS["sampler"], "guidance": 3.0}}
+        generator.settings = settings(sampler={"guidance": 3.0})
         torch.testing.assert_close(generator._guided(noisy, t, maps, None), 3 * known - 2 * blind)
         # without labels the label map makes no difference
         other = generator._predict(noisy, t, (maps + 1) % 4, None, torch.zeros(2, 1, 1, 1))
@@ -339,35 +350,32 @@ class TestModelFiles:
             require_tensors({"w": (2,), "b": (1,)}, weights, tmp_path)
 
     def test_a_segmenter_of_another_label_set_is_refused(self, tmp_path):
-        settings = {"encoder": "resnet18", "depth": 3, "decoder_channels": [8, 8, 8], "window": [-200, 300]}
-        Segmenter(settings, 14, torch.device("cpu")).save(tmp_path, {})
+        unet = SegmenterSettings(depth=3, decoder_channels=(8, 8, 8))
+        Segmenter(unet, 14, torch.device("cpu")).save(tmp_path, {})
         assert Segmenter.load(tmp_path, 14, torch.device("cpu")).classes == 14
         with pytest.raises(StateError, match="another label set, of 14 labels with the background, asked for 35"):
             Segmenter.load(tmp_path, 35, torch.device("cpu"))
 
     def test_weights_of_another_network_name_the_first_mismatch(self, tmp_path):
         generator = DiffusionGenerator(SETTINGS, PRIOR, torch.device("cpu"))
-        wider = {**SETTINGS, "network": {**SETTINGS["network"], "label_channels": 6}}
-        other = DiffusionGenerator(wider, PRIOR, torch.device("cpu"))
+        other = DiffusionGenerator(settings(network={"label_channels": 6}), PRIOR, torch.device("cpu"))
         with pytest.raises(StateError, match=r"weight 'embed.weight' has shape \(4, 4\), the network wants \(4, 6\)"):
             other.put(generator.weights(), tmp_path)
 
     def test_a_loaded_generator_samples_as_its_folder_says(self, tmp_path):
-        trained = {key: value for key, value in SETTINGS.items() if key != "sampler"}
-        trained["training"] = {**SETTINGS["training"], "drop_labels": 0.0}
         torch.manual_seed(0)
-        generator = DiffusionGenerator(trained, PRIOR, torch.device("cpu"))
-        save_generator(generator, PRIOR, tmp_path, {"image_size": 16})
+        generator = DiffusionGenerator(settings(training={"drop_labels": 0.0}), PRIOR, torch.device("cpu"))
+        save_generator(generator, tmp_path, TrainedOn(("p",), 1, 16, {}))
         maps, made = slices(1).batch(torch.arange(1))[1].numpy(), []
         for steps in (2, 4, 4):
-            write_sampler(tmp_path, {**SETTINGS["sampler"], "steps": steps})
-            made.append(load_generator(tmp_path, torch.device("cpu")).generate(maps, [1]))
+            write_sampler(tmp_path, {**VALUES["sampler"], "steps": steps})
+            made.append(ModelFolder.open(tmp_path).load(torch.device("cpu")).generate(maps, [1]))
         assert (made[0] != made[1]).any()
         np.testing.assert_array_equal(made[1], made[2])
         for changes, message in (
             ({"guidance": 2.0}, r"sampler\.json: guidance: found 2\.0, but generator 'pivm' never learns"),
             ({"steps": 1001}, r"sampler\.json: steps: found 1001, expected at most the 1000 steps"),
         ):
-            write_sampler(tmp_path, {**SETTINGS["sampler"], **changes})
+            write_sampler(tmp_path, {**VALUES["sampler"], **changes})
             with pytest.raises(StateError, match=message):
-                load_generator(tmp_path, torch.device("cpu"))
+                ModelFolder.open(tmp_path).load(torch.device("cpu"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, validators
@@ -11,13 +12,14 @@ from jsonschema import Draft202012Validator, validators
 from pivm.datasets.settings import check_dataset
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.metrics import REAL, SEGMENTATION_METRICS
-from pivm.generators import CONTROLS, SHARED_SECTIONS
-from pivm.generators.maisi.sizes import require_sizes
-from pivm.generators.sampler_file import misfit
+from pivm.generators import kinds as registry
+from pivm.generators.kinds import Kind, kind_of, kinds
 from pivm.labels import LabelSet
+from pivm.learning.settings import ComputeSettings
+from pivm.segmentation import settings as segmentation
+from pivm.settings import plain, read_settings, schema_of
+from pivm.synthesis.settings import SynthesisSettings
 
-#: how a generator came about that was not trained here
-RELEASED = "released weights, trained on scans that may include test patients"
 #: as Draft202012Validator, but 40.0 is no whole number: what counts or names a size is used as such
 _Validator = validators.extend(
     Draft202012Validator,
@@ -43,8 +45,7 @@ def validate(config: dict, schema_file: Path) -> None:
         ConfigError: the first wrong key, type or value, with what was found, what is allowed and, for a name,
             the nearest right one.
     """
-    schema = yaml.safe_load(Path(schema_file).read_text())
-    errors = sorted(_Validator(schema).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    errors = sorted(_Validator(schema(schema_file)).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         raise _explain(errors[0])
     _cross_check(config)
@@ -87,23 +88,55 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _cross_check(config: dict) -> None:
-    """What a schema cannot say: names that must point to something."""
-    _one_of(config, "dataset", config["dataset"], config["datasets"])
-    tables = config["tables"]
+def schema(schema_file: Path) -> dict[str, Any]:
+    """JSON Schema of the whole config, derived from the settings of stages and kinds.
+
+    Args:
+        schema_file: the sections that no settings class states.
+    """
+    whole = yaml.safe_load(Path(schema_file).read_text(encoding="utf-8"))
+    shared = {kind.name: kind.section_schema() for kind in kinds().values() if kind.sections}
+    sections = {
+        "generators": _generators_schema(),
+        "synthesis": schema_of(SynthesisSettings),
+        "segmentation": schema_of(segmentation.SegmentationSettings),
+        "compute": schema_of(ComputeSettings),
+        **shared,
+    }
+    whole["properties"] |= sections
+    whole["required"] = list(whole["properties"])
+    return whole
+
+
+def _generators_schema() -> dict[str, Any]:
+    """An entry is checked as its kind says."""
+    checks = [
+        {"if": {"required": ["kind"], "properties": {"kind": {"const": name}}}, "then": kind.entry_schema()}
+        for name, kind in kinds().items()
+    ]
+    entry = {"type": "object", "required": ["kind"], "properties": {"kind": {"enum": list(kinds())}}, "allOf": checks}
+    names = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}
+    return {"type": "object", "minProperties": 1, "propertyNames": names, "additionalProperties": entry}
+
+
+def _cross_check(config: dict[str, Any]) -> None:
+    """What a schema cannot say: names that must point to something, and settings that must go together."""
+    _one_of("dataset", config["dataset"], config["datasets"])
+    tables, generators = config["tables"], config["generators"]
     for name in tables["generators"]:
-        _one_of(config, "tables.generators", name, config["generators"])
+        _one_of("tables.generators", name, generators)
+    controls = [name for name, entry in generators.items() if not kinds()[entry["kind"]].learnt]
     for name in tables["controls"]:
-        _one_of(config, "tables.controls", name, [n for n, g in config["generators"].items() if g["kind"] in CONTROLS])
+        _one_of("tables.controls", name, controls)
         if name in tables["generators"]:
             raise ConfigError("tables.controls", f"{name!r} is in tables.generators already")
-    _one_of(config, "tables.generated", tables["generated"], config["generators"])
+    _one_of("tables.generated", tables["generated"], generators)
     for metric in tables["metrics"]:
-        _one_of(config, "tables.metrics", metric, SEGMENTATION_METRICS)
+        _one_of("tables.metrics", metric, SEGMENTATION_METRICS)
     labels = LabelSet.from_config(config["labels"])
     check_dataset(config["dataset"], config["datasets"][config["dataset"]], labels.names)
     for organ in config["selection"]["organs"]:
-        _one_of(config, "selection.organs", organ, labels.names)
+        _one_of("selection.organs", organ, labels.names)
     low, high = config["selection"]["axial_slices"]
     if low > high:
         raise ConfigError("selection.axial_slices", f"found [{low}, {high}], expected [fewest, most]")
@@ -111,74 +144,66 @@ def _cross_check(config: dict) -> None:
         low, high = config["quality"][key]
         if low >= high:
             raise ConfigError(f"quality.{key}", f"found [{low}, {high}], expected [smallest, largest]")
-    for name in ("original", "combined", "generated", REAL):
-        if name in config["generators"]:
-            raise ConfigError(f"generators.{name}", "this name is taken by a column or row of the tables")
-    for section, key in (("segmentation", "window"), ("tables", "image_window")):
-        low, high = config[section][key]
-        if low >= high:
-            raise ConfigError(f"{section}.{key}", f"found [{low}, {high}], expected [low, high] in HU")
+    low, high = tables["image_window"]
+    if low >= high:
+        raise ConfigError("tables.image_window", f"found [{low}, {high}], expected [low, high] in HU")
+    segmentation.check(read_settings(segmentation.SegmentationSettings, config["segmentation"], "segmentation"))
+    _check_generators(config, labels)
+
+
+def _check_generators(config: dict[str, Any], labels: LabelSet) -> None:
     for name in config["generators"]:
-        generator_settings(config, name)
+        if name in ("original", "combined", "generated", REAL):
+            raise ConfigError(f"generators.{name}", "this name is taken by a column or row of the tables")
+        kind_named(config, name).check(generator_settings(config, name), config["image"]["size"])
     ablation_methods(config)
-    for name in {*table_generators(config), tables["generated"]}:
-        for organ in LabelSet.from_config(config["generators"][name].get("labels", config["labels"])).names:
-            _one_of(config, f"generators.{name}.labels", organ, labels.names)
+    for name in {*table_generators(config), config["tables"]["generated"]}:
+        for organ in LabelSet.from_config(known_labels(config, name) or config["labels"]).names:
+            _one_of(f"generators.{name}.labels", organ, labels.names)
 
 
-def _one_of(config: dict, key: str, name: str, known) -> None:
+def _one_of(key: str, name: str, known: Iterable[str]) -> None:
+    known = list(known)
     if name not in known:
         raise ConfigError(key, f"unknown {name!r}{nearest(name, known)}, expected one of {', '.join(known)}")
 
 
-def generator_settings(config: dict, name: str) -> dict:
-    """The settings of one generator: the shared section of its kind, overridden by its own."""
-    own = copy.deepcopy(config["generators"][name])
-    shared = copy.deepcopy(config[own["kind"]]) if own["kind"] in SHARED_SECTIONS else {}
-    for section, values in own.pop("overrides", {}).items():
-        shared[section].update(values)
-    settings = {"name": name, **own, **shared}
-    if own["kind"] == "diffusion":
-        if settings["noise"]["prediction"] == "epsilon" and settings["noise"]["zero_terminal_snr"]:
-            raise ConfigError(
-                "diffusion.noise.prediction",
-                f"generator {name!r} predicts epsilon, which says nothing of the image at a step of pure noise; set "
-                "zero_terminal_snr: false, or predict v or sample",
-            )
-        if wrong := misfit(settings):
-            raise ConfigError(f"diffusion.sampler.{wrong[0]}", wrong[1])
-        _require_size(config["image"]["size"], settings["network"]["channels"])
-    if own["kind"] == "maisi":
-        require_sizes(settings, config["image"]["size"])
-    return settings
+def kind_named(config: dict[str, Any], name: str) -> Kind:
+    """The kind of a generator of the config."""
+    return kind_of(config["generators"][name], f"generators.{name}")
 
 
-def training_settings(config: dict, name: str) -> dict:
-    """What the weights of a generator depend on: its settings without those of the sampler."""
-    return {key: value for key, value in generator_settings(config, name).items() if key != "sampler"}
+def generator_settings(config: dict[str, Any], name: str) -> Any:
+    """The settings of one generator: the shared section of its kind, overridden by its own.
+
+    Returns:
+        An object of the kind's settings class.
+    """
+    kind = kind_named(config, name)
+    return kind.resolve(name, config["generators"][name], config[kind.name] if kind.sections else {})
 
 
-def sampler_settings(config: dict, name: str) -> dict:
-    """How a generator samples; empty for a kind without a sampler."""
-    return generator_settings(config, name).get("sampler", {})
+def known_labels(config: dict[str, Any], name: str) -> int | None:
+    """How many of the run's labels a generator knows where that is not all of them."""
+    return getattr(generator_settings(config, name), "labels", None)
 
 
-def _require_size(size: int, channels: list[int]) -> None:
-    multiple = 2 ** len(channels)
-    if size % multiple:
-        raise ConfigError(
-            "image.size",
-            f"found {size}, expected a multiple of {multiple} for the {len(channels)} levels of "
-            "diffusion.network.channels",
-        )
+def training_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """What the weights of a generator depend on, as plain values: its settings without those of the sampler."""
+    return registry.training_settings(generator_settings(config, name))
 
 
-def table_generators(config: dict) -> list[str]:
+def sampler_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """How a generator samples, as plain values; empty for a kind without a sampler."""
+    return plain(getattr(generator_settings(config, name), "sampler", {}))
+
+
+def table_generators(config: dict[str, Any]) -> list[str]:
     """The columns of Tables 1 and 2: the learnt generators, then the controls."""
     return [*config["tables"]["generators"], *config["tables"]["controls"]]
 
 
-def ablation_methods(config: dict) -> dict[str, str]:
+def ablation_methods(config: dict[str, Any]) -> dict[str, str]:
     """Method -> generator of the ablation; empty where the run's labels are not more than the 13.
 
     Raises:
@@ -186,7 +211,7 @@ def ablation_methods(config: dict) -> dict[str, str]:
     """
     full, few = config["tables"]["ablation"]
     for name in (full, few):
-        _one_of(config, "tables.ablation", name, config["generators"])
+        _one_of("tables.ablation", name, config["generators"])
     all_labels, few_labels = (LabelSet.from_config(value) for value in (config["labels"], 13))
     first, second = dict(config["generators"][full]), dict(config["generators"][few])
     if "labels" in first or second.pop("labels", None) != 13 or first != second:
@@ -198,9 +223,8 @@ def ablation_methods(config: dict) -> dict[str, str]:
     return {f"labels_{len(all_labels)}": full, "labels_13": few}
 
 
-def weights_note(config: dict, names: list[str]) -> str:
+def weights_note(config: dict[str, Any], names: list[str]) -> str:
     """Which generators of a table could come with released weights, and whether they did; empty where none could."""
-    own = {name: config["generators"][name] for name in names if name in config["generators"]}
-    maisi = {name: settings for name, settings in own.items() if settings["kind"] == "maisi"}
-    ways = {name: RELEASED if s.get("weights") else "trained from scratch on this split" for name, s in maisi.items()}
-    return "".join(f" Weights of {name}: {way}." for name, way in ways.items())
+    settings = {name: generator_settings(config, name) for name in names if name in config["generators"]}
+    described = {name: kind_named(config, name).describe(s) for name, s in settings.items() if hasattr(s, "weights")}
+    return "".join(f" Weights of {name}: {origin}." for name, origin in described.items())

@@ -19,7 +19,7 @@ class ConfigError(PivmError):
     """
 
     def __init__(self, key: str, problem: str):
-        self.key = key
+        self.key, self.problem = key, problem
         super().__init__(f"config: {key}: {problem}")
 
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pivm.errors import PivmError
+from pivm.learning.settings import ComputeSettings
+from pivm.settings import read_settings
 
 log = logging.getLogger("pivm")
 _DISK = {
@@ -91,10 +93,10 @@ def _fail(message: str, path: Path) -> None:
     sys.exit(1)
 
 
-def compute(snakemake) -> dict:
+def compute_settings(snakemake) -> ComputeSettings:
     """Config section ``compute`` as a job sees it."""
     # what cannot change a number comes from the config: as a param it would train again what is trained
-    return {**snakemake.config["compute"], **snakemake.params.compute}
+    return read_settings(ComputeSettings, {**snakemake.config["compute"], **snakemake.params.compute}, "compute")
 
 
 def device(snakemake):
@@ -107,18 +109,18 @@ def device(snakemake):
 
     from pivm.learning.device import prepare
 
-    settings = compute(snakemake)
+    settings = compute_settings(snakemake)
     torch.set_num_threads(max(int(snakemake.threads), 1))
     available = torch.cuda.is_available()
-    if settings["device"] == "gpu" and not available:
-        if settings["require_device"]:
+    if settings.device == "gpu" and not available:
+        if settings.require_device:
             raise PivmError(
                 "compute.device is gpu and compute.require_device is true, but torch finds no GPU; "
                 "check the driver with nvidia-smi, or set compute.device: auto"
             )
         log.warning("compute.device is gpu, but torch finds no GPU: going on with the CPU, which is slower")
-    where = torch.device("cuda" if available and settings["device"] != "cpu" else "cpu")
-    prepare(where, settings["precision"])
+    where = torch.device("cuda" if available and settings.device != "cpu" else "cpu")
+    prepare(where, settings.precision)
     return where
 
 
@@ -141,12 +143,12 @@ def training_run(snakemake, name: str) -> dict:
     Args:
         name: folder of the event files for TensorBoard, below ``logs/tensorboard``.
     """
-    settings = compute(snakemake)
+    settings = compute_settings(snakemake)
     events = Path(snakemake.log[0]).parents[1] / "tensorboard" / name
     return {
         "losses": str(snakemake.output.losses),
         "resume": str(resume_path(snakemake)),
-        "tensorboard": str(events) if settings["tensorboard"] else None,
-        "precision": settings["precision"],
-        "compile": settings["compile"],
+        "tensorboard": str(events) if settings.tensorboard else None,
+        "precision": settings.precision,
+        "compile": settings.compile,
     }

@@ -17,6 +17,14 @@ from pivm.errors import ConfigError, nearest
 
 T = TypeVar("T")
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null", dict: "object"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    type(None): "null",
+    dict: "a mapping",
+}
 #: limits of a setting by their names in JSON Schema
 _LIMITS = {
     "minimum": "minimum",
@@ -25,6 +33,7 @@ _LIMITS = {
     "below": "exclusiveMaximum",
     "multiple_of": "multipleOf",
     "pattern": "pattern",
+    "min_length": "minLength",
     "min_items": "minItems",
     "max_items": "maxItems",
     "unique": "uniqueItems",
@@ -38,8 +47,9 @@ def setting(help: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any
     Args:
         help: one line for people: what it is, with its unit.
         default: its value where the config is silent; without one the key must be given.
-        limits: ``minimum``, ``maximum``, ``above``, ``below`` (exclusive), ``multiple_of``, ``pattern`` of the value or
-            of the items of a list; ``min_items``, ``max_items``, ``unique`` and ``contains`` of a list.
+        limits: ``minimum``, ``maximum``, ``above``, ``below`` (exclusive), ``multiple_of``, ``pattern`` and
+            ``min_length`` of the value or of the items of a list; ``min_items``, ``max_items``, ``unique`` and
+            ``contains`` of a list.
 
     Raises:
         TypeError: a limit of another name.
@@ -100,6 +110,9 @@ def _schema_of_type(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
 def _schema_of_union(members: Sequence[Any], limits: Mapping[str, Any]) -> dict[str, Any]:
     """One list of types, so that a message can name them all; words that stand for a number become a pattern."""
     schema: dict[str, Any] = {"type": []}
+    words = [word for member in members for word in (typing.get_args(member) or (None,))]
+    if all(member is type(None) or typing.get_origin(member) is Literal for member in members):
+        return {"enum": words}
     for member in members:
         part = _schema_of_type(member, limits)
         if "enum" in part:
@@ -110,34 +123,72 @@ def _schema_of_union(members: Sequence[Any], limits: Mapping[str, Any]) -> dict[
     return schema
 
 
-def read_settings(settings: type[T], values: Mapping[str, Any], key: str) -> T:
+def read_settings(settings: type[T], values: Mapping[str, Any], key: str, complete: bool = False) -> T:
     """An object of a settings class from the values of the config or of a file.
-
-    Types and limits are the schema's to check (:func:`pivm.config.validate`); here lists become tuples and sections
-    objects.
 
     Args:
         settings: the class.
-        values: by key; keys that are not given take their defaults.
+        values: by key; lists become tuples and sections objects.
         key: dotted path of ``values``, for messages.
+        complete: no key may be left to its default, as in a file that says what was.
 
     Raises:
-        ConfigError: an unknown key, or one without a default that is not given.
+        ConfigError: an unknown key, one that is not given, or a value of another type or outside its limits.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(key, f"found {values!r}, expected a mapping")
     hints, fields = typing.get_type_hints(settings), {f.name: f for f in dataclasses.fields(settings)}
     for name in values:
         if name not in fields:
             raise ConfigError(f"{key}.{name}", f"unknown key{nearest(name, fields)}; known: {', '.join(fields)}")
-    made = {}
+    given: dict[str, Any] = {}
     for name, field in fields.items():
-        if name in values:
-            value, kind = values[name], hints[name]
-            if dataclasses.is_dataclass(kind):
-                value = read_settings(typing.cast(type, kind), value, f"{key}.{name}")
-            made[name] = tuple(value) if isinstance(value, list) else value
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ConfigError(key, f"the key {name!r} is missing")
-    return settings(**made)
+        kind, path = hints[name], f"{key}.{name}"
+        if name not in values:
+            if complete or (field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING):
+                raise ConfigError(key, f"the key {name!r} is missing")
+        elif dataclasses.is_dataclass(kind):
+            given[name] = read_settings(typing.cast(type, kind), values[name], path, complete)
+        else:
+            if problem := _problem(kind, field.metadata["limits"], values[name]):
+                raise ConfigError(path, f"found {values[name]!r}{problem}")
+            given[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+    return settings(**given)
+
+
+def _problem(kind: Any, limits: Mapping[str, Any], value: Any) -> str:
+    """What is wrong with a value, empty where nothing is; the schema's checks for where no jsonschema is installed."""
+    origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        known = any(type(word) is type(value) and word == value for word in members)
+        return "" if known else f"{nearest(str(value), members)}, expected one of {', '.join(map(str, members))}"
+    if origin is tuple:
+        count = None if members[-1] is Ellipsis else len(members)
+        if not isinstance(value, list | tuple) or (count is not None and len(value) != count):
+            return f", expected a list of {count}" if count else ", expected a list"
+        return next(filter(None, (_problem(members[0], limits, item) for item in value)), "")
+    if origin in (Union, types.UnionType):
+        problems = [_problem(member, limits, value) for member in members]
+        return "" if "" in problems else problems[0]
+    return _problem_of_scalar(origin or kind, limits, value)
+
+
+def _problem_of_scalar(kind: type, limits: Mapping[str, Any], value: Any) -> str:
+    wanted = f", expected {_WORDS[kind]}"
+    if kind not in (int, float):
+        return "" if isinstance(value, kind) else wanted
+    low, high = limits.get("minimum"), limits.get("maximum")
+    if low is not None:
+        wanted += f" from {low} on" if high is None else f" {low} to {high}"
+    if type(value) not in (int, kind):
+        return wanted
+    outside = (
+        (low is not None and value < low)
+        or (high is not None and value > high)
+        or ("above" in limits and value <= limits["above"])
+        or ("below" in limits and value >= limits["below"])
+    )
+    return wanted if outside else ""
 
 
 def plain(value: Any) -> Any:

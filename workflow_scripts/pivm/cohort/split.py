@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pivm.cohort.patient_csv import read_patient_csv
+from pivm.cohort.store import SliceStore
 from pivm.errors import CohortError, StateError
 
 SPLITS = ("train", "val", "test")
@@ -20,7 +22,9 @@ def split_patients(subjects: list[str], settings: dict, own_split: dict[str, str
     a hash of seed and name, so that adding one patient moves at most the patients at the borders.
 
     Args:
-        subjects: selected patients; settings: config section ``split``; own_split: patient -> split.
+        subjects: selected patients.
+        settings: config section ``split``.
+        own_split: patient -> split.
 
     Returns:
         Columns ``subject, split, source``.
@@ -96,3 +100,21 @@ def require_split(subjects, split: dict[str, str], allowed: tuple[str, ...], pur
                 f"{purpose}: patient {subject!r} is in split {split.get(subject)!r}, allowed are {', '.join(allowed)}; "
                 "the split changed after this was made: run the workflow again"
             )
+
+
+def training_rows(store: SliceStore, split_file: Path, purpose: str) -> dict[str, np.ndarray]:
+    """Rows of the target slices of the training and validation patients.
+
+    Args:
+        store: the slice store.
+        split_file: the split, which the store is held against.
+        purpose: what is trained, for the message.
+
+    Raises:
+        StateError: a slice is of a patient of another split.
+    """
+    split, subjects = read_split(split_file), store.index["subject"]
+    rows = {part: store.rows(part) for part in ("train", "val")}
+    for part, part_rows in rows.items():
+        require_split(subjects[part_rows], split, (part,), purpose)
+    return rows

@@ -2,55 +2,64 @@
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from pivm.cohort.prior import Prior
-from pivm.cohort.split import read_split, require_split
+from pivm.cohort.split import training_rows
 from pivm.cohort.store import SliceStore
-from pivm.generators.registry import make_generator, save_generator
+from pivm.generators.kinds import kind_of
+from pivm.generators.model_folder import TrainedOn, save_generator
+from pivm.generators.protocol import Trainable
 from pivm.generators.training_data import TrainingData
 from pivm.learning import processes
 from pivm.learning.device import prepare
 from pivm.learning.loop import Run
-from pivm.learning.model_files import file_hash
+from pivm.learning.model_files import file_hashes
 from pivm.seeds import derived_seed
+from pivm.settings import read_settings
 
 
-def fit_generator(settings: dict, seed: int, files: dict, device: str, threads: int, run: dict) -> None:
+def trained_on(store: SliceStore, seed: int, split_file: Path | str, store_files: list[str]) -> TrainedOn:
+    """What a generator learns from: the training patients of a store, and the hashes of the files."""
+    patients = sorted(set(store.index["subject"][store.rows("train")]))
+    return TrainedOn(tuple(patients), seed, store.size, file_hashes([split_file, *store_files]))
+
+
+def fit_generator(
+    settings: dict[str, Any], seed: int, files: dict[str, Any], device: str, threads: int, run: dict[str, Any]
+) -> None:
     """Train a generator on the slices of the training patients and write its folder.
 
     Args:
-        settings: resolved settings of the generator; seed: of the config;
-        files: paths: ``store`` (the files of the slice store), ``prior``, ``split``, and ``folder`` for the model;
-        device: ``cuda`` or ``cpu``; threads: of this node; run: as :meth:`pivm.learning.loop.Run.of` takes it.
+        settings: resolved settings of the generator as plain values, without those of the sampler.
+        seed: of the config.
+        files: paths: ``store`` (the files of the slice store), ``prior``, ``split``, and ``folder`` for the model.
+        device: ``cuda`` or ``cpu``.
+        threads: of this node.
+        run: as :meth:`pivm.learning.loop.Run.of` takes it.
 
     Raises:
         PivmError: a slice is of a patient of another split, the loss explodes, or memory runs out.
     """
-    where = processes.local_device(torch.device(device))
+    local_device = processes.local_device(torch.device(device))
     torch.set_num_threads(max(threads // processes.local_world(), 1))
-    prepare(where, run["precision"])
-    slices, means = SliceStore(Path(files["store"][0]).parent), Prior.load(Path(files["prior"]))
-    patients, below = read_split(Path(files["split"])), slices.index["previous"].to_numpy()
-    data = {}
-    for part in ("train", "val"):
-        rows = slices.rows(part)
-        require_split(slices.index["subject"][rows], patients, (part,), f"generator {settings['name']}")
-        data[part] = TrainingData(slices, means, rows, below) if len(rows) else None
+    prepare(local_device, run["precision"])
+    kind = kind_of(settings, "settings")
+    resolved = read_settings(kind.settings, settings, "settings")
+    store, prior = SliceStore(Path(files["store"][0]).parent), Prior.load(Path(files["prior"]))
+    below = store.index["previous"].to_numpy()
+    rows = training_rows(store, Path(files["split"]), f"generator {resolved.name}")
+    data = {part: TrainingData(store, prior, chosen, below) if len(chosen) else None for part, chosen in rows.items()}
     # one seed for all generators: they start from the same draws and differ by their settings alone
     start = derived_seed(seed, "generator")
     torch.manual_seed(start)
-    generator = make_generator(settings, means, where)
+    generator = typing.cast(Trainable, kind.load()(resolved, prior, local_device))
     plan = Run.of(**run)
     generator.fit(data["train"], data["val"], start, plan)
     if processes.is_main():
-        facts = {
-            "patients": sorted(set(slices.index["subject"][slices.rows("train")])),
-            "seed": seed,
-            "image_size": slices.size,
-            "data": {Path(path).name: file_hash(Path(path)) for path in (files["split"], *files["store"])},
-        }
-        save_generator(generator, means, Path(files["folder"]), facts)
+        save_generator(generator, Path(files["folder"]), trained_on(store, seed, files["split"], files["store"]))
         plan.resume.clear()

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pivm.cohort.prior import Prior
+from pivm.generators.protocol import GeneratedSlices, MemorySetting
 
 if TYPE_CHECKING:
     from pivm.cohort.store import SliceStore
 
 
-class SliceWise:
+class SliceWise(ABC):
     """For generators that make each slice by itself: ``generate_sources`` from ``generate``."""
 
-    def memory_setting(self, key: str, value: int) -> tuple[str, int]:
+    prior: Prior
+
+    @abstractmethod
+    def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        """As :meth:`pivm.generators.protocol.Generator.generate`."""
+
+    def memory_setting(self, key: str, value: int) -> MemorySetting:
         """The setting of the caller: how many slices it asks for at once."""
-        return key, value
+        return MemorySetting(key, value)
 
     def generate_sources(
-        self, store: SliceStore, prior: Prior, sources: np.ndarray, seeds: list[int], batch: int
-    ) -> Iterator[tuple[list[int], np.ndarray, list[int]]]:
-        """Yields positions in ``sources``, int16 HU [n, H, W], and the seed of each."""
+        self, store: SliceStore, sources: np.ndarray, seeds: Sequence[int], batch: int
+    ) -> Iterator[GeneratedSlices]:
+        """As :meth:`pivm.generators.protocol.Generator.generate_sources`, in the order of ``sources``."""
         for start in range(0, len(sources), batch):
-            rows, some = sources[start : start + batch], seeds[start : start + batch]
-            label_map = prior.label_map(store.labels[rows], store.body[rows])
-            yield list(range(start, start + len(rows))), self.generate(label_map, some), some
+            rows, row_seeds = sources[start : start + batch], list(seeds[start : start + batch])
+            label_map = self.prior.label_map(store.labels[rows], store.body[rows])
+            positions = list(range(start, start + len(rows)))
+            yield GeneratedSlices(positions, self.generate(label_map, row_seeds), row_seeds)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
 from pivm.cohort.prior import Prior
+
+if TYPE_CHECKING:
+    from pivm.cohort.store import SliceStore
 
 
 class TrainingData:
     """Slices of one split with the slices right below them, read from the store batch by batch.
 
     Args:
-        store: arrays ``hu``, ``labels``, ``body`` [N, H, W]; rows: the target slices to use;
+        store: arrays ``hu``, ``labels``, ``body`` [N, H, W].
+        prior: makes the label maps.
+        rows: the target slices to use.
         previous: per store row the row of the slice below, -1 where there is none.
     """
 
-    def __init__(self, store, prior: Prior, rows: np.ndarray, previous: np.ndarray):
+    def __init__(self, store: SliceStore, prior: Prior, rows: np.ndarray, previous: np.ndarray):
         self.store, self.prior, self.rows, self.previous = store, prior, rows, previous
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -165,6 +166,11 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file, read in blocks."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_hashes(paths: Iterable[Path | str]) -> dict[str, str]:
+    """SHA-256 by file name."""
+    return {Path(path).name: file_hash(Path(path)) for path in paths}
 
 
 def model_hash(folder: Path) -> str:

@@ -20,6 +20,7 @@ import torch
 from torch import distributed
 
 from pivm.errors import ConfigError, PivmError
+from pivm.learning.settings import ComputeSettings
 
 log = logging.getLogger("pivm")
 _SELF = "pivm.learning.processes"
@@ -86,20 +87,22 @@ def share_gradients(model: torch.nn.Module, loss_at: Callable[[int], torch.Tenso
     return torch.nn.parallel.DistributedDataParallel(_Loss(model, loss_at), gradient_as_bucket_view=True)
 
 
-def launch(work: Callable[..., None], arguments: dict, compute: dict, log_file: Path) -> None:
+def launch(work: Callable[..., None], arguments: dict, compute: ComputeSettings, log_file: Path) -> None:
     """Run ``work(**arguments)``, here or in the processes that the config asks for.
 
     Args:
-        work: a function of a module; arguments: values that JSON can hold;
-        compute: config section ``compute``: ``devices`` and ``launcher``; log_file: receives all messages.
+        work: a function of a module.
+        arguments: values that JSON can hold.
+        compute: its ``devices`` and ``launcher``.
+        log_file: receives all messages.
 
     Raises:
         PivmError: a process failed, with the message of the error where it was one for people.
     """
-    count = torch.cuda.device_count() if compute["devices"] == "all" else compute["devices"]
-    if count <= 1 and not compute["launcher"]:
+    count = torch.cuda.device_count() if compute.devices == "all" else compute.devices
+    if count <= 1 and not compute.launcher:
         return work(**arguments)
-    start = compute["launcher"] or f"{shlex.quote(sys.executable)} -m torch.distributed.run --standalone " + (
+    start = compute.launcher or f"{shlex.quote(sys.executable)} -m torch.distributed.run --standalone " + (
         f"--nproc-per-node {count}"
     )
     task, failure = Path(log_file).with_suffix(".task.json"), Path(log_file).with_suffix(".error")

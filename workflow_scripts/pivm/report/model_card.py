@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
-from pivm.cohort.prior import Prior
+from pivm.cohort.split import SPLITS
 from pivm.evaluation.metrics import METRICS, TITLES
+from pivm.generators.model_folder import ModelFolder
 from pivm.report.forms import method_title
+from pivm.settings import plain
 
 _CARD = """\
 # {{ title }}: synthetic abdominal CT from organ labels
@@ -20,9 +22,9 @@ pivm generate --model . --labels <label map or folder of masks> --out ct.nii.gz
 
 ## What it is
 
-Generator `{{ settings.name }}` of kind `{{ settings.kind }}`{{ how }};
-seed {{ facts.seed }}, torch {{ facts.versions.torch }}. All settings: `model.json`.
-{% if settings.sampler %}Sampler: {{ sampler }} (`sampler.json`, which may be changed without a new training).
+Generator `{{ settings.name }}` of kind `{{ settings.kind }}`, {{ description }};
+seed {{ model.trained_on.seed }}, torch {{ model.versions.torch }}. All settings: `model.json`.
+{% if sampler %}Sampler: {{ sampler }} (`sampler.json`, which may be changed without a new training).
 {% endif %}
 
 ## Data and split
@@ -55,37 +57,41 @@ Never seen in training, and so unlabelled tissue: {{ prior.never_seen | join(", 
 
 
 def write_model_card(
-    facts: dict, prior: Prior, split: dict[str, str], dataset: str, tables: dict[str, pd.DataFrame], path: Path
+    model: ModelFolder, split: dict[str, str], dataset: str, tables: dict[str, pd.DataFrame], path: Path
 ) -> None:
     """Write the card as Markdown.
 
     Args:
-        facts: ``model.json`` of the generator; split: patient -> split; dataset: its name in the config;
+        model: the folder of the generator.
+        split: patient -> split.
+        dataset: its name in the config.
         tables: heading -> tidy table; the rows of this generator are shown.
+        path: the file to write.
     """
-    name = facts["settings"]["name"]
+    settings = model.settings
     numbers = [
         (heading, f"{TITLES[row.metric]} ({row.better} is better)", *_value(row))
         for heading, table in tables.items()
-        for row in table[table["method"] == name].itertuples()
+        for row in table[table["method"] == settings.name].itertuples()
     ]
-    counts = {part: list(split.values()).count(part) for part in ("train", "val", "test")}
+    sampler, slab = getattr(settings, "sampler", None), getattr(settings, "slab", None)
     # Markdown, not HTML: nothing is escaped
     card = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(_CARD)
-    facts_of_card = {"settings": facts["settings"], "how": _how(facts["settings"]), "size": facts["image_size"]}
-    own_range = facts["settings"].get("slab", {}).get("hu_range")
-    facts_of_card["sampler"] = ", ".join(f"{key} {value}" for key, value in facts["settings"]["sampler"].items())
-    facts_of_card |= {"hu_range": own_range or prior.hu_range, "released": bool(facts["settings"].get("weights"))}
-    facts_of_card |= {"title": method_title(name), "facts": facts, "dataset": dataset, "counts": counts}
-    Path(path).write_text(card.render(prior=prior, numbers=numbers, **facts_of_card))
-
-
-def _how(settings: dict) -> str:
-    if settings["kind"] == "diffusion":
-        return f", target `{settings['target']}`, conditioned on {', '.join(settings['condition'])}"
-    if settings["kind"] == "maisi":
-        return ", released weights" if settings["weights"] else ", trained from scratch on this split"
-    return ", without training"
+    text = card.render(
+        title=method_title(settings.name),
+        settings=settings,
+        description=model.kind.describe(settings),
+        sampler=", ".join(f"{key} {value}" for key, value in plain(sampler).items()) if sampler else "",
+        model=model,
+        prior=model.prior,
+        size=model.trained_on.image_size,
+        hu_range=slab.hu_range if slab else model.prior.hu_range,
+        released=bool(getattr(settings, "weights", None)),
+        dataset=dataset,
+        counts={part: list(split.values()).count(part) for part in SPLITS},
+        numbers=numbers,
+    )
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def _value(row) -> tuple[str, str]:

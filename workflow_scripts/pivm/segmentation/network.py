@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from pivm.learning.torchvision_import import allow_torchvision_import
 
 
-def make_unet(encoder: str, depth: int, decoder_channels: list[int], classes: int) -> torch.nn.Module:
+def make_unet(encoder: str, depth: int, decoder_channels: Sequence[int], classes: int) -> torch.nn.Module:
     """A U-Net with one input channel and random weights.
 
     Args:
-        encoder: encoder name of segmentation-models-pytorch; depth: halvings of the resolution;
-        decoder_channels: one width per decoder level; classes: background included.
+        encoder: encoder name of segmentation-models-pytorch.
+        depth: halvings of the resolution.
+        decoder_channels: one width per decoder level.
+        classes: background included.
     """
     allow_torchvision_import()
     import segmentation_models_pytorch as smp

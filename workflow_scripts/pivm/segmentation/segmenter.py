@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pivm.errors import StateError
+from pivm.errors import ConfigError, StateError
 from pivm.learning.batches import Batches
 from pivm.learning.device import memory_hint
 from pivm.learning.feed import Feed
@@ -16,7 +16,9 @@ from pivm.learning.loop import Run, Schedule, train
 from pivm.learning.model_files import load_model, put_weights, save_model
 from pivm.seeds import step_generator
 from pivm.segmentation.network import make_unet
+from pivm.segmentation.settings import AugmentationSettings, SegmenterSettings
 from pivm.segmentation.training_set import TrainingSlices
+from pivm.settings import plain, read_settings
 
 
 class Segmenter:
@@ -26,37 +28,37 @@ class Segmenter:
         classes: labels, background included.
     """
 
-    def __init__(self, settings: dict, classes: int, device: torch.device):
+    def __init__(self, settings: SegmenterSettings, classes: int, device: torch.device):
         self.settings, self.classes, self.device = settings, classes, device
-        self.net = make_unet(settings["encoder"], settings["depth"], settings["decoder_channels"], classes).to(device)
+        self.net = make_unet(settings.encoder, settings.depth, settings.decoder_channels, classes).to(device)
 
     def _input(self, hu: torch.Tensor) -> torch.Tensor:
         """HU [N, H, W] to [N, 1, H, W] in [-1, 1]: the same window for every training set."""
-        low, high = self.settings["window"]
+        low, high = self.settings.window
         unit = (hu.float().clamp(low, high) - low) / (high - low)
         return (2 * unit - 1)[:, None].contiguous(memory_format=torch.channels_last)
 
     def fit(self, slices: TrainingSlices, seed: int, run: Run) -> None:
         """Train on a training set."""
         options = self.settings
-        schedule = Schedule(options["steps"], options["learning_rate"], cosine=True)
-        batches = Batches(len(slices), options["batch"], seed)
+        schedule = Schedule(options.steps, options.learning_rate, cosine=True)
+        batches = Batches(len(slices), options.batch, seed)
         feed = Feed(slices, batches, slice(None), schedule.steps, self.device)
 
         def loss_at(step: int) -> torch.Tensor:
             hu, truth = feed.at(step)
             generator = step_generator(seed, "augment", step)
-            image, truth = augment(self._input(hu), truth.long(), options["augmentation"], generator)
+            image, truth = augment(self._input(hu), truth.long(), options.augmentation, generator)
             return segmentation_loss(self.net(image).float(), truth)
 
-        with memory_hint("segmentation.batch", options["batch"]):
+        with memory_hint("segmentation.batch", options.batch):
             weights = train(
                 self.net,
                 loss_at,
                 schedule,
                 run,
-                batch=options["batch"],
-                weight_decay=options["weight_decay"],
+                batch=options.batch,
+                weight_decay=options.weight_decay,
                 name="segmenter",
             )
         self.net.load_state_dict(weights)
@@ -74,7 +76,7 @@ class Segmenter:
 
     def save(self, folder: Path, facts: dict) -> None:
         """Weights as safetensors, settings and facts as JSON."""
-        save_model(folder, self.net.state_dict(), {"settings": self.settings, "classes": self.classes, **facts})
+        save_model(folder, self.net.state_dict(), {"settings": plain(self.settings), "classes": self.classes, **facts})
 
     @classmethod
     def load(cls, folder: Path, classes: int, device: torch.device) -> Segmenter:
@@ -85,7 +87,11 @@ class Segmenter:
                 f"{folder}: trained on another label set, of {facts.get('classes')} labels with the background, asked "
                 f"for {classes}; delete it and run the workflow"
             )
-        segmenter = cls(facts["settings"], facts["classes"], device)
+        try:
+            settings = read_settings(SegmenterSettings, facts.get("settings", {}), "settings", complete=True)
+        except ConfigError as error:
+            raise StateError(f"{folder}/model.json: {error}: delete it and run the workflow") from None
+        segmenter = cls(settings, classes, device)
         put_weights(segmenter.net, weights, folder)
         return segmenter
 
@@ -94,7 +100,8 @@ def segmentation_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor
     """Cross-entropy plus soft Dice over the classes that occur in the batch.
 
     Args:
-        logits: [N, C, H, W]; truth: int [N, H, W].
+        logits: [N, C, H, W].
+        truth: int [N, H, W].
     """
     entropy = functional.cross_entropy(logits, truth)
     probability = logits.softmax(1)
@@ -106,19 +113,20 @@ def segmentation_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor
     return entropy + 1 - dice[present].mean()
 
 
-def augment(image: torch.Tensor, truth: torch.Tensor, options: dict, generator: torch.Generator):
+def augment(image: torch.Tensor, truth: torch.Tensor, options: AugmentationSettings, generator: torch.Generator):
     """Random rotation, scaling and shift of each slice in float32; no flips, which would swap left and right organs.
 
     Args:
-        image: [N, 1, H, W] in [-1, 1], -1 is air; truth: int [N, H, W];
+        image: [N, 1, H, W] in [-1, 1], -1 is air.
+        truth: int [N, H, W].
         options: ``rotate`` in degrees, ``scale`` and ``shift`` as fractions.
     """
     n = len(image)
     draw = 2 * torch.rand(n, 4, generator=generator) - 1
-    angle = torch.deg2rad(draw[:, 0] * options["rotate"])
-    zoom = 1 + draw[:, 1] * options["scale"]
+    angle = torch.deg2rad(draw[:, 0] * options.rotate)
+    zoom = 1 + draw[:, 1] * options.scale
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    shift = draw[:, 2:] * 2 * options["shift"]
+    shift = draw[:, 2:] * 2 * options.shift
     theta = torch.stack([cos, -sin, shift[:, 0], sin, cos, shift[:, 1]], 1).reshape(n, 2, 3).to(image.device)
     with torch.autocast(image.device.type, enabled=False):  # half precision would move pixels
         grid = functional.affine_grid(theta, image.shape, align_corners=False)

@@ -12,14 +12,15 @@ import torch
 from pivm.datasets.listing import Subject
 from pivm.datasets.mappings import MAPPINGS
 from pivm.errors import DataError, nearest
-from pivm.generators.registry import load_generator, read_facts_and_prior
+from pivm.generators.model_folder import ModelFolder
+from pivm.generators.protocol import Generator
 from pivm.labels import LabelSet
 from pivm.learning.device import memory_advice
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import Image, write_volume
 from pivm.scans.quality import check_grid
 from pivm.seeds import derived_seed
-from pivm.synthesis.volumes import Source, read_source
+from pivm.synthesis.volumes import LabelSource, read_source
 
 log = logging.getLogger("pivm")
 #: grids that a label map may have: any spacing of a CT, axial slices up to this many degrees off the axes
@@ -31,7 +32,8 @@ class SyntheticCT:
     """A generated CT.
 
     Attributes:
-        hu: int16 [R, A, S] in RAS+ orientation; affine: float [4, 4], voxel index to mm;
+        hu: int16 [R, A, S] in RAS+ orientation.
+        affine: float [4, 4], voxel index to mm.
         organs: organs of the label map that the generator knows.
     """
 
@@ -63,33 +65,35 @@ def generate_ct(
     The patient's outline is estimated from the labels, with margins that were fitted on the training patients.
 
     Args:
-        model: folder of a trained generator; labels: a NIfTI file that holds all labels, or a folder of masks
-            ``<organ>.nii.gz`` (TotalSegmentator's `segmentations`, or the folder above it);
+        model: folder of a trained generator.
+        labels: a NIfTI file that holds all labels, or a folder of masks ``<organ>.nii.gz`` (TotalSegmentator's
+            `segmentations`, or the folder above it).
         ids: what the ids of a single file mean: ``model`` (k = k-th organ of the model) or the name of a shipped
-            mapping such as ``totalsegmentator_v2``; seed: of the noise.
+            mapping such as ``totalsegmentator_v2``.
+        seed: of the noise.
 
     Raises:
         StateError: no complete generator; DataError: labels that cannot be used.
     """
-    facts, prior = read_facts_and_prior(model)
-    label_set = LabelSet(tuple(facts["organs"]))
+    opened = ModelFolder.open(model)
+    label_set, size = LabelSet(opened.organs), opened.trained_on.image_size
     subject = _subject(Path(labels), label_set, ids)
-    source = read_source(Path(labels).name, subject, label_set, facts["image_size"], Policy(), "air", prior)
+    source = read_source(Path(labels).name, subject, label_set, size, Policy(), "air", opened.prior)
     try:
         check_grid(source.grid, GRID)
     except DataError as error:
         raise DataError(f"{labels}: {error}; resample the labels to axial slices") from None
     present = _organs(source, label_set, Path(labels))
     with memory_advice("use the CPU (--device cpu)"):
-        generator = load_generator(model, torch.device(device))
+        generator = opened.load(torch.device(device))
     with memory_advice(_smaller(generator, Path(model))):
-        (hu,) = generator.generate_volumes([source.label_map], [derived_seed(seed, "generate")], [source.spacing])
+        (hu,) = generator.generate_volumes([source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm])
     return SyntheticCT(source.plane.restore(hu), source.grid.affine, present)
 
 
-def _smaller(generator, model: Path) -> str:
+def _smaller(generator: Generator, model: Path) -> str:
     """What halves the memory of one volume: its slices go through a network one by one, or several slabs at once."""
-    at_once = generator.settings["sampler"].get("batch", 1)
+    at_once = getattr(getattr(generator.settings, "sampler", None), "batch", 1)
     if at_once > 1:
         return f"set batch in {model / 'sampler.json'} to {at_once // 2} (it is {at_once})"
     return "use the CPU (--device cpu), or labels that are cropped to half as many slices,"
@@ -123,7 +127,7 @@ def _require_known(labels: Path, label_set: LabelSet) -> None:
         )
 
 
-def _organs(source: Source, label_set: LabelSet, labels: Path) -> tuple[str, ...]:
+def _organs(source: LabelSource, label_set: LabelSet, labels: Path) -> tuple[str, ...]:
     present = np.bincount(source.labels.ravel("K"), minlength=len(label_set) + 1)[1:] > 0
     if not present.any():
         raise DataError(f"{labels}: holds none of the organs of the model ({', '.join(label_set.names)})")

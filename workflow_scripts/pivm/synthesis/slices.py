@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
 from pivm.errors import CohortError
+from pivm.generators.protocol import Generator
 from pivm.learning.device import memory_hint
 from pivm.seeds import derived_seed
 
@@ -19,7 +19,8 @@ def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Store rows whose label maps are synthesised: every row once before any row comes again.
 
     Args:
-        rows: candidate rows; count: how many synthetic slices are wanted.
+        rows: candidate rows.
+        count: how many synthetic slices are wanted.
     """
     rng = np.random.default_rng(seed)
     rounds = [rng.permutation(rows) for _ in range(-(-count // len(rows)))]
@@ -45,12 +46,18 @@ def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray
 
 
 def synthesise_slices(
-    generator, store: SliceStore, prior: Prior, sources: np.ndarray, batch: int, seed: int, model: str, folder: Path
+    generator: Generator, store: SliceStore, sources: np.ndarray, batch: int, seed: int, model: str, folder: Path
 ) -> None:
     """Write ``hu.npy`` int16, ``labels.npy`` uint8 [N, H, W] and ``index.csv`` with the provenance of each slice.
 
     Args:
-        sources: store row of each slice's label map; model: hash of the generator's weights.
+        generator: a trained one.
+        store: the slice store.
+        sources: store row of each slice's label map.
+        batch: slices at once.
+        seed: of all slices, each of which gets its own.
+        model: hash of the generator's weights.
+        folder: receives the files.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,11 +67,11 @@ def synthesise_slices(
     seeds = [derived_seed(seed, "slice", i) for i in range(len(sources))]
     hint = memory_hint(*generator.memory_setting("synthesis.batch", batch))
     with hint, tqdm(total=len(sources), desc="slices", disable=None) as bar:
-        for positions, made, used in generator.generate_sources(store, prior, sources, seeds, batch):
-            hu[positions], labels[positions] = made, store.labels[sources[positions]]
-            for position, own in zip(positions, used, strict=True):
-                seeds[position] = own
-            bar.update(len(positions))
+        for part in generator.generate_sources(store, sources, seeds, batch):
+            hu[part.positions], labels[part.positions] = part.hu, store.labels[sources[part.positions]]
+            for position, slice_seed in zip(part.positions, part.seeds, strict=True):
+                seeds[position] = slice_seed
+            bar.update(len(part.positions))
     hu.flush()
     labels.flush()
     source = store.index.iloc[sources]

@@ -13,6 +13,7 @@ from pivm.cohort.prior import Prior
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
 from pivm.evaluation.continuity import compare_z_steps
+from pivm.generators.protocol import Generator, Spacing
 from pivm.labels import LabelSet
 from pivm.learning.device import memory_hint
 from pivm.scans.inplane import AIR_HU, InPlane
@@ -24,12 +25,14 @@ from pivm.seeds import derived_seed
 
 
 @dataclass
-class Source:
+class LabelSource:
     """One subject whose labels are synthesised.
 
     Attributes:
-        grid: of its CT, or of its labels where it has no CT; labels: uint8 [R, A, S];
-        label_map: uint8 [S, H, W], what the generator is given; plane: the in-plane geometry.
+        grid: of its CT, or of its labels where it has no CT.
+        labels: uint8 [R, A, S].
+        label_map: uint8 [S, H, W], what the generator is given.
+        plane: the in-plane geometry.
         hu: int16 [S, H, W], the real CT in the same standard form, to compare with; ``None`` without CT.
     """
 
@@ -41,14 +44,14 @@ class Source:
     hu: np.ndarray | None
 
     @property
-    def spacing(self) -> tuple[float, float, float]:
+    def spacing_mm(self) -> Spacing:
         """Of the standardised slices along W, H and z, mm."""
         return self.plane.pixel_mm, self.plane.pixel_mm, self.grid.spacing[2]
 
 
 def read_source(
     name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, padding: str, prior: Prior
-) -> Source:
+) -> LabelSource:
     """Read the labels of a subject and bring every axial slice to the in-plane standard.
 
     The patient's outline comes from the CT; where there is none, from the labels and the margins of the training
@@ -71,14 +74,17 @@ def read_source(
         body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margins_mm)
     else:
         body = outline(hu, slices, plane.pixel_mm)
-    return Source(name, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)
+    return LabelSource(name, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)
 
 
-def continuity(source: Source, hu: np.ndarray, generator, prior: Prior, batch: int, seed: int) -> pd.DataFrame:
+def continuity(
+    source: LabelSource, hu: np.ndarray, generator: Generator, prior: Prior, batch: int, seed: int
+) -> pd.DataFrame:
     """HU steps along z inside organs: the real CT, the sequential volume, and slices generated independently.
 
     Args:
-        hu: int16 [S, H, W], the sequential volume; batch: slices at a time for the independent ones.
+        hu: int16 [S, H, W], the sequential volume.
+        batch: slices at a time for the independent ones.
 
     Returns:
         As :func:`pivm.evaluation.continuity.compare_z_steps`, with a column ``source``; no ``real`` where the
@@ -94,7 +100,7 @@ def continuity(source: Source, hu: np.ndarray, generator, prior: Prior, batch: i
     return compare_z_steps(volumes, source.label_map, prior.names).assign(source=source.subject)
 
 
-def write_synthetic(source: Source, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:
+def write_synthetic(source: LabelSource, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:
     """Write ``ct.nii.gz`` and ``segmentations/`` with the affine of the source.
 
     Args:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from scipy import ndimage
 
 from pivm.cohort.prior import Prior
+from pivm.generators.kinds import GeneratorSettings, Kind
 from pivm.generators.slicewise import SliceWise
-from pivm.learning.loop import Run
-from pivm.learning.model_files import require_tensors
-from pivm.learning.monitor import write_log
 
+if TYPE_CHECKING:
+    import torch
+
+    from pivm.generators.protocol import Spacing
+    from pivm.generators.training_data import TrainingData
+    from pivm.learning.loop import Run
+
+KIND = Kind("gaussian", GeneratorSettings, "pivm.generators.controls.gaussian:GaussianOrgans", learnt=False)
 #: widest blur of an organ's texture, pixels; a larger estimate means a gradient and not a texture
 LARGEST_BLUR = 4.0
 
@@ -25,28 +30,37 @@ class GaussianOrgans(SliceWise):
     A slice (or volume) draws one mean per label, ``N(mu_k, between_k)``, and a texture of standard deviation
     ``within_k``: white noise under a Gaussian blur of ``blur_k`` pixels. All four are moments of the training slices.
 
+    Args:
+        settings: nothing beyond its name.
+        prior: organ means of the training split.
+        device: not used.
+
     Attributes:
         moments: ``mean``, ``between``, ``within`` (HU) and ``blur`` (pixels), float64 [classes].
     """
 
     NAMES = ("mean", "between", "within", "blur")
 
-    def __init__(self, settings: dict, prior: Prior, device: torch.device):
+    def __init__(self, settings: GeneratorSettings, prior: Prior, device: torch.device):
         self.settings, self.prior = settings, prior
         self.moments: dict[str, np.ndarray] = {}
 
-    def fit(self, data, validation, seed: int, run: Run) -> None:
+    def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, run: Run) -> None:
         """Moments of every label over the training slices."""
+        from pivm.learning.monitor import write_log
+
         self.moments = label_moments(*data.arrays(), self.prior.classes)
         write_log([], run.losses)
 
-    def generate(self, label_map: np.ndarray, seeds: list[int]) -> np.ndarray:
+    def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
         """int16 HU [N, H, W]; every slice draws its own means."""
         return np.concatenate(
             [self._draw(ids[None], np.random.default_rng(s)) for ids, s in zip(label_map, seeds, strict=True)]
         )
 
-    def generate_volumes(self, label_maps: list[np.ndarray], seeds: list[int], spacings=None) -> Iterator[np.ndarray]:
+    def generate_volumes(
+        self, label_maps: Sequence[np.ndarray], seeds: Sequence[int], spacings_mm: Sequence[Spacing] | None = None
+    ) -> Iterator[np.ndarray]:
         """int16 HU [S, H, W] per volume; one mean per label and volume, textures of slices independent."""
         for label_map, seed in zip(label_maps, seeds, strict=True):
             yield self._draw(label_map, np.random.default_rng(seed))
@@ -62,16 +76,22 @@ class GaussianOrgans(SliceWise):
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The moments, float64 [classes]."""
+        import torch
+
         return {name: torch.from_numpy(self.moments[name]) for name in self.NAMES}
 
     def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
         """Raises StateError where the moments are missing or of another label map."""
+        from pivm.learning.model_files import require_tensors
+
         require_tensors(dict.fromkeys(self.NAMES, (self.prior.classes,)), weights, folder)
         self.moments = {name: value.numpy() for name, value in weights.items()}
 
 
 def _smooth(white: np.ndarray, blur: float) -> np.ndarray:
     """Blur every slice of white noise [S, H, W] in plane, back to unit variance."""
+    from scipy import ndimage
+
     if blur == 0:
         return white
     impulse = np.zeros(2 * int(4 * blur + 0.5) + 1)
@@ -87,7 +107,9 @@ def label_moments(hu: np.ndarray, label_map: np.ndarray, classes: int) -> dict[s
     one pixel, from which ``s`` follows.
 
     Args:
-        hu: int16 [N, H, W]; label_map: uint8 [N, H, W] with ids ``0..classes - 1``.
+        hu: int16 [N, H, W].
+        label_map: uint8 [N, H, W] with ids ``0..classes - 1``.
+        classes: number of ids.
 
     Returns:
         ``mean``, ``between``, ``within`` (HU), ``blur`` (pixels), float64 [classes]; zeros for a label never seen.

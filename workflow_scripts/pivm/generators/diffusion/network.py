@@ -7,34 +7,15 @@ resolution joins it at the end. Labels enter by a learnt embedding instead of on
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from pivm.generators.diffusion.settings import NetworkSettings
+
 #: channels that each optional condition adds to the stem (per pixel)
 CONDITION_CHANNELS = {"prior": 1, "previous": 2}
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """Size of the denoiser.
-
-    Attributes:
-        classes: ids of the label map; condition: subset of labels, prior, previous;
-        label_channels: width of the label embedding; channels: width per level, each level halves the size;
-        blocks: residual blocks per level; attention: self-attention at the lowest level;
-        detail_channels: width of the path at full resolution.
-    """
-
-    classes: int
-    condition: tuple[str, ...]
-    label_channels: int
-    channels: tuple[int, ...]
-    blocks: int
-    attention: bool
-    detail_channels: int
 
 
 def time_embedding(t: torch.Tensor, width: int) -> torch.Tensor:
@@ -88,14 +69,20 @@ class Attention(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """epsilon_theta(v_t, t, s, I) of section 2.1, with the previous slice of section 2.2 as an option."""
+    """epsilon_theta(v_t, t, s, I) of section 2.1, with the previous slice of section 2.2 as an option.
 
-    def __init__(self, settings: NetworkSettings):
+    Args:
+        classes: ids of the label map.
+        condition: subset of ``labels``, ``prior``, ``previous``.
+        settings: size of the network.
+    """
+
+    def __init__(self, classes: int, condition: tuple[str, ...], settings: NetworkSettings):
         super().__init__()
-        self.settings = settings
+        self.condition, self.settings = condition, settings
         widths, c_time = settings.channels, 4 * settings.channels[0]
-        self.embed = nn.Embedding(settings.classes, settings.label_channels)
-        per_pixel = 1 + settings.label_channels + sum(CONDITION_CHANNELS.get(c, 0) for c in settings.condition)
+        self.embed = nn.Embedding(classes, settings.label_channels)
+        per_pixel = 1 + settings.label_channels + sum(CONDITION_CHANNELS.get(c, 0) for c in condition)
         self.stem = nn.Conv2d(4 * per_pixel, widths[0], 3, padding=1)
         self.time = nn.Sequential(nn.Linear(widths[0], c_time), nn.SiLU(), nn.Linear(c_time, c_time), nn.SiLU())
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
@@ -129,18 +116,15 @@ class Denoiser(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    @property
-    def multiple(self) -> int:
-        """Image sides must be a multiple of this."""
-        return 2 ** len(self.settings.channels)
-
     def forward(self, noisy, t, label_map, prior=None, previous=None, known=None) -> torch.Tensor:
         """Predict the target of the noise process.
 
         Args:
-            noisy: float [N, 1, H, W]; t: int [N]; label_map: int [N, H, W];
-            prior: float [N, 1, H, W], normalised prior map; previous: float [N, 2, H, W], the slice below
-                in the network's units and a flag that is 1 where there is one;
+            noisy: float [N, 1, H, W].
+            t: int [N].
+            label_map: int [N, H, W].
+            prior: float [N, 1, H, W], normalised prior map.
+            previous: float [N, 2, H, W], as :func:`pivm.generators.diffusion.previous.previous_channels`.
             known: float [N, 1, 1, 1], 0 hides labels and prior map of a slice (classifier-free dropout), ``None``
                 shows all.
 
@@ -151,7 +135,7 @@ class Denoiser(nn.Module):
         if known is not None:
             embedded, prior = embedded * known, None if prior is None else prior * known
         parts = [noisy, embedded]
-        parts += [c for c, name in ((prior, "prior"), (previous, "previous")) if name in self.settings.condition]
+        parts += [c for c, name in ((prior, "prior"), (previous, "previous")) if name in self.condition]
         pixels = torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
         x = functional.pixel_unshuffle(pixels, 2).contiguous(memory_format=torch.channels_last)
         x = self.stem(x)

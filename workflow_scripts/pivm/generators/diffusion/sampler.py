@@ -3,63 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from pivm.generators.diffusion.noise import cosine_betas
+from pivm.generators.diffusion.settings import NoiseSettings
 
 _PREDICTION = {"v": "v_prediction", "epsilon": "epsilon", "sample": "sample"}
 
 
-def make_scheduler(
-    name: str, steps: int, noise_steps: int, zero_terminal_snr: bool, prediction: str, shift: float = 1.0
-):
-    """A diffusers scheduler with its timesteps set.
+def make_scheduler(name: str, noise: NoiseSettings) -> Any:
+    """A scheduler of diffusers on the noise process of a training; :func:`sample` sets its steps.
 
     Args:
         name: ``dpm++`` (DPM-Solver++ 2M), ``ddim`` or ``ddpm`` (ancestral sampling, the reference).
-        steps: network evaluations; noise_steps, shift: of the training process.
+        noise: of the training.
     """
     from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
     common = {
-        "num_train_timesteps": noise_steps,
-        "trained_betas": cosine_betas(noise_steps, shift).numpy(),
-        "prediction_type": _PREDICTION[prediction],
-        "rescale_betas_zero_snr": zero_terminal_snr,
+        "num_train_timesteps": noise.steps,
+        "trained_betas": cosine_betas(noise.steps, noise.shift).numpy(),
+        "prediction_type": _PREDICTION[noise.prediction],
+        "rescale_betas_zero_snr": noise.zero_terminal_snr,
         "timestep_spacing": "trailing",
     }
     if name == "dpm++":
-        scheduler = DPMSolverMultistepScheduler(
+        return DPMSolverMultistepScheduler(
             **common, algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
         )
-    elif name == "ddim":
-        scheduler = DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
-    else:
-        scheduler = DDPMScheduler(**common, clip_sample=False)
-    scheduler.set_timesteps(steps)
-    return scheduler
+    if name == "ddim":
+        return DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
+    return DDPMScheduler(**common, clip_sample=False)
 
 
 @torch.no_grad()
 def sample(
     predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     start: torch.Tensor,
-    scheduler,
+    scheduler: Any,
+    steps: int,
     generator: torch.Generator,
 ) -> torch.Tensor:
     """Run a scheduler from noise to a clean signal.
 
     Args:
         predict: (z_t [N, 1, H, W], t [N]) -> prediction of the same shape.
-        start: noise [N, 1, H, W]; generator: source of the noise that ``ddpm`` adds at every step.
+        start: noise [N, 1, H, W].
+        scheduler: of :func:`make_scheduler`.
+        steps: network evaluations.
+        generator: source of the noise that ``ddpm`` adds at every step.
 
     Returns:
         float [N, 1, H, W].
     """
-    scheduler.set_timesteps(scheduler.num_inference_steps)  # clears the solver's memory of the last batch
+    scheduler.set_timesteps(steps)  # also clears the solver's memory of the last batch
     z = start
     for t in scheduler.timesteps:
-        steps = torch.full((len(z),), int(t), dtype=torch.long, device=z.device)
-        z = scheduler.step(predict(z, steps), t, z, generator=generator).prev_sample
+        batch_steps = torch.full((len(z),), int(t), dtype=torch.long, device=z.device)
+        z = scheduler.step(predict(z, batch_steps), t, z, generator=generator).prev_sample
     return z

@@ -14,17 +14,47 @@ from pivm.cohort.prior import Prior
 class Signal:
     """What is diffused, and how HU become the network's units of about unit variance.
 
-    ``variation``: (x - I) / s, where s is one scale for the whole training split (``global``) or one per label
-    (``organ``: section 2.2 speaks of noise scaled to local intensity statistics).
-    ``absolute``: (x - mean) / sd, with one mean and one sd for the whole training split.
+    Attributes:
+        target: ``variation`` or ``absolute``.
+        scaling: unit of the variation: ``global``, one for the whole training split, or ``organ``, one per label
+            (section 2.2 speaks of noise scaled to local intensity statistics).
+        prior: organ means and scales of the training split.
     """
 
     target: str
     scaling: str
     prior: Prior
 
+    def encode(self, hu: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
+        """HU to the network's units.
+
+        ``variation``: v = (x - I) / s with the prior map I and a scale s on unclipped HU x. ``absolute``:
+        (x - mean) / sd, with one mean and one sd for the whole training split.
+
+        Args:
+            hu: HU x [N, H, W].
+            label_map: int64 [N, H, W].
+
+        Returns:
+            float [N, 1, H, W].
+        """
+        return (hu[:, None].float() - self.baseline(label_map)) / self.scale(label_map)
+
+    def decode(self, signal: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
+        """The inverse of :meth:`encode`: x = I + s v, kept to the range of the training data.
+
+        Args:
+            signal: float [N, 1, H, W].
+            label_map: int64 [N, H, W].
+
+        Returns:
+            int16 HU [N, H, W].
+        """
+        hu = signal * self.scale(label_map) + self.baseline(label_map)
+        return hu[:, 0].round().clamp(*self.prior.hu_range).to(torch.int16)
+
     def baseline(self, label_map: torch.Tensor) -> torch.Tensor:
-        """What is subtracted from HU, float [N, 1, H, W]."""
+        """What is subtracted from HU, float [N, 1, H, W] or one value per slice."""
         if self.target == "absolute":
             return torch.full((len(label_map), 1, 1, 1), self.prior.absolute_mean, device=label_map.device)
         return self.prior_map(label_map)
@@ -38,16 +68,8 @@ class Signal:
         return _per_label(self.prior.organ_sd, label_map)
 
     def prior_map(self, label_map: torch.Tensor) -> torch.Tensor:
+        """The average intensity map I in HU (section 3.1), float [N, 1, H, W]."""
         return _per_label(self.prior.means, label_map)
-
-    def encode(self, hu: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
-        """HU [N, H, W] to the network's units [N, 1, H, W]."""
-        return (hu[:, None].float() - self.baseline(label_map)) / self.scale(label_map)
-
-    def decode(self, signal: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
-        """The inverse of :meth:`encode`: int16 HU [N, H, W], kept to the range of the training data."""
-        hu = signal * self.scale(label_map) + self.baseline(label_map)
-        return hu[:, 0].round().clamp(*self.prior.hu_range).to(torch.int16)
 
     def prior_channel(self, label_map: torch.Tensor) -> torch.Tensor:
         """The prior map as an input channel, standardised as absolute HU."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
+from pivm.generators.maisi.settings import AutoencoderSettings, LatentDiffusionSettings, MaisiSettings
 from pivm.generators.maisi.slabs import BITS
 
 #: modality classes of the released networks, and the one of CT
 MODALITIES, CT = 128, 1
 TIME_STEPS = 1000
+#: the networks in the order of their trainings
+STAGES = ("autoencoder", "diffusion", "controlnet")
 
 
 class MaisiNetworks(nn.Module):
@@ -19,19 +24,24 @@ class MaisiNetworks(nn.Module):
     autoencoder; residual up- and downsampling, modality class and spacing in the diffusion network.
 
     Args:
-        settings: config sections ``autoencoder``, ``diffusion`` and ``controlnet``; early stages do without the later.
+        settings: sizes of the networks.
+        flash: use flash attention.
+        last: the last of :data:`STAGES` to be there; early trainings do without the later networks.
 
     Attributes:
-        scale: factor that brings latents to unit variance; spacing: mm [3, 3], typical, smallest and largest spacing
-            (x, y, z) of the volumes that the networks know.
+        scale: factor that brings latents to unit variance.
+        spacing: mm [3, 3], typical, smallest and largest spacing (x, y, z) of the volumes that the networks know.
     """
 
-    def __init__(self, settings: dict, flash: bool):
+    scale: torch.Tensor
+    spacing: torch.Tensor
+
+    def __init__(self, settings: MaisiSettings, flash: bool, last: str = STAGES[-1]):
         super().__init__()
-        self.autoencoder = make_autoencoder(settings["autoencoder"])
-        if "diffusion" in settings:
+        self.autoencoder = make_autoencoder(settings.autoencoder)
+        if last != "autoencoder":
             self.diffusion = make_diffusion(settings, flash)
-        if "controlnet" in settings:
+        if last == "controlnet":
             self.controlnet = make_controlnet(settings, flash)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("spacing", torch.ones(3, 3))
@@ -42,8 +52,10 @@ class MaisiNetworks(nn.Module):
         """Velocity ``clean - noise`` of noisy latents.
 
         Args:
-            latent: [N, C, x, y, z]; t: [N] in [0, 1000], 1000 = pure noise; spacing: mm [N, 3];
+            latent: [N, C, x, y, z].
+            t: [N] in [0, 1000], 1000 = pure noise.
             planes: bit-planes [N, 8, X, Y, Z] for the ControlNet, or ``None`` for the diffusion network alone.
+            spacing: mm [N, 3].
         """
         modality = torch.full((len(latent),), CT, dtype=torch.long, device=latent.device)
         down = middle = None
@@ -59,55 +71,58 @@ class MaisiNetworks(nn.Module):
         )
 
 
-def make_autoencoder(options: dict) -> nn.Module:
+def make_autoencoder(options: AutoencoderSettings) -> nn.Module:
+    """MONAI's autoencoder of these widths."""
     from monai.apps.generation.maisi.networks.autoencoderkl_maisi import AutoencoderKlMaisi
 
-    levels = len(options["channels"])
+    levels = len(options.channels)
     return AutoencoderKlMaisi(
         spatial_dims=3,
         in_channels=1,
         out_channels=1,
-        latent_channels=options["latent_channels"],
-        num_channels=tuple(options["channels"]),
-        num_res_blocks=(options["blocks"],) * levels,
+        latent_channels=options.latent_channels,
+        num_channels=options.channels,
+        num_res_blocks=(options.blocks,) * levels,
         attention_levels=(False,) * levels,
-        norm_num_groups=options["norm_groups"],
+        norm_num_groups=options.norm_groups,
         num_splits=1,
         norm_float16=False,
         save_mem=False,
     )
 
 
-def make_diffusion(settings: dict, flash: bool) -> nn.Module:
+def make_diffusion(settings: MaisiSettings, flash: bool) -> nn.Module:
+    """MONAI's diffusion network on the latents."""
     from monai.apps.generation.maisi.networks.diffusion_model_unet_maisi import DiffusionModelUNetMaisi
 
-    latent = settings["autoencoder"]["latent_channels"]
+    latent = settings.autoencoder.latent_channels
     return DiffusionModelUNetMaisi(
-        in_channels=latent, out_channels=latent, include_spacing_input=True, **_shared(settings["diffusion"], flash)
+        in_channels=latent, out_channels=latent, include_spacing_input=True, **_shared(settings.diffusion, flash)
     )
 
 
-def make_controlnet(settings: dict, flash: bool) -> nn.Module:
+def make_controlnet(settings: MaisiSettings, flash: bool) -> nn.Module:
+    """MONAI's ControlNet on the bit-planes of the label map."""
     from monai.apps.generation.maisi.networks.controlnet_maisi import ControlNetMaisi
 
     return ControlNetMaisi(
-        in_channels=settings["autoencoder"]["latent_channels"],
+        in_channels=settings.autoencoder.latent_channels,
         conditioning_embedding_in_channels=BITS,
-        conditioning_embedding_num_channels=tuple(settings["controlnet"]["label_channels"]),
+        conditioning_embedding_num_channels=settings.controlnet.label_channels,
         use_checkpointing=False,
-        **_shared(settings["diffusion"], flash),
+        **_shared(settings.diffusion, flash),
     )
 
 
-def _shared(options: dict, flash: bool) -> dict:
+def _shared(options: LatentDiffusionSettings, flash: bool) -> dict[str, Any]:
     """Arguments that the diffusion network and its ControlNet share."""
     return {
         "spatial_dims": 3,
-        "num_channels": tuple(options["channels"]),
-        "num_res_blocks": options["blocks"],
-        "attention_levels": tuple(options["attention"]),
-        "num_head_channels": (options["head_channels"],) * len(options["channels"]),
-        "norm_num_groups": options["norm_groups"],
+        "num_channels": options.channels,
+        "num_res_blocks": options.blocks,
+        "attention_levels": options.attention,
+        "num_head_channels": (options.head_channels,) * len(options.channels),
+        "norm_num_groups": options.norm_groups,
         "num_class_embeds": MODALITIES,
         "resblock_updown": True,
         "include_fc": True,

@@ -11,7 +11,8 @@ import torch
 from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
 from pivm.errors import StateError
-from pivm.generators.maisi.sizes import compression_of
+from pivm.generators.maisi.settings import MaisiSettings
+from pivm.generators.protocol import Spacing
 
 BITS = 8
 
@@ -21,7 +22,9 @@ class Slab:
     """Geometry of a slab.
 
     Attributes:
-        depth: slices per slab; overlap: slices that neighbouring slabs share; compression: of the autoencoder.
+        depth: slices per slab.
+        overlap: slices that neighbouring slabs share.
+        compression: of the autoencoder.
     """
 
     depth: int
@@ -38,9 +41,9 @@ class Slab:
         return sorted({*range(0, last, self.depth - self.overlap), last})
 
 
-def slab_of(settings: dict) -> Slab:
+def slab_of(settings: MaisiSettings) -> Slab:
     """Geometry from the resolved settings of a generator."""
-    return Slab(settings["slab"]["depth"], settings["slab"]["overlap"], compression_of(settings))
+    return Slab(settings.slab.depth, settings.slab.overlap, settings.compression)
 
 
 def ramp(depth: int) -> torch.Tensor:
@@ -53,7 +56,9 @@ def blend(parts: torch.Tensor, starts: list[int], depth: int) -> torch.Tensor:
     """Weighted mean of overlapping slabs.
 
     Args:
-        parts: [K, C, X, Y, d], slab ``k`` begins at ``starts[k]``.
+        parts: [K, C, X, Y, d], the slabs.
+        starts: first slice of each.
+        depth: of the volume.
 
     Returns:
         [C, X, Y, depth].
@@ -108,7 +113,7 @@ def stack_of(store: SliceStore, row: int) -> np.ndarray:
     return rows[np.argsort(index["z"].to_numpy()[rows], kind="stable")]
 
 
-def stack_spacing(store: SliceStore, row: int) -> tuple[float, float, float]:
+def stack_spacing(store: SliceStore, row: int) -> Spacing:
     """Spacing (x, y, z) in mm of the stack that a slice belongs to."""
     pixel, step = (float(store.index[name][row]) for name in ("pixel_mm", "step_mm"))
     return pixel, pixel, step
@@ -118,6 +123,7 @@ def group_sources(store: SliceStore, sources: np.ndarray) -> list[list[int]]:
     """Positions in ``sources`` that are cut from one volume: one volume per stack, another where a slice comes again.
 
     Args:
+        store: the slice store.
         sources: store rows; the n-th appearance of a row belongs to the n-th volume of its stack.
     """
     subjects, roles = (store.index[name].to_numpy() for name in ("subject", "role"))
@@ -135,15 +141,18 @@ class SlabData:
     A stack is padded by repeating its last slice, so a slab is a list of store rows.
 
     Args:
+        store: the slice store.
+        prior: makes the label maps.
         rows: target slices to use, store rows.
+        slab: geometry of the slabs.
 
     Attributes:
-        rows: store rows of each slab; spacing: mm [N, 3] of each slab; patients: their names.
+        rows: store rows of each slab.
+        spacing: mm [N, 3] of each slab.
     """
 
     def __init__(self, store: SliceStore, prior: Prior, rows: np.ndarray, slab: Slab):
         self.store, self.prior = store, prior
-        self.patients = sorted(set(store.index["subject"][rows]))
         self.rows, spacing = [], []
         for first in _first_rows(store, rows):
             stack = stack_of(store, first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from torch import nn
 from torch.nn import functional
 
 from pivm.cohort.prior import Prior
-from pivm.cohort.split import read_split, require_split
+from pivm.cohort.split import training_rows
 from pivm.cohort.store import SliceStore
-from pivm.generators.maisi.networks import TIME_STEPS, MaisiNetworks
+from pivm.errors import StateError
+from pivm.generators.maisi.networks import STAGES, TIME_STEPS, MaisiNetworks
+from pivm.generators.maisi.settings import MaisiSettings
 from pivm.generators.maisi.slabs import SlabData, bit_planes, slab_of, to_unit
 from pivm.learning.batches import Batches
 from pivm.learning.device import memory_hint
@@ -28,21 +30,22 @@ OUTPUT_GAIN = 0.1
 NARROW_LOG_VARIANCE = -6.0
 
 
-def open_slabs(folder: Path, split_file: Path, prior: Prior, settings: dict) -> dict[str, SlabData | None]:
-    """Slabs of the training and validation patients of a slice store; ``None`` for a split without patients."""
-    store, split = SliceStore(folder), read_split(split_file)
-    slab, data = slab_of(settings), {}
-    for part in ("train", "val"):
-        rows = store.rows(part)
-        require_split(store.index["subject"][rows], split, (part,), f"generator {settings['name']}")
-        data[part] = SlabData(store, prior, rows, slab) if len(rows) else None
-    return data
+def open_slabs(
+    store: SliceStore, split_file: Path, prior: Prior, settings: MaisiSettings
+) -> dict[str, SlabData | None]:
+    """Slabs of the training and validation patients; ``None`` for a split without patients.
+
+    Raises:
+        StateError: a slice is of a patient of another split.
+    """
+    rows, slab = training_rows(store, split_file, f"generator {settings.name}"), slab_of(settings)
+    return {part: SlabData(store, prior, chosen, slab) if len(chosen) else None for part, chosen in rows.items()}
 
 
-def make_networks(settings: dict, device: torch.device, seed: int) -> MaisiNetworks:
+def make_networks(settings: MaisiSettings, device: torch.device, seed: int, last: str = STAGES[-1]) -> MaisiNetworks:
     """Untrained networks; every stage starts from the same draws."""
     torch.manual_seed(seed)
-    return MaisiNetworks(settings, flash=device.type == "cuda").to(device)
+    return MaisiNetworks(settings, device.type == "cuda", last).to(device)
 
 
 @dataclass
@@ -50,33 +53,51 @@ class Stage:
     """What a training of MAISI works on.
 
     Attributes:
-        nets: the networks, those of earlier stages trained; settings: resolved settings of the generator;
-        data, validation: slabs, no validation where no patient is kept for it; seed: of all draws.
+        nets: the networks, those of earlier stages trained.
+        settings: resolved settings of the generator.
+        data: slabs of the training patients.
+        validation: slabs of the validation patients, ``None`` where no patient is kept for it.
+        seed: of all draws.
     """
 
     nets: MaisiNetworks
-    settings: dict
+    settings: MaisiSettings
     data: SlabData
     validation: SlabData | None
     seed: int
 
 
 def open_stage(
-    settings: dict, seed: int, device: torch.device, prior: Prior, store: Path, split: Path, *earlier: Path
+    name: str,
+    settings: MaisiSettings,
+    seed: int,
+    device: torch.device,
+    prior: Prior,
+    store: SliceStore,
+    split_file: Path,
+    earlier: Sequence[Path] = (),
 ) -> Stage:
     """A stage with its data and networks.
 
     Args:
-        seed: of the config; store: folder of the slice store; split: the split file;
+        name: one of :data:`STAGES`.
+        settings: resolved settings, those of later stages left to their defaults.
+        seed: of the config.
+        device: where the networks run.
+        prior: makes the label maps.
+        store: the slice store.
+        split_file: the split.
         earlier: folders of the stages before.
 
     Raises:
         StateError: an earlier stage is of other sizes; a slice is of a patient of another split.
     """
-    slabs, seed = open_slabs(store, split, prior, settings), derived_seed(seed, "generator")
-    nets = make_networks(settings, device, seed)
+    slabs, seed = open_slabs(store, split_file, prior, settings), derived_seed(seed, "generator")
+    nets = make_networks(settings, device, seed, name)
     for folder in earlier:
         put_stage(nets, folder)
+    if slabs["train"] is None:
+        raise StateError("the slice store holds no training patient to train MAISI on")
     return Stage(nets, settings, slabs["train"], slabs["val"], seed)
 
 
@@ -105,13 +126,13 @@ def fit_autoencoder(stage: Stage, run: Run) -> None:
     :data:`OUTPUT_GAIN`, which its last convolution takes over at the end: a step of Adam would else move all voxels
     by hundreds of HU at once.
     """
-    nets, options, hu_range = stage.nets, stage.settings["autoencoder"], stage.settings["slab"]["hu_range"]
+    nets, options, hu_range = stage.nets, stage.settings.autoencoder, stage.settings.slab.hu_range
     device = nets.scale.device
 
     def loss(part: SlabData, which: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         hu = part.hu(which)
         if part is stage.data:
-            side = min(options["patch"], hu.shape[2])
+            side = min(options.patch, hu.shape[2])
             x, y = torch.randint(hu.shape[2] - side + 1, (2,), generator=generator).tolist()
             hu = hu[:, :, x : x + side, y : y + side]
         image = to_unit(hu, hu_range).to(device)
@@ -119,7 +140,7 @@ def fit_autoencoder(stage: Stage, run: Run) -> None:
         latent = mean + sigma * torch.randn(mean.shape, generator=generator).to(device)
         divergence = 0.5 * (mean**2 + sigma**2 - torch.log(sigma**2) - 1).sum() / len(image)
         decoded = OUTPUT_GAIN * nets.autoencoder.decode(latent)
-        return functional.l1_loss(decoded, image) + options["kl_weight"] * divergence
+        return functional.l1_loss(decoded, image) + options.kl_weight * divergence
 
     spread = nets.autoencoder.quant_conv_log_sigma.conv
     nn.init.zeros_(spread.weight)
@@ -149,15 +170,15 @@ def fit_controlnet(stage: Stage, run: Run) -> None:
 
 
 @torch.no_grad()
-def encode(nets: MaisiNetworks, settings: dict, data: SlabData) -> torch.Tensor:
+def encode(nets: MaisiNetworks, settings: MaisiSettings, data: SlabData) -> torch.Tensor:
     """Posterior means [N, C, x, y, z] of all slabs, not scaled.
 
     One slab at a time in float32, wherever the caller stands: every stage and split gets the same latents.
     """
-    device, slab = nets.scale.device, settings["slab"]
+    device, slab = nets.scale.device, settings.slab
     one_by_one = torch.arange(len(data)).split(1)
-    with memory_hint("maisi.slab.depth", slab["depth"]), torch.autocast(device.type, enabled=False):
-        images = (to_unit(data.hu(which), slab["hu_range"]).to(device) for which in one_by_one)
+    with memory_hint("maisi.slab.depth", slab.depth), torch.autocast(device.type, enabled=False):
+        images = (to_unit(data.hu(which), slab.hu_range).to(device) for which in one_by_one)
         return torch.cat([nets.autoencoder.encode(image)[0] for image in images])
 
 
@@ -183,18 +204,18 @@ def _velocity_loss(stage: Stage, latents: dict[int, torch.Tensor], labels: bool)
 def _fit(
     stage: Stage, name: str, loss: Callable[[SlabData, torch.Tensor, torch.Generator], torch.Tensor], run: Run
 ) -> None:
-    net, options, data, seed = getattr(stage.nets, name), stage.settings[name], stage.data, stage.seed
-    batches, validate = Batches(len(data), options["batch"], seed), None
+    net, options, data, seed = getattr(stage.nets, name), getattr(stage.settings, name), stage.data, stage.seed
+    batches, validate = Batches(len(data), options.batch, seed), None
     if stage.validation is not None:
-        validate = functools.partial(_validation_loss, loss, stage.validation, options["batch"], seed)
-    with memory_hint(f"maisi.{name}.batch", options["batch"]):
+        validate = functools.partial(_validation_loss, loss, stage.validation, options.batch, seed)
+    with memory_hint(f"maisi.{name}.batch", options.batch):
         weights = train(
             net,
             lambda step: loss(data, batches.at(step), step_generator(seed, name, step)),
-            Schedule(options["steps"], options["learning_rate"], cosine=True),
+            Schedule(options.steps, options.learning_rate, cosine=True),
             run,
-            batch=options["batch"],
-            ema_decay=options["ema_decay"],
+            batch=options.batch,
+            ema_decay=options.ema_decay,
             validate=validate,
             name=f"MAISI {name}",
         )

@@ -1,0 +1,51 @@
+"""Config section ``segmentation``: the downstream U-Net, the same for every training set (paper, section 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pivm.errors import ConfigError
+from pivm.settings import setting
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Largest random changes of a training slice; no flips, which would swap left and right organs."""
+
+    rotate: float = setting("degrees", 8, minimum=0, maximum=180)
+    scale: float = setting("share of the size", 0.1, minimum=0, below=1)
+    shift: float = setting("share of the side", 0.05, minimum=0, below=1)
+
+
+@dataclass(frozen=True)
+class SegmenterSettings:
+    """What the weights of a segmenter depend on."""
+
+    encoder: str = setting("encoder of segmentation-models-pytorch", "resnet18")
+    depth: int = setting("halvings of the resolution", 4, minimum=3, maximum=5)
+    decoder_channels: tuple[int, ...] = setting(
+        "one width per decoder level", (128, 64, 32, 16), minimum=1, min_items=3, max_items=5
+    )
+    real_slices: int | Literal["all"] = setting("real training slices in `original` and `combined`", "all", minimum=1)
+    steps: int = setting("optimiser steps", 1600, minimum=1)
+    batch: int = setting("slices per step", 4, minimum=2)
+    learning_rate: float = setting("initial rate of AdamW", 2.0e-3, above=0)
+    weight_decay: float = setting("of AdamW", 1.0e-4, minimum=0)
+    window: tuple[float, float] = setting("HU shown to the network", (-200, 300))
+    augmentation: AugmentationSettings = AugmentationSettings()
+
+
+@dataclass(frozen=True)
+class SegmentationSettings(SegmenterSettings):
+    """The whole section."""
+
+    test_batch: int = setting("test slices at once; the training has its own", 32, minimum=1)
+    seeds: tuple[int, ...] = setting("one training each", (1, 2), minimum=0, min_items=1, unique=True)
+
+
+def check(settings: SegmentationSettings) -> None:
+    """Raises ConfigError where settings do not go together."""
+    low, high = settings.window
+    if low >= high:
+        raise ConfigError("segmentation.window", f"found {[low, high]}, expected [low, high] in HU")

@@ -1,0 +1,20 @@
+"""Config section ``synthesis``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pivm.settings import setting
+
+
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """Synthetic data from the labels of training patients (paper, section 3.4)."""
+
+    slices: int = setting("per generator; every training slice serves once before any serves twice", 375, minimum=1)
+    batch: int = setting("slices at once", 32, minimum=1)
+    volumes: int = setting("whole CT volumes of the `tables.generated` generator", 2, minimum=0)
+    volumes_from: Literal["train", "labels_only"] = setting(
+        "whose labels: training patients, or subjects with labels and no CT", "train"
+    )
