@@ -21,7 +21,13 @@ if ARCHIVE:
 
 include: "rules/data.smk"
 include: "rules/generators.smk"
-include: "rules/maisi.smk"
+
+
+for rules_of_kind in KIND_RULES:
+
+    include: f"rules/{rules_of_kind}.smk"
+
+
 include: "rules/synthesis.smk"
 include: "rules/export.smk"
 include: "rules/segmentation.smk"

@@ -32,6 +32,8 @@ SUBJECTS = sorted(LISTING.subjects)
 SEEDS = config["segmentation"]["seeds"]
 GENERATORS = pivm_config.table_generators(config)
 GENERATED = config["tables"]["generated"]
+# rules files of the kinds that take more than one training
+KIND_RULES = sorted({pivm_config.kind_named(config, name).rules for name in config["generators"]} - {"generators"})
 TABLES = ["table1", "table2", "table3"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
 # training set of the segmenter behind each column of Tables 2 and 3
