@@ -12,23 +12,36 @@ import math
 import torch
 
 PREDICTIONS = ("v", "epsilon", "sample")
+#: share of signal in the last step of a process that does not end in pure noise: sampling divides by it where the
+#: network predicts epsilon, and errors of a hundredth of that are as large as the image
+TERMINAL_SIGNAL = 0.01
 
 
-def cosine_betas(steps: int, shift: float = 1.0) -> torch.Tensor:
+def cosine_betas(steps: int, shift: float = 1.0, terminal_signal: float = 0.0) -> torch.Tensor:
     """Betas of the cosine schedule, float32 [steps], before any rescaling.
 
     Args:
+        steps: T.
         shift: factor on the ratio of signal to noise amplitude at every step (Hoogeboom et al. 2023, eq. 2).
             Below 1 more steps lie at high noise, where the mean of a whole organ is decided: noise averages
             out over its pixels, so that the mean outlasts the texture.
+        terminal_signal: a_T of the last step; 0 lets it fall as far as the schedule goes.
     """
 
+    # where signal^2 = 1 / (1 + (tan(angle) / shift)^2) has fallen to the terminal one
+    last = math.atan(shift * math.sqrt(1 / terminal_signal**2 - 1)) / math.pi * 2 if terminal_signal else 1.0
+
     def level(t: float) -> float:
-        angle = (t + 0.008) / 1.008 * math.pi / 2
+        angle = (t + 0.008) / 1.008 * last * math.pi / 2
         return 1 / (1 + (math.tan(angle) / shift) ** 2)
 
     betas = [min(1 - level((i + 1) / steps) / level(i / steps), 0.999) for i in range(steps)]
     return torch.tensor(betas, dtype=torch.float32)
+
+
+def process_betas(steps: int, zero_terminal_snr: bool, shift: float) -> torch.Tensor:
+    """Betas that training and sampling start from; with zero terminal SNR both rescale them."""
+    return cosine_betas(steps, shift, 0.0 if zero_terminal_snr else TERMINAL_SIGNAL)
 
 
 def rescale_to_zero_terminal_snr(betas: torch.Tensor) -> torch.Tensor:
@@ -45,15 +58,21 @@ class NoiseProcess:
     """Noise levels of a discrete diffusion.
 
     Args:
-        steps: T; zero_terminal_snr: make step T - 1 pure noise; shift: as :func:`cosine_betas`.
+        steps: T.
+        zero_terminal_snr: make step T - 1 pure noise; else it keeps :data:`TERMINAL_SIGNAL`.
+        device: where the levels lie.
+        shift: as :func:`cosine_betas`.
 
     Attributes:
-        betas: float32 [T]; signal, noise: a_t and s_t, float32 [T].
+        betas: float32 [T].
+        signal: a_t, float32 [T].
+        noise: s_t, float32 [T].
     """
 
     def __init__(self, steps: int, zero_terminal_snr: bool, device: torch.device | str = "cpu", shift: float = 1.0):
-        betas = cosine_betas(steps, shift)
-        self.betas = rescale_to_zero_terminal_snr(betas) if zero_terminal_snr else betas
+        self.betas = process_betas(steps, zero_terminal_snr, shift)
+        if zero_terminal_snr:
+            self.betas = rescale_to_zero_terminal_snr(self.betas)
         bar = (1 - self.betas).cumprod(0)
         self.signal = bar.sqrt().to(device)
         self.noise = (1 - bar).sqrt().to(device)

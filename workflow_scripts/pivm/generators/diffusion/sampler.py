@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pivm.generators.diffusion.noise import cosine_betas
+from pivm.generators.diffusion.noise import process_betas
 from pivm.generators.diffusion.settings import NoiseSettings
 
 _PREDICTION = {"v": "v_prediction", "epsilon": "epsilon", "sample": "sample"}
@@ -24,7 +24,7 @@ def make_scheduler(name: str, noise: NoiseSettings) -> Any:
 
     common = {
         "num_train_timesteps": noise.steps,
-        "trained_betas": cosine_betas(noise.steps, noise.shift).numpy(),
+        "trained_betas": process_betas(noise.steps, noise.zero_terminal_snr, noise.shift).numpy(),
         "prediction_type": _PREDICTION[noise.prediction],
         "rescale_betas_zero_snr": noise.zero_terminal_snr,
         "timestep_spacing": "trailing",
