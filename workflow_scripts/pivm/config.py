@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, validators
 
-from pivm.datasets.settings import check_dataset
+from pivm.datasets import check_dataset, dataset_schema
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.metrics import REAL, SEGMENTATION_METRICS
 from pivm.generators import CONTROLS, SHARED_SECTIONS
@@ -44,6 +44,7 @@ def validate(config: dict, schema_file: Path) -> None:
             the nearest right one.
     """
     schema = yaml.safe_load(Path(schema_file).read_text())
+    schema["properties"]["datasets"]["additionalProperties"] = dataset_schema()
     errors = sorted(_Validator(schema).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         raise _explain(errors[0])

@@ -67,8 +67,10 @@ def schema_of(settings: type, partial: bool = False) -> dict[str, Any]:
     hints, properties, required = typing.get_type_hints(settings), {}, []
     for field in dataclasses.fields(settings):
         kind = hints[field.name]
-        if dataclasses.is_dataclass(kind):
-            properties[field.name] = schema_of(typing.cast(type, kind), partial)
+        if section := _section(kind):
+            properties[field.name] = schema_of(section, partial)
+            if section is not kind:
+                properties[field.name] |= {"type": ["object", "null"], "description": field.metadata["help"]}
         else:
             properties[field.name] = _schema_of_type(kind, field.metadata["limits"])
             properties[field.name]["description"] = field.metadata["help"]
@@ -78,6 +80,12 @@ def schema_of(settings: type, partial: bool = False) -> dict[str, Any]:
             required.append(field.name)
     schema = {"type": "object", "additionalProperties": False, "properties": properties}
     return schema if partial or not required else {**schema, "required": required}
+
+
+def _section(kind: Any) -> type | None:
+    """The settings class that a type is, alone or beside None."""
+    members = [member for member in typing.get_args(kind) or (kind,) if member is not type(None)]
+    return members[0] if len(members) == 1 and dataclasses.is_dataclass(members[0]) else None
 
 
 def _schema_of_type(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,9 +139,9 @@ def read_settings(settings: type[T], values: Mapping[str, Any], key: str) -> T:
     made = {}
     for name, field in fields.items():
         if name in values:
-            value, kind = values[name], hints[name]
-            if dataclasses.is_dataclass(kind):
-                value = read_settings(typing.cast(type, kind), value, f"{key}.{name}")
+            value, section = values[name], _section(hints[name])
+            if section and value is not None:
+                value = read_settings(section, value, f"{key}.{name}")
             made[name] = tuple(value) if isinstance(value, list) else value
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(key, f"the key {name!r} is missing")
