@@ -19,6 +19,11 @@ if ARCHIVE:
     include: "rules/download.smk"
 
 
+if DATASET.layout.rules:
+
+    include: f"rules/{DATASET.layout.rules}"
+
+
 include: "rules/data.smk"
 include: "rules/generators.smk"
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +24,20 @@ from scipy import ndimage
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow_scripts"))
 
 from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.selection import SelectionSettings
 from pivm.cohort.store import ARRAYS, DTYPES
 from pivm.datasets import Dataset
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.scans.nifti import write_volume
+from pivm.scans.quality import QualitySettings
+from pivm.settings import read_settings
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
-SELECTION = {**CONFIG["selection"], "axial_slices": [100, 600]}
+SELECTION = replace(read_settings(SelectionSettings, CONFIG["selection"], "selection"), axial_slices=(100, 600))
 # the made-up organs lie anywhere and have any HU
-QUALITY = {**CONFIG["quality"], "left_right": "keep", "organ_hu": [-1000, 1000]}
+QUALITY = replace(
+    read_settings(QualitySettings, CONFIG["quality"], "quality"), left_right="keep", organ_hu=(-1000, 1000)
+)
 
 
 def make_scan(folder: Path, shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> None:

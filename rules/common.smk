@@ -15,6 +15,7 @@ from pivm.datasets import Dataset, Listing
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job import gpus_of_this_node, require_writable
 from pivm.labels import ORGANS_34, LabelSet
+from pivm.settings import plain
 
 try:
     pivm_config.validate(config, Path(workflow.basedir) / "rules/schemas/config.schema.yaml")
@@ -119,19 +120,16 @@ def code(name, *modules):
     return code_hash.code_hash(SCRIPTS / f"{name}.py", SCRIPTS, *modules)
 
 
-def generator_code(name):
+def generator_code(name, *modules):
     """The same for a script that works with the generator of the wildcard."""
     return lambda wildcards: code(
-        name, pivm_config.kind_named(config, wildcards.generator).implementation.partition(":")[0]
+        name, pivm_config.kind_named(config, wildcards.generator).implementation.partition(":")[0], *modules
     )
 
 
 def subject_files(wildcards):
-    """What Snakemake watches of a subject; the phantom's files need not exist yet."""
-    subject = LISTING.subjects[wildcards.subject]
-    if DATASET.is_phantom:
-        return [subject.ct, *(f"{subject.labels}/{organ}.nii.gz" for organ in LABELS.names)]
-    return subject.inputs()
+    """What Snakemake watches of a subject; the files of a subject that the workflow makes need not exist yet."""
+    return DATASET.layout.watched(LISTING.subjects[wildcards.subject])
 
 
 def per_subject(name):

@@ -1,36 +1,5 @@
 # Scans -> slices and organ means.
 # in: what the layout of the data set says (pivm/datasets)   out: subjects/, cohort/, store/, prior.json
-if DATASET.is_phantom:
-    PHANTOM = DATASET.roots[0]
-
-    rule phantom_patient:
-        output:
-            ct=f"{PHANTOM}/{{subject}}/ct.nii.gz",
-            masks=[f"{PHANTOM}/{{subject}}/segmentations/{organ}.nii.gz" for organ in ORGANS_34],
-        log:
-            f"{RESULTS}/logs/phantom_patient/{{subject}}.log",
-        conda:
-            "../envs/data.yaml"
-        params:
-            code=code("phantom_patient"),
-            settings={k: DATASET.settings[k] for k in ("seed", "matrix", "slice_spacing")},
-        script:
-            "../workflow_scripts/phantom_patient.py"
-
-    rule phantom_meta:
-        output:
-            f"{PHANTOM}/meta.csv",
-        log:
-            f"{RESULTS}/logs/phantom_meta.log",
-        conda:
-            "../envs/data.yaml"
-        params:
-            code=code("phantom_meta"),
-            settings={k: DATASET.settings[k] for k in ("seed", "matrix", "slice_spacing", "patients")},
-        script:
-            "../workflow_scripts/phantom_meta.py"
-
-
 rule prepare_subject:
     input:
         subject_files,
@@ -45,7 +14,7 @@ rule prepare_subject:
     conda:
         "../envs/data.yaml"
     params:
-        code=code("prepare_subject"),
+        code=code("prepare_subject", DATASET.layout.module),
         labels=config["labels"],
         size=config["image"]["size"],
         selection=config["selection"],
@@ -58,7 +27,7 @@ rule prepare_subject:
 rule select_scans:
     input:
         records=per_subject("record.json"),
-        meta=f"{PHANTOM}/meta.csv" if DATASET.is_phantom else [],
+        made=LISTING.files,
     output:
         selection=f"{RESULTS}/cohort/selection.csv",
         labels=f"{RESULTS}/cohort/labels.csv",

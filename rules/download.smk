@@ -10,7 +10,7 @@ rule download:
         "../envs/data.yaml"
     params:
         code=code("download"),
-        download=DATASET.settings["download"],
+        download=plain(DATASET.settings.download),
     message:
         "Fetching {output}; run the same command again when it is there"
     script:

@@ -16,7 +16,7 @@ rule export:
     conda:
         "../envs/data.yaml"
     params:
-        code=code("export"),
+        code=code("export", DATASET.layout.module),
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],

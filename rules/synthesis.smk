@@ -93,7 +93,7 @@ rule synthesise_volumes:
     resources:
         gpu=GPUS,
     params:
-        code=generator_code("synthesise_volumes"),
+        code=generator_code("synthesise_volumes", DATASET.layout.module),
         volumes=config["synthesis"]["volumes"],
         volumes_from=config["synthesis"]["volumes_from"],
         batch=config["synthesis"]["batch"],

@@ -9,6 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import settings
+from pivm.cohort.selection import SelectionSettings
+from pivm.scans.quality import QualitySettings
 
 # machines that run the tests may be slow and noisy
 settings.register_profile("patient", deadline=None)
@@ -45,33 +47,18 @@ def scan(tmp_path: Path) -> Path:
     return make_scan(tmp_path / "data" / "p1")
 
 
-SELECTION = {
-    "axial_slices": [5, 600],
-    "organs": list(ORGANS),
-    "min_organs": 3,
-    "min_organ_ml": 1.0,
-    "slices_per_scan": 6,
-    "min_labels_per_slice": 3,
-    "overlap": "first",
-}
-QUALITY = {
-    "padding": "air",
-    "other_grid": "aside",
-    "left_right": "aside",
-    "organ_hu": [-100, 300],
-    "spacing_mm": [0.2, 15],
-    "max_oblique_degrees": 30,
-}
+SELECTION = SelectionSettings(axial_slices=(5, 600), organs=ORGANS, slices_per_scan=6)
+QUALITY = QualitySettings()
 
 
 @pytest.fixture
-def selection() -> dict:
-    return dict(SELECTION)
+def selection() -> SelectionSettings:
+    return SELECTION
 
 
 @pytest.fixture
-def quality() -> dict:
-    return dict(QUALITY)
+def quality() -> QualitySettings:
+    return QUALITY
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,13 @@
 
 import numpy as np
 from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.selection import SelectionSettings
 from pivm.cohort.store import ARRAYS
 from pivm.datasets.listing import Subject
 from pivm.job import job, log
 from pivm.labels import LabelSet
+from pivm.scans.quality import QualitySettings
+from pivm.settings import read_settings
 
 with job(snakemake):
     record, arrays, rows = prepare_subject(
@@ -13,8 +16,8 @@ with job(snakemake):
         Subject(**snakemake.params.subject),
         LabelSet.from_config(snakemake.params.labels),
         snakemake.params.size,
-        snakemake.params.selection,
-        snakemake.params.quality,
+        read_settings(SelectionSettings, snakemake.params.selection, "selection"),
+        read_settings(QualitySettings, snakemake.params.quality, "quality"),
     )
     if record.status == "set aside":
         log.warning("%s set aside: %s", record.subject, record.reason)

@@ -1,17 +1,17 @@
 """Assign each selected patient to train, val or test, once and for all stages."""
 
 from pivm.cohort.patient_csv import read_patient_csv
-from pivm.cohort.split import split_patients
+from pivm.cohort.split import SplitSettings, split_patients
 from pivm.errors import CohortError
 from pivm.job import job
+from pivm.settings import read_settings
 
 with job(snakemake):
     selection = read_patient_csv(snakemake.input.selection)
     used = selection["status"] == "selected"
+    settings = read_settings(SplitSettings, snakemake.params.split, "split")
     try:
-        split = split_patients(
-            selection.loc[used, "subject"].tolist(), snakemake.params.split, snakemake.params.own_split
-        )
+        split = split_patients(selection.loc[used, "subject"].tolist(), settings, snakemake.params.own_split)
     except CohortError as error:
         aside = "\n".join(f"  {r.subject}: {r.reason}" for r in selection[~used].head(10).itertuples())
         raise CohortError(

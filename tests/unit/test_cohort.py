@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pivm.cohort.preparation import prepare_subject
 from pivm.cohort.record import SubjectRecord
 from pivm.cohort.selection import choose_slices, label_table, selection_table
-from pivm.cohort.split import read_split, require_split, split_patients
+from pivm.cohort.split import SplitSettings, read_split, require_split, split_patients
 from pivm.datasets import Dataset
 from pivm.errors import CohortError, ConfigError, DataError, StateError
 from pivm.labels import LabelSet
@@ -21,7 +21,7 @@ from pivm.scans.label_maps import voxels_per_slice
 
 from tests.conftest import ORGANS, make_scan, save_nifti
 
-RANDOM = {"source": "auto", "seed": 1, "val": 2, "test": 3}
+RANDOM = SplitSettings(val=2, test=3)
 LABELS = LabelSet(ORGANS)
 
 
@@ -31,7 +31,7 @@ def names(n):
 
 @given(n=st.integers(6, 60), seed=st.integers(0, 99))
 def test_split_has_the_asked_sizes_and_every_patient_once(n, seed):
-    table = split_patients(names(n), {**RANDOM, "seed": seed}, {})
+    table = split_patients(names(n), replace(RANDOM, seed=seed), {})
     assert table["split"].value_counts().to_dict() == {"test": 3, "val": 2, "train": n - 5}
     assert sorted(table["subject"]) == names(n)
 
@@ -59,7 +59,7 @@ def test_too_few_patients_for_the_split():
 
 
 def test_a_share_is_a_share():
-    table = split_patients(names(20), {**RANDOM, "val": 0.1, "test": 0.25}, {})
+    table = split_patients(names(20), replace(RANDOM, val=0.1, test=0.25), {})
     assert table["split"].value_counts().to_dict() == {"train": 13, "test": 5, "val": 2}
 
 
@@ -95,7 +95,7 @@ def list_subjects(roots):
 
 def prepare(folder, selection, quality, **changes):
     subject = list_subjects([folder.parent]).subjects[folder.name]
-    return prepare_subject(folder.name, subject, LABELS, 32, {**selection, **changes}, quality)
+    return prepare_subject(folder.name, subject, LABELS, 32, replace(selection, **changes), quality)
 
 
 def test_a_good_scan_is_cut_into_slices_with_the_ones_below(scan, selection, quality):

@@ -12,10 +12,11 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pivm.datasets import layouts
 from pivm.generators.kinds import kinds
 from pivm.provenance.code_hash import code_hash
 
-from tests.imports import TOP, packages
+from tests.imports import ALL, TOP, packages
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
@@ -65,15 +66,15 @@ def test_every_dependency_has_its_reason():
         assert f"`{requirement.name}`" in text, requirement.name
 
 
-def rules() -> dict[str, tuple[str, str, bool]]:
-    """rule -> script, environment, and whether it works with a generator of any kind."""
+def rules() -> dict[str, tuple[str, str, bool, bool]]:
+    """rule -> script, environment, whether it works with a generator of any kind, and with scans of any layout."""
     found = {}
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for text in re.split(r"^ *rule (?=\w+:)", path.read_text(), flags=re.M)[1:]:
             script = re.search(r'"../workflow_scripts/(\w+)\.py"', text)
             env = re.search(r'"../envs/(\w+)\.yaml"', text)
             if script:
-                found[text.split(":")[0]] = (script[1], env[1], "generator_code(" in text)
+                found[text.split(":")[0]] = (script[1], env[1], "generator_code(" in text, "layout.module" in text)
     return found
 
 
@@ -96,14 +97,15 @@ package_owners = functools.cache(metadata.packages_distributions)
 
 
 def test_every_rule_with_a_script_names_its_environment():
-    assert {script for script, _, _ in rules().values()} == {p.stem for p in SCRIPTS.glob("*.py")}
+    assert {script for script, *_ in rules().values()} == {p.stem for p in SCRIPTS.glob("*.py")}
 
 
 @pytest.mark.parametrize("rule", rules())
 def test_an_environment_holds_what_the_scripts_of_its_rules_import(rule):
-    script, env, any_kind = rules()[rule]
+    script, env, any_kind, any_layout = rules()[rule]
     implementations = [tuple(kind.implementation.split(":")) for kind in kinds().values()]
-    start = [(script, TOP), *(implementations if any_kind else [])]
+    readers = [(layout.module, ALL) for layout in layouts().values()]
+    start = [(script, TOP), *(implementations if any_kind else []), *(readers if any_layout else [])]
     reached, owners = packages(SCRIPTS, start), package_owners()
     lacking = {p for p in reached if not installed(env) & {canonicalize_name(o) for o in owners.get(p, [p])}}
     assert not lacking, f"envs/{env}.yaml lacks what workflow_scripts/{script}.py imports"

@@ -77,7 +77,8 @@ def test_a_path_that_is_not_there_or_of_another_kind_is_named(tmp_path):
 
 
 def test_an_archive_is_fetched_only_to_one_zip_that_is_not_there(tmp_path):
-    settings = {"layout": "totalsegmentator", "download": {}}
+    download = {"url": "https://x/d.zip", "size": 1, "checksum": "md5:0"}
+    settings = {"layout": "totalsegmentator", "download": download}
     assert Dataset("d", {**settings, "path": str(tmp_path)}).to_fetch() is None
     assert Dataset("d", {**settings, "path": str(tmp_path / "d.zip")}).to_fetch() == tmp_path / "d.zip"
     for path in (str(tmp_path / "scans"), [str(tmp_path), str(tmp_path / "d.zip")]):

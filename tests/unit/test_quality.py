@@ -6,15 +6,18 @@ import gzip
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.selection import SelectionSettings
 from pivm.datasets import Dataset
 from pivm.labels import LabelSet
 from pivm.scans.inplane import AIR_HU
+from pivm.scans.quality import QualitySettings
 
 from tests.conftest import ORGANS, QUALITY, SELECTION, make_scan, save_nifti
 
@@ -344,9 +347,9 @@ FAULTS = {
 }
 
 
-def prepare_all(root: Path, selection: dict, quality: dict) -> dict:
+def prepare_all(root: Path, selection: SelectionSettings, quality: QualitySettings) -> dict:
     listing = Dataset("mine", {"layout": "totalsegmentator", "path": str(root)}).listing()
-    wanted = {**selection, "axial_slices": [12, 600]}
+    wanted = replace(selection, axial_slices=(12, 600))
     return {n: prepare_subject(n, s, LABELS, 32, wanted, quality) for n, s in listing.subjects.items()}
 
 
@@ -390,7 +393,7 @@ class TestHandled:
     """What looks wrong and is legal, or is repaired and counted."""
 
     def outcome(self, folder, selection, quality, **changes):
-        return prepare_all(folder.parent, selection, {**quality, **changes})[folder.name]
+        return prepare_all(folder.parent, selection, replace(quality, **changes))[folder.name]
 
     @pytest.fixture
     def good(self, scan, selection, quality):
@@ -462,9 +465,9 @@ class TestHandled:
         shutil.copy(mask(scan, "spleen"), mask(scan, "pancreas"))
         record = self.outcome(scan, selection, quality)[0]
         assert record.overlapping_voxels == 4 * 14 * 24
-        last = prepare_all(scan.parent, {**selection, "overlap": "last"}, quality)[scan.name][0]
+        last = prepare_all(scan.parent, replace(selection, overlap="last"), quality)[scan.name][0]
         assert last.voxels["pancreas"] == record.voxels["spleen"]
-        refused = prepare_all(scan.parent, {**selection, "overlap": "error"}, quality)[scan.name][0]
+        refused = prepare_all(scan.parent, replace(selection, overlap="error"), quality)[scan.name][0]
         assert "already belong to another organ" in refused.reason
 
     def test_tiny_masks_are_counted(self, scan, selection, quality):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -14,11 +16,7 @@ from pivm.scans.nifti import read_ct
 
 @pytest.fixture
 def relaxed(selection):
-    return {
-        **selection,
-        "axial_slices": [20, 600],
-        "organs": ["liver", "spleen", "kidney_right", "kidney_left", "stomach", "pancreas"],
-    }
+    return replace(selection, axial_slices=(20, 600))
 
 
 def test_head_and_thorax_are_turned_away_and_abdomens_taken(real_ct, relaxed, quality):

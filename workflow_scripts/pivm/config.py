@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, validators
 
-from pivm.datasets.settings import check_dataset
+from pivm.datasets import check_dataset
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.metrics import REAL, SEGMENTATION_METRICS
 from pivm.generators import kinds as registry

@@ -77,8 +77,10 @@ def schema_of(settings: type, partial: bool = False) -> dict[str, Any]:
     hints, properties, required = typing.get_type_hints(settings), {}, []
     for field in dataclasses.fields(settings):
         kind = hints[field.name]
-        if dataclasses.is_dataclass(kind):
-            properties[field.name] = schema_of(typing.cast(type, kind), partial)
+        if section := _section(kind):
+            properties[field.name] = schema_of(section, partial)
+            if section is not kind:
+                properties[field.name] |= {"type": ["object", "null"], "description": field.metadata["help"]}
         else:
             properties[field.name] = _schema_of_type(kind, field.metadata["limits"])
             properties[field.name]["description"] = field.metadata["help"]
@@ -88,6 +90,12 @@ def schema_of(settings: type, partial: bool = False) -> dict[str, Any]:
             required.append(field.name)
     schema = {"type": "object", "additionalProperties": False, "properties": properties}
     return schema if partial or not required else {**schema, "required": required}
+
+
+def _section(kind: Any) -> type | None:
+    """The settings class that a type is, alone or beside None."""
+    members = [member for member in typing.get_args(kind) or (kind,) if member is not type(None)]
+    return members[0] if len(members) == 1 and dataclasses.is_dataclass(members[0]) else None
 
 
 def _schema_of_type(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,12 +151,14 @@ def read_settings(settings: type[T], values: Mapping[str, Any], key: str, comple
             raise ConfigError(f"{key}.{name}", f"unknown key{nearest(name, fields)}; known: {', '.join(fields)}")
     given: dict[str, Any] = {}
     for name, field in fields.items():
-        kind, path = hints[name], f"{key}.{name}"
+        kind, section, path = hints[name], _section(hints[name]), f"{key}.{name}"
         if name not in values:
             if complete or (field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING):
                 raise ConfigError(key, f"the key {name!r} is missing")
-        elif dataclasses.is_dataclass(kind):
-            given[name] = read_settings(typing.cast(type, kind), values[name], path, complete)
+        elif section and section is not kind and values[name] is None:
+            given[name] = None
+        elif section:
+            given[name] = read_settings(section, values[name], path, complete)
         else:
             if problem := _problem(kind, field.metadata["limits"], values[name]):
                 raise ConfigError(path, f"found {values[name]!r}{problem}")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pivm.cohort.record import SubjectRecord
-from pivm.cohort.selection import _require_abdomen, choose_slices
+from pivm.cohort.selection import SelectionSettings, choose_slices, require_abdomen
 from pivm.cohort.store import ARRAYS, DTYPES
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
@@ -18,17 +18,28 @@ from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import LabelMap, Policy, voxels_per_slice
 from pivm.scans.nifti import Volume
 from pivm.scans.outline import outline
-from pivm.scans.quality import TINY_ML, check_grid, check_organ_hu, check_sides, clean_padding, swapped_pairs
+from pivm.scans.quality import (
+    TINY_ML,
+    QualitySettings,
+    check_grid,
+    check_organ_hu,
+    check_sides,
+    clean_padding,
+    swapped_pairs,
+)
 
 NO_ROWS = ("z", "role", "previous")
 
 
 def prepare_subject(
-    name: str, subject: Subject, label_set: LabelSet, size: int, selection: dict, quality: dict
+    name: str, subject: Subject, label_set: LabelSet, size: int, selection: SelectionSettings, quality: QualitySettings
 ) -> tuple[SubjectRecord, dict[str, np.ndarray], pd.DataFrame]:
     """Read one subject, decide whether it is used, and cut its slices.
 
     Args:
+        name: of the subject.
+        subject: where it lies.
+        label_set: the organs that are looked for.
         size: pixels per side of a standardised slice.
         selection: config section ``selection``.
         quality: config section ``quality``.
@@ -51,33 +62,35 @@ def _nothing(size: int) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     return {n: np.zeros((0, size, size), DTYPES[n]) for n in ARRAYS}, pd.DataFrame(columns=NO_ROWS)
 
 
-def _prepare(record, subject: Subject, label_set: LabelSet, size: int, selection: dict, quality: dict):
+def _prepare(
+    record, subject: Subject, label_set: LabelSet, size: int, selection: SelectionSettings, quality: QualitySettings
+):
     if subject.fault:
         raise DataError(subject.fault)
     if not subject.ct and not subject.labels:
         raise DataError("neither CT nor labels")
-    policy = Policy(selection["overlap"], quality["other_grid"])
+    policy = Policy(selection.overlap, quality.other_grid)
     volume = read_ct(subject) if subject.ct else None
     if volume:
         _note_grid(record, volume.grid, selection, quality)
         record.padding_voxels = volume.padding
-        clean_padding(volume, quality["padding"])
+        clean_padding(volume, quality.padding)
     labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
     if not volume:
         _note_grid(record, labels.grid, selection, quality)
     per_slice = voxels_per_slice(labels.array)
     _note_labels(record, labels, label_set, per_slice)
-    _require_abdomen(record, selection)
+    require_abdomen(record, selection)
     record.swapped_pairs, pairs = swapped_pairs(labels.array, label_set)
-    check_sides(record.swapped_pairs, pairs, quality["left_right"])
-    targets = choose_slices(per_slice, selection["slices_per_scan"], selection["min_labels_per_slice"])
+    check_sides(record.swapped_pairs, pairs, quality.left_right)
+    targets = choose_slices(per_slice, selection.slices_per_scan, selection.min_labels_per_slice)
     if not volume:
         record.status, record.reason = "labels only", "no CT: serves synthesis alone"
         record.content = _content(labels.grid.affine, labels.array.T)
         return _nothing(size)
     arrays, rows = _cut(volume, labels.array, targets, size)
-    organs = [label_set.id_of(o) for o in selection["organs"]]
-    check_organ_hu(arrays["hu"], arrays["labels"], organs, quality["organ_hu"])
+    organs = [label_set.id_of(o) for o in selection.organs]
+    check_organ_hu(arrays["hu"], arrays["labels"], organs, quality.organ_hu)
     record.status, record.slices = "selected", len(targets)
     record.pixel_mm = float(InPlane(volume.hu.shape[:2], volume.spacing[:2], size).pixel_mm)
     step = int(targets[1] - targets[0]) if len(targets) > 1 else 1
@@ -96,9 +109,9 @@ def _content(affine: np.ndarray, *stacks: np.ndarray) -> str:
     return digest.hexdigest()[:20]
 
 
-def _note_grid(record: SubjectRecord, grid, selection: dict, quality: dict) -> None:
+def _note_grid(record: SubjectRecord, grid, selection: SelectionSettings, quality: QualitySettings) -> None:
     record.shape, record.spacing, record.axial_slices = tuple(grid.shape), grid.spacing, grid.shape[2]
-    low, high = selection["axial_slices"]
+    low, high = selection.axial_slices
     check_grid(grid, quality)
     if not low <= record.axial_slices <= high:
         raise DataError(f"{record.axial_slices} axial slices, selection.axial_slices wants {low} to {high}")

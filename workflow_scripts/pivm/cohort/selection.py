@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
 from pivm.cohort.record import SubjectRecord
 from pivm.errors import CohortError, ConfigError, DataError, nearest
 from pivm.labels import LabelSet
+from pivm.settings import setting
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """Config section ``selection``: which scans are used, and which of their slices."""
+
+    axial_slices: tuple[int, int] = setting("fewest and most axial slices of a scan", (24, 600), minimum=1)
+    organs: tuple[str, ...] = setting(
+        "organs that tell an abdominal scan",
+        ("liver", "spleen", "kidney_right", "kidney_left", "stomach", "pancreas"),
+        min_items=1,
+    )
+    min_organs: int = setting("so many of these organs make an abdominal scan", 3, minimum=0)
+    min_organ_ml: float = setting("volume from which on an organ counts, ml", 1.0, minimum=0)
+    slices_per_scan: int = setting("slices, evenly spaced over the labelled part of the scan", 15, minimum=1)
+    min_labels_per_slice: int = setting("organs that make a slice part of it", 3, minimum=1)
+    overlap: Literal["first", "last", "error"] = setting(
+        "a voxel that two masks claim: first or last in label order keeps it, or error (scan set aside)", "first"
+    )
 
 
 def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd.DataFrame:
@@ -79,19 +102,20 @@ def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, 
     if not names:
         raise CohortError(
             f"synthesis.volumes_from: {wanted}, but no subject of that kind is in the data set (found statuses "
-            f"{', '.join(sorted(set(selection['status'])))}); set it to train, or add subjects with labels alone"
+            f"{', '.join(sorted(set(selection.status)))}); set it to train, or add subjects with labels alone"
         )
     return names[:count]
 
 
-def _require_abdomen(record: SubjectRecord, selection: dict) -> None:
+def require_abdomen(record: SubjectRecord, selection: SelectionSettings) -> None:
+    """Raises DataError where too few of the organs that tell an abdominal scan are there."""
     voxel_ml = float(np.prod(record.spacing)) / 1000
-    present = [o for o in selection["organs"] if record.voxels.get(o, 0) * voxel_ml >= selection["min_organ_ml"]]
-    if len(present) < selection["min_organs"]:
+    present = [o for o in selection.organs if record.voxels.get(o, 0) * voxel_ml >= selection.min_organ_ml]
+    if len(present) < selection.min_organs:
         raise DataError(
             f"not an abdominal scan: {len(present)} of the organs in selection.organs reach "
-            f"{selection['min_organ_ml']:g} ml ({', '.join(present) or 'none'}), "
-            f"at least {selection['min_organs']} are needed"
+            f"{selection.min_organ_ml:g} ml ({', '.join(present) or 'none'}), "
+            f"at least {selection.min_organs} are needed"
         )
 
 

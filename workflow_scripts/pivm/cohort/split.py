@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,24 @@ import pandas as pd
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.store import SliceStore
 from pivm.errors import CohortError, StateError
+from pivm.settings import setting
 
 SPLITS = ("train", "val", "test")
 
 
-def split_patients(subjects: list[str], settings: dict, own_split: dict[str, str]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class SplitSettings:
+    """Config section ``split``: patients per split, a number or a share below 1; the rest trains."""
+
+    source: Literal["auto", "dataset", "random"] = setting(
+        "auto: the data set's own split (meta.csv) where it has one; dataset; random", "auto"
+    )
+    seed: int = setting("of the random split", 1, minimum=0)
+    val: float = setting("patients that choose between models, a number or a share below 1", 4, minimum=0)
+    test: float = setting("patients of the tables, a number or a share below 1", 12, minimum=0)
+
+
+def split_patients(subjects: list[str], settings: SplitSettings, own_split: dict[str, str]) -> pd.DataFrame:
     """Assign each patient to train, val or test.
 
     With ``source: auto`` the data set's own split is used where it has one. Otherwise patients are ranked by
@@ -33,7 +48,7 @@ def split_patients(subjects: list[str], settings: dict, own_split: dict[str, str
         CohortError: too few patients, or a patient that the data set's own split does not know.
     """
     own = {s: own_split.get(s, "") for s in subjects}
-    use_own = settings["source"] == "dataset" or (settings["source"] == "auto" and any(own.values()))
+    use_own = settings.source == "dataset" or (settings.source == "auto" and any(own.values()))
     if use_own:
         unknown = sorted(s for s, split in own.items() if split not in SPLITS)
         if unknown:
@@ -47,22 +62,22 @@ def split_patients(subjects: list[str], settings: dict, own_split: dict[str, str
         assigned = _ranked_split(subjects, settings)
     table = pd.DataFrame({"subject": sorted(subjects)})
     table["split"] = table["subject"].map(assigned)
-    table["source"] = "dataset" if use_own else f"random, seed {settings['seed']}"
+    table["source"] = "dataset" if use_own else f"random, seed {settings.seed}"
     for split in ("train", "test"):
         if not (table["split"] == split).any():
             raise CohortError(f"split: no patient left for {split!r} among {len(subjects)} selected patients")
     return table
 
 
-def _ranked_split(subjects: list[str], settings: dict) -> dict[str, str]:
+def _ranked_split(subjects: list[str], settings: SplitSettings) -> dict[str, str]:
     total = len(subjects)
-    count = {s: _patients(settings[s], total) for s in ("test", "val")}
+    count = {s: _patients(getattr(settings, s), total) for s in ("test", "val")}
     if total - sum(count.values()) < 1:
         raise CohortError(
             f"split: {total} selected patients, but {count['test']} for test, {count['val']} for val and at least "
             "1 for training are needed; lower split.test and split.val, or add patients"
         )
-    ranked = sorted(subjects, key=lambda s: hashlib.sha256(f"{settings['seed']}:{s}".encode()).hexdigest())
+    ranked = sorted(subjects, key=lambda s: hashlib.sha256(f"{settings.seed}:{s}".encode()).hexdigest())
     test, val = count["test"], count["val"]
     return {s: "test" if i < test else "val" if i < test + val else "train" for i, s in enumerate(ranked)}
 

@@ -1,52 +1,137 @@
-"""Data sets: one adapter per layout lists the subjects and reads their CT and labels.
+"""Data sets: one module per layout lists the subjects and reads their CT and labels.
 
-An adapter is a module with ``list_subjects(settings) -> Listing``; what it finds are plain :class:`Subject` values,
-which the jobs hand to :func:`read_ct` and :func:`read_labels`. The phantom is a folder in TotalSegmentator's layout
-that the workflow makes itself.
+A layout is a module or package of this package that holds a ``LAYOUT`` (:class:`pivm.datasets.layout.Layout`): its
+settings, its checks and its functions. Nothing else names the layouts: schema, checks and readers are found here. What
+a layout lists are plain :class:`Subject` values, which the jobs hand to :func:`read_ct` and :func:`read_labels`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import importlib
 import os
+import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
+from pivm.datasets.layout import Layout
 from pivm.datasets.listing import Listing, Subject
-from pivm.errors import ConfigError
+from pivm.errors import ConfigError, nearest
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import LabelMap, Policy
 from pivm.scans.nifti import Grid, Volume
-from pivm.scans.nifti import read_ct as read_nifti
-from pivm.scans.quality import PADDING_HU
+from pivm.settings import read_settings, schema_of
 
 
-def adapter(layout: str) -> ModuleType:
-    """The module that reads a layout, imported only where it is used: DICOM libraries take a while."""
-    if layout == "dicom":
-        from pivm.datasets import dicom as module
-    elif layout == "nnunet":
-        from pivm.datasets import nnunet as module
-    else:
-        from pivm.datasets import totalsegmentator as module
-    return module
+@functools.cache
+def layouts() -> dict[str, Layout]:
+    """name -> layout, of all modules of this package that hold a ``LAYOUT``."""
+    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    entries = [module.LAYOUT for module in modules if hasattr(module, "LAYOUT")]
+    return {entry.name: entry for entry in entries}
+
+
+def _keys(layout: Layout) -> list[str]:
+    return [field.name for field in dataclasses.fields(layout.settings)]
+
+
+def dataset_schema() -> dict[str, Any]:
+    """JSON Schema of one entry of ``datasets``: the keys of all layouts, each with the types of its own layout.
+
+    A key of another layout passes here; :func:`check_dataset` says which layout reads it.
+    """
+    branches, keys = [], {}
+    for name, layout in layouts().items():
+        schema = schema_of(layout.settings)
+        keys |= {key: {} for key in schema["properties"]}
+        own = {part: schema[part] for part in ("properties", "required") if part in schema}
+        branches.append({"if": {"properties": {"layout": {"const": name}}, "required": ["layout"]}, "then": own})
+    layout = {"enum": list(layouts()), "description": "how the scans are stored"}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["layout"],
+        "properties": {"layout": layout, **keys},
+        "allOf": branches,
+    }
+
+
+def check_dataset(name: str, settings: Mapping[str, Any], labels: tuple[str, ...]) -> None:
+    """Check one entry of ``datasets`` for what its schema cannot say.
+
+    Args:
+        name: of the entry.
+        settings: its keys and values.
+        labels: the label names of the run, which a mapping may lead to beside those of the 34.
+
+    Raises:
+        ConfigError: a key that its layout does not read, or a value that it cannot use.
+    """
+    dataset = Dataset(name, settings)
+    known = _keys(dataset.layout)
+    for key in settings:
+        if key != "layout" and key not in known:
+            raise _unread(f"datasets.{name}.{key}", key, dataset.layout)
+    dataset.layout.check(f"datasets.{name}", dataset.settings, labels)
+
+
+def _unread(place: str, key: str, layout: Layout) -> ConfigError:
+    readers = [other.name for other in layouts().values() if key in _keys(other)]
+    if not readers:
+        known = _keys(layout)
+        return ConfigError(place, f"unknown key{nearest(key, known)}; allowed here: layout, {', '.join(known)}")
+    hint = "; unpack the archive and set path to the folder" if key == "download" else ""
+    return ConfigError(place, f"is read by layout {' or '.join(readers)}, but the layout is {layout.name}{hint}")
+
+
+def layout_of(name: str) -> Layout:
+    """The layout of a name.
+
+    Raises:
+        ConfigError: there is none; the nearest name is proposed.
+    """
+    if name not in layouts():
+        raise ConfigError(
+            "datasets.<name>.layout", f"unknown {name!r}{nearest(name, layouts())}, expected {', '.join(layouts())}"
+        )
+    return layouts()[name]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One entry of ``datasets`` in the config."""
+    """One entry of ``datasets`` in the config.
+
+    Attributes:
+        name: of the entry.
+        entry: its keys and values, ``layout`` included.
+    """
 
     name: str
-    settings: dict
+    entry: Mapping[str, Any]
+
+    @property
+    def layout(self) -> Layout:
+        return layout_of(self.entry["layout"])
+
+    @property
+    def settings(self) -> Any:
+        """The settings object of the layout.
+
+        Raises:
+            ConfigError: an unknown key, or one that is missing.
+        """
+        own = {key: value for key, value in self.entry.items() if key != "layout"}
+        if isinstance(own.get("mapping"), dict):  # YAML reads the id 7 as a number
+            own["mapping"] = {str(theirs): ours for theirs, ours in own["mapping"].items()}
+        return read_settings(self.layout.settings, own, f"datasets.{self.name}")
 
     @property
     def roots(self) -> list[str]:
-        path = self.settings["path"]
-        return [os.path.expanduser(one) for one in ([path] if isinstance(path, str) else path)]
-
-    @property
-    def is_phantom(self) -> bool:
-        return self.settings["layout"] == "phantom"
+        path = self.settings.path
+        return [os.path.expanduser(root) for root in ([path] if isinstance(path, str) else path)]
 
     def to_fetch(self) -> Path | None:
         """The archive that ``download`` names, where it is not there yet.
@@ -54,7 +139,7 @@ class Dataset:
         Raises:
             ConfigError: ``path`` is not one zip.
         """
-        if "download" not in self.settings or all(os.path.exists(root) for root in self.roots):
+        if getattr(self.settings, "download", None) is None or all(os.path.exists(root) for root in self.roots):
             return None
         if len(self.roots) > 1 or not self.roots[0].endswith(".zip"):
             raise ConfigError(
@@ -64,21 +149,12 @@ class Dataset:
         return Path(self.roots[0])
 
     def listing(self) -> Listing:
-        """The subjects of this data set. A phantom's are known from the config before they exist.
+        """The subjects of this data set; those that the workflow makes are known before they exist.
 
         Raises:
             DataError: no such folder, no subject, or two subjects of one name.
         """
-        if not self.is_phantom:
-            settings, mapping = self.settings, self.settings.get("mapping")
-            if isinstance(mapping, dict):  # YAML reads the id 7 as a number
-                settings = {**settings, "mapping": {str(theirs): ours for theirs, ours in mapping.items()}}
-            return adapter(settings["layout"]).list_subjects(self.roots, settings)
-        listing = Listing()
-        for i in range(self.settings["patients"]):
-            folder = Path(self.roots[0]) / f"phantom_{i:04d}"
-            listing.add(folder.name, str(folder), adapter("phantom").subject(folder, "ct.nii.gz"))
-        return listing
+        return self.layout.list_subjects(dataclasses.replace(self.settings, path=tuple(self.roots)))
 
 
 def read_ct(subject: Subject) -> Volume:
@@ -87,18 +163,19 @@ def read_ct(subject: Subject) -> Volume:
     Raises:
         DataError: it cannot be used; the message says why.
     """
-    if subject.layout == "dicom":
-        return adapter(subject.layout).read_ct(subject, PADDING_HU)
-    return read_nifti(subject.ct, PADDING_HU)
+    return layout_of(subject.layout).read_ct(subject)
 
 
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
     """The labels of a subject.
 
     Args:
+        subject: where it lies.
+        label_set: the organs that are looked for.
         grid: that of its CT; ``None`` for labels without CT, which then bring their own.
+        policy: what is done about labels that do not fit.
 
     Raises:
         DataError: they cannot be used; the message says why.
     """
-    return adapter(subject.layout).read_labels(subject, label_set, grid, policy)
+    return layout_of(subject.layout).read_labels(subject, label_set, grid, policy)

@@ -8,15 +8,24 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
 from pivm.errors import DataError
+from pivm.settings import setting
 
 #: what a broken connection loses at most
 BLOCK = 2**16
 TRIES = 5
+
+
+@dataclass(frozen=True)
+class Download:
+    """Where the archive of a data set is fetched from."""
+
+    url: str = setting("address of the archive", pattern="^https?://")
+    size: int = setting("its length, bytes", minimum=1)
+    checksum: str = setting("md5: or sha256: and its digits", pattern="^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")
 
 
 def fetch(url: str, size: int, checksum: str, target: Path, pause: float = 2.0) -> None:
@@ -28,6 +37,8 @@ def fetch(url: str, size: int, checksum: str, target: Path, pause: float = 2.0) 
     Raises:
         DataError: too little disk space, no answer after some tries, another size, or another checksum.
     """
+    import requests  # which listing a data set does without
+
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     free, lacking = shutil.disk_usage(target.parent).free, size - _length(part)
@@ -60,6 +71,8 @@ def _length(path: Path) -> int:
 
 def _continue(url: str, size: int, part: Path) -> None:
     """Fetch what is lacking, from where the last try ended if the server allows it."""
+    import requests
+
     have = _length(part)
     with requests.get(url, headers={"Range": f"bytes={have}-"} if have else {}, stream=True, timeout=60) as answer:
         answer.raise_for_status()

@@ -49,13 +49,16 @@ class Listing:
     """The subjects of a data set.
 
     Attributes:
-        subjects: name -> where it lies; refused: name -> reason, for what cannot be a subject;
+        subjects: name -> where it lies.
+        refused: name -> reason, for what cannot be a subject.
         split: name -> the data set's own split, where it has one.
+        files: files of the data set as a whole that a run waits for.
     """
 
     subjects: dict[str, Subject] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     split: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
     _seen: dict[str, str] = field(default_factory=dict, repr=False)
 
     def add(self, name: str, place: str, subject: Subject) -> None:

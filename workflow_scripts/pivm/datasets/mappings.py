@@ -6,6 +6,7 @@ Organs that are not among the 34 labels (prostate, upper lung lobes and the like
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pivm.errors import ConfigError, DataError, nearest
 from pivm.labels import ORGANS_13, ORGANS_34
@@ -88,6 +89,39 @@ def organ_of(name: str) -> str:
             plain = f"{plain.removeprefix(f'{side}_')}_{side}"
     exact = {organ.lower(): organ for organ in ORGANS_34}
     return exact.get(plain) or _SYNONYMS.get(plain, plain)
+
+
+def check_mapping(key: str, mapping: str | Mapping[str, str] | None, known: tuple[str, ...]) -> None:
+    """Check ``mapping`` of a data set for what its schema cannot say.
+
+    Args:
+        key: its dotted path.
+        mapping: a name of :data:`MAPPINGS`, or their name or id -> label name, or ``None``.
+        known: the label names of the run, which it may lead to beside those of the 34.
+
+    Raises:
+        ConfigError: no such mapping, an empty one, a label name that is unknown, or an id out of range.
+    """
+    if mapping is None:
+        return
+    if isinstance(mapping, str):
+        if mapping not in MAPPINGS:
+            raise ConfigError(
+                key, f"unknown {mapping!r}{nearest(mapping, MAPPINGS)}, expected one of {', '.join(MAPPINGS)} or a map"
+            )
+        return
+    if not mapping:
+        raise ConfigError(key, "found {}, expected their name or id: organ name; or leave the key out")
+    names = dict.fromkeys((*known, *ORGANS_34))
+    for theirs, ours in mapping.items():
+        if ours not in names:
+            swapped = f"; write it the other way round, {ours}: {theirs}" if theirs in names else ""
+            raise ConfigError(
+                f"{key}.{theirs}",
+                f"found {ours!r}{nearest(ours, names)}, expected a name of `labels` or of the 34 organs{swapped}",
+            )
+        if theirs.removeprefix("-").isdecimal() and not 1 <= int(theirs) <= LARGEST_ID:
+            raise ConfigError(f"{key}.{theirs}", f"an id is 1 to {LARGEST_ID}, and 0 is background")
 
 
 def resolve_ids(names: dict[str, str], mapping: str | dict | None, place: str) -> dict[str, str]:

@@ -7,19 +7,35 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
+from pivm.datasets.layout import Layout
 from pivm.datasets.listing import Listing, Subject, require_folder
-from pivm.datasets.mappings import LARGEST_ID, resolve_ids
+from pivm.datasets.mappings import LARGEST_ID, check_mapping, resolve_ids
 from pivm.errors import DataError
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import LabelMap, Policy, relabel
 from pivm.scans.nifti import Grid
+from pivm.settings import setting
 
 PARTS = {"Tr": "train", "Va": "val", "Ts": "test"}
 
 
-def list_subjects(roots: list[str], settings: dict) -> Listing:
+@dataclass(frozen=True)
+class NnunetSettings:
+    """An entry of ``datasets`` in this layout."""
+
+    path: str | tuple[str, ...] = setting("folder that holds dataset.json, or a list", pattern=".", min_items=1)
+    mapping: str | dict[str, str] | None = setting("their name or id: organ name, or the name of a shipped map", None)
+
+
+def check(key: str, settings: NnunetSettings, known: tuple[str, ...]) -> None:
+    """Raises ConfigError where ``mapping`` cannot be used."""
+    check_mapping(f"{key}.mapping", settings.mapping, known)
+
+
+def list_subjects(settings: NnunetSettings) -> Listing:
     """Find the cases of one or more data sets; only names and ``dataset.json`` are read.
 
     Raises:
@@ -27,10 +43,10 @@ def list_subjects(roots: list[str], settings: dict) -> Listing:
         ConfigError: the mapping does not fit ``dataset.json``.
     """
     listing = Listing()
-    for root in map(Path, roots):
+    for root in map(Path, settings.path):
         require_folder(root)
         facts = _read_json(root / "dataset.json")
-        ids = resolve_ids(_label_names(facts, root / "dataset.json"), settings.get("mapping"), f"{root}/dataset.json")
+        ids = resolve_ids(_label_names(facts, root / "dataset.json"), settings.mapping, f"{root}/dataset.json")
         ending = facts.get("file_ending", ".nii.gz")
         split = {}
         for part, name in PARTS.items():
@@ -38,7 +54,7 @@ def list_subjects(roots: list[str], settings: dict) -> Listing:
         if {"train", "test"} <= set(split.values()):
             listing.split.update(split)
     if not listing.subjects:
-        raise DataError(f"{', '.join(map(str, roots))}: no case found, expected imagesTr/ and labelsTr/ in it")
+        raise DataError(f"{', '.join(settings.path)}: no case found, expected imagesTr/ and labelsTr/ in it")
     return listing
 
 
@@ -113,3 +129,6 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
     merged = relabel(subject.labels, known, grid, policy)
     merged.files = {organ for organ in subject.ids.values() if organ in label_set.names}
     return merged
+
+
+LAYOUT = Layout("nnunet", NnunetSettings, list_subjects, read_labels, check=check)

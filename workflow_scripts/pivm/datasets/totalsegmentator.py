@@ -13,33 +13,56 @@ import io
 import os
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pivm.datasets.fetch import Download
+from pivm.datasets.layout import Layout
 from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
-from pivm.errors import DataError
+from pivm.datasets.mappings import check_mapping
+from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
 from pivm.scans.files import READ_ERRORS, SEPARATOR, open_zip, short
 from pivm.scans.label_maps import LabelMap, Policy, merge_masks
 from pivm.scans.nifti import Grid
+from pivm.settings import setting
 
 CT_NAMES = ("ct.nii.gz", "ct.nii")
 SUFFIX = ".nii.gz"
 
 
-def list_subjects(roots: list[str], settings: dict) -> Listing:
+@dataclass(frozen=True)
+class TotalSegmentatorSettings:
+    """An entry of ``datasets`` in this layout."""
+
+    path: str | tuple[str, ...] = setting("folder or zip of <id>/ct.nii.gz, or a list", pattern=".", min_items=1)
+    download: Download | None = setting("where the zip is fetched from when it is not there", None)
+    mapping: str | dict[str, str] | None = setting("mask name: organ name, for masks of other names", None)
+
+
+def check(key: str, settings: TotalSegmentatorSettings, known: tuple[str, ...]) -> None:
+    """Raises ConfigError where ``mapping`` leads to no organ, or is the name of a mapping of ids."""
+    if isinstance(settings.mapping, str):
+        raise ConfigError(
+            f"{key}.mapping", f"found {settings.mapping!r}, expected mask name: organ name; shipped maps are for ids"
+        )
+    check_mapping(f"{key}.mapping", settings.mapping, known)
+
+
+def list_subjects(settings: TotalSegmentatorSettings) -> Listing:
     """Find the subjects below one or more folders or zips; only names, sizes and ``meta.csv`` are read.
 
     Raises:
         DataError: no such folder, no subject in it, or two subjects of one name.
     """
-    listing, mapping = Listing(), settings.get("mapping", {})
-    for root in map(Path, roots):
+    listing, mapping = Listing(), settings.mapping or {}
+    for root in map(Path, settings.path):
         if root.suffix == ".zip" and not root.is_dir():
             _list_zip(root, mapping, listing)
         else:
             _list_folder(root, mapping, listing)
     if not listing.subjects:
-        raise DataError(f"{', '.join(map(str, roots))}: no subject found, expected <id>/ct.nii.gz in it")
+        raise DataError(f"{', '.join(settings.path)}: no subject found, expected <id>/ct.nii.gz in it")
     return listing
 
 
@@ -155,3 +178,6 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
     merged = merge_masks({label_set.id_of(name): path for name, path in masks.items()}, grid, policy)
     merged.files = set(masks)
     return merged
+
+
+LAYOUT = Layout("totalsegmentator", TotalSegmentatorSettings, list_subjects, read_labels, check=check)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
 from pivm.errors import DataError
 from pivm.labels import LabelSet
 from pivm.scans.inplane import AIR_HU
 from pivm.scans.nifti import Grid, Volume
+from pivm.settings import setting
 
 #: below any HU of a scanner but for overshoot at edges: padding outside the field of view, or broken voxels
 PADDING_HU = -1500
@@ -21,16 +26,37 @@ CORNER_HU = -500
 TINY_ML = 0.05
 
 
-def check_grid(grid: Grid, quality: dict) -> None:
+@dataclass(frozen=True)
+class QualitySettings:
+    """Config section ``quality``: faults that real scans are known for. ``aside`` sets the scan aside."""
+
+    padding: Literal["air", "keep", "aside"] = setting(
+        "voxels below -1500 HU, outside any field of view: air (set to -1024), keep, or aside", "air"
+    )
+    other_grid: Literal["aside", "resample"] = setting(
+        "labels on another grid than the CT: aside, or resample (nearest neighbour, by affine)", "aside"
+    )
+    left_right: Literal["aside", "keep"] = setting(
+        "most left organs lie right of the right ones: aside or keep", "aside"
+    )
+    organ_hu: tuple[float, float] = setting("smallest and largest median HU of selection.organs", (-100.0, 300.0))
+    spacing_mm: tuple[float, float] = setting("smallest and largest voxel side, mm", (0.2, 15.0), above=0)
+    max_oblique_degrees: float = setting(
+        "largest angle between the voxel axes and R, A, S, degrees", 30.0, minimum=0, maximum=45
+    )
+
+
+def check_grid(grid: Grid, quality: QualitySettings) -> None:
     """Turn away grids that axial slices cannot be cut from.
 
     Args:
+        grid: of a CT, or of labels that have none.
         quality: config section ``quality``.
 
     Raises:
         DataError: spacing outside ``spacing_mm``, sheared or oblique axes, or slices that are not axial.
     """
-    low, high = quality["spacing_mm"]
+    low, high = quality.spacing_mm
     text = " x ".join(f"{s:.3g}" for s in grid.spacing)
     if min(grid.spacing) < low or max(grid.spacing) > high:
         raise DataError(f"spacing {text} mm, quality.spacing_mm wants {low:g} to {high:g}")
@@ -39,10 +65,10 @@ def check_grid(grid: Grid, quality: dict) -> None:
     if shear > MAX_SHEAR_DEGREES:
         raise DataError(f"axes {shear:.3g} degrees off right angles: gantry tilt or shear, which is not resampled")
     tilt = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0).min(), 0, 1))))
-    if tilt > quality["max_oblique_degrees"]:
+    if tilt > quality.max_oblique_degrees:
         raise DataError(
             f"oblique: an axis is {tilt:.3g} degrees off R, A or S, "
-            f"quality.max_oblique_degrees wants at most {quality['max_oblique_degrees']:g}"
+            f"quality.max_oblique_degrees wants at most {quality.max_oblique_degrees:g}"
         )
     ratio = max(grid.spacing[:2]) / min(grid.spacing[:2])
     if ratio > MAX_IN_PLANE_RATIO:
@@ -102,7 +128,7 @@ def check_sides(swapped: int, pairs: int, policy: str) -> None:
         )
 
 
-def check_organ_hu(hu: np.ndarray, labels: np.ndarray, organs: list[int], allowed: list[float]) -> None:
+def check_organ_hu(hu: np.ndarray, labels: np.ndarray, organs: Sequence[int], allowed: tuple[float, float]) -> None:
     """Turn away scans whose organs have implausible HU: unshifted, of a foreign scale, or misplaced masks.
 
     Args:

@@ -18,13 +18,13 @@ from pivm.labels import LabelSet
 from pivm.learning.device import memory_advice
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import Image, write_volume
-from pivm.scans.quality import check_grid
+from pivm.scans.quality import QualitySettings, check_grid
 from pivm.seeds import derived_seed
 from pivm.synthesis.volumes import LabelSource, read_source
 
 log = logging.getLogger("pivm")
 #: grids that a label map may have: any spacing of a CT, axial slices up to this many degrees off the axes
-GRID = {"spacing_mm": (0.2, 20.0), "max_oblique_degrees": 30.0}
+GRID = QualitySettings(spacing_mm=(0.2, 20.0))
 
 
 @dataclass(frozen=True)

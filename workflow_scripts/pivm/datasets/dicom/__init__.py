@@ -4,32 +4,66 @@ from __future__ import annotations
 
 import hashlib
 import os
+import string
+from dataclasses import dataclass
 from pathlib import Path
 
 from pivm.datasets import nnunet, totalsegmentator
-from pivm.datasets.dicom.labels import read_objects
-from pivm.datasets.dicom.series import read_series
+from pivm.datasets.layout import Layout
 from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
-from pivm.datasets.mappings import resolve_ids
+from pivm.datasets.mappings import check_mapping, resolve_ids
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import LabelMap, Policy
 from pivm.scans.nifti import Grid, Volume
+from pivm.scans.quality import PADDING_HU
+from pivm.settings import setting
 
 #: where the labels of a subject lie, from the data set's folder; without any, its own folder is searched
 LABELS = "{subject}.nii.gz"
 
 
-def list_subjects(roots: list[str], settings: dict) -> Listing:
+@dataclass(frozen=True)
+class DicomSettings:
+    """An entry of ``datasets`` in this layout."""
+
+    path: str | tuple[str, ...] = setting(
+        "folder of one folder of images per subject, or a list", pattern=".", min_items=1
+    )
+    labels: str | None = setting(
+        "label file or folder of a subject, {subject} stands for its folder", None, pattern="."
+    )
+    mapping: str | dict[str, str] | None = setting("their name or id: organ name, or the name of a shipped map", None)
+
+
+def check(key: str, settings: DicomSettings, known: tuple[str, ...]) -> None:
+    """Raises ConfigError where ``labels`` is no template or ``mapping`` cannot be used."""
+    if settings.labels is not None and not _is_template(settings.labels):
+        raise ConfigError(
+            f"{key}.labels",
+            f"found {settings.labels!r}, expected a path where {{subject}} stands for the subject's folder",
+        )
+    check_mapping(f"{key}.mapping", settings.mapping, known)
+
+
+def _is_template(text: str) -> bool:
+    try:
+        fields = [field for field in string.Formatter().parse(text) if field[1] is not None]
+    except ValueError:
+        return False
+    return all(field[1:] == ("subject", "", None) for field in fields)
+
+
+def list_subjects(settings: DicomSettings) -> Listing:
     """Find the series folders below one or more folders; only names, sizes and times are read.
 
     Raises:
         DataError: no such folder, no subject in it, or two subjects of one name.
         ConfigError: NIfTI labels without ``mapping``; or ``labels`` that name no file, or one for all subjects.
     """
-    listing, mapping = Listing(), settings.get("mapping")
-    template = settings.get("labels", LABELS)
-    for root in map(Path, roots):
+    listing, mapping = Listing(), settings.mapping
+    template = settings.labels or LABELS
+    for root in map(Path, settings.path):
         require_folder(root)
         for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
             files = files_below(folder)
@@ -54,14 +88,14 @@ def list_subjects(roots: list[str], settings: dict) -> Listing:
             "datasets.<name>.labels",
             f"found {template!r}, the same for {len(labelled)} subjects; write {{subject}} for their folder's name",
         )
-    if listing.subjects and "labels" in settings and not labelled:
+    if listing.subjects and settings.labels and not labelled:
         raise ConfigError(
             "datasets.<name>.labels",
-            f"found {template!r}, which exists in {', '.join(roots)} for no subject; correct it, or leave the key out "
-            "where DICOM objects in the subjects' own folders hold the labels",
+            f"found {template!r}, which exists in {', '.join(settings.path)} for no subject; correct it, or leave the "
+            "key out where DICOM objects in the subjects' own folders hold the labels",
         )
     if not listing.subjects:
-        raise DataError(f"{', '.join(map(str, roots))}: no subject found, expected one folder of DICOM files each")
+        raise DataError(f"{', '.join(settings.path)}: no subject found, expected one folder of DICOM files each")
     return listing
 
 
@@ -73,9 +107,11 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def read_ct(subject: Subject, padding_hu: float) -> Volume:
+def read_ct(subject: Subject) -> Volume:
     """Read the one CT series of a folder; see :func:`pivm.datasets.dicom.series.read_series`."""
-    return read_series(files_below(Path(subject.ct)), subject.ct, padding_hu)
+    from pivm.datasets.dicom.series import read_series
+
+    return read_series(files_below(Path(subject.ct)), subject.ct, PADDING_HU)
 
 
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
@@ -85,6 +121,11 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
         return totalsegmentator.read_labels(subject, label_set, grid, policy)
     if subject.labels and place.name.endswith((".nii.gz", ".nii")):
         return nnunet.read_labels(subject, label_set, grid, policy)
+    from pivm.datasets.dicom.labels import read_objects
+
     files = files_below(Path(subject.ct))
     objects = [place] if subject.labels else files
     return read_objects(files, objects, subject.ct, subject.ids, label_set, grid, policy)
+
+
+LAYOUT = Layout("dicom", DicomSettings, list_subjects, read_labels, read_ct, check)

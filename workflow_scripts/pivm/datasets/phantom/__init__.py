@@ -1,0 +1,50 @@
+"""The phantom: a cohort of procedural abdominal CT that the workflow makes itself, in TotalSegmentator's layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pivm.datasets.layout import Layout
+from pivm.datasets.listing import Listing, Subject
+from pivm.datasets.totalsegmentator import read_labels, subject
+from pivm.errors import ConfigError
+from pivm.labels import ORGANS_34
+from pivm.settings import setting
+
+
+@dataclass(frozen=True)
+class PhantomSettings:
+    """An entry of ``datasets`` that is made on the spot."""
+
+    path: str | tuple[str, ...] = setting("the folder to write the scans to", pattern=".", min_items=1)
+    patients: int = setting("number of patients", minimum=1, maximum=9999)
+    seed: int = setting("of the cohort; another seed gives other patients", minimum=0)
+    matrix: int = setting("voxels per side of an axial slice", minimum=32, maximum=512)
+    slice_spacing: float = setting("distance between axial slices, mm", minimum=1, maximum=20)
+
+
+def check(key: str, settings: PhantomSettings, known: tuple[str, ...]) -> None:
+    """Raises ConfigError where ``path`` is not one folder."""
+    if not isinstance(settings.path, str):
+        raise ConfigError(f"{key}.path", f"found {list(settings.path)!r}, expected the one folder to write it to")
+
+
+def list_subjects(settings: PhantomSettings) -> Listing:
+    """The patients of the config; their files need not exist yet."""
+    root = Path(settings.path[0])
+    listing = Listing(files=[f"{root}/meta.csv"])
+    for i in range(settings.patients):
+        folder = root / f"phantom_{i:04d}"
+        listing.add(folder.name, str(folder), subject(folder, "ct.nii.gz"))
+    return listing
+
+
+def watched(patient: Subject) -> list[str]:
+    """CT and all masks of a patient, which the rules of the phantom make."""
+    return [patient.ct, *(f"{patient.labels}/{organ}.nii.gz" for organ in ORGANS_34)]
+
+
+LAYOUT = Layout(
+    "phantom", PhantomSettings, list_subjects, read_labels, check=check, watched=watched, rules="phantom.smk"
+)
