@@ -12,6 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm.provenance import code_hash
 from pivm import config as pivm_config, errors
 from pivm.datasets import Dataset, Listing
+from pivm.evaluation import segmentation_metrics
 from pivm.generators import KINDS
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job import gpus_of_this_node, require_writable
@@ -41,6 +42,9 @@ COLUMNS = {
     "table3": {"original": "original", "generated": GENERATED, "combined": "combined"},
 }
 SETS = sorted({one for columns in COLUMNS.values() for one in columns.values()})
+# modules of the metrics, which are found by name: part of the code behind scores and tables
+SEGMENTATION_METRICS = [f"pivm.evaluation.segmentation_metrics.{key}" for key in segmentation_metrics.SEGMENTATION_METRICS]
+IMAGE_METRICS = [f"pivm.evaluation.image_metrics.{key}" for key in pivm_config.image_metrics(config)]
 VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/volumes"
 # synthetic slices of test patients: for evaluation alone
 TEST_SLICES = expand(
@@ -115,6 +119,17 @@ def code(name, *modules):
 def generator_code(name):
     """The same for a script that works with the generator of the wildcard."""
     return lambda wildcards: code(name, KINDS[config["generators"][wildcards.generator]["kind"]][0])
+
+
+def table_forms(table, caption):
+    """The four forms of a table as outputs of a rule; CSV and HTML are in the report.
+
+    `table` is a name or a wildcard.
+    """
+    forms = {form: f"{RESULTS}/tables/{table}.{form}" for form in TABLE_FORMS}
+    for form, title in (("csv", "tidy CSV"), ("html", "as in the paper")):
+        forms[form] = report(forms[form], caption=caption, category="Tables", labels={"table": table, "form": title})
+    return forms
 
 
 def subject_files(wildcards):

@@ -11,10 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_iou
+from pivm.evaluation.cases import case_table
 from pivm.evaluation.continuity import ALL, compare_z_steps, z_steps
 from pivm.evaluation.overlap import score_patient, surface_distances
-from pivm.evaluation.statistics import TIDY, differences, interval, per_patient, summarise
-from pivm.report.tables import write_table
+from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
+from pivm.evaluation.statistics import TIDY, Bootstrap, interval, per_patient, summarise
+from pivm.report.method_table import write_table
 
 SPACING = (5.0, 2.0, 2.0)
 
@@ -47,28 +49,31 @@ def test_a_voxel_inside_a_row_of_three():
 
 def test_equal_masks_have_distance_zero_and_dice_one():
     (a,) = boxes((slice(1, 4), slice(3, 9), slice(3, 9)))
-    (score,) = score_patient(a.astype(np.uint8), a.astype(np.uint8), 1, SPACING)
-    assert (score.dice, score.miou, score.hausdorff_distance, score.average_surface_distance) == (1, 1, 0, 0)
+    (case,) = score_patient(a.astype(np.uint8), a.astype(np.uint8), ("liver",), SPACING, "p1", 3)
+    assert case.scores == {"hausdorff_distance": 0, "average_surface_distance": 0, "miou": 1, "dice": 1}
+    assert (case.seed, case.patient, case.label) == (3, "p1", "liver")
 
 
 def test_overlap_by_hand():
     a, b = boxes((2, 5, slice(0, 4)), (2, 5, slice(2, 8)))
-    (score,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), 1, SPACING)
-    assert score.dice == pytest.approx(2 * 2 / (4 + 6))
-    assert score.miou == pytest.approx(2 / 8)
-    assert (score.truth_voxels, score.predicted_voxels, score.missed) == (4, 6, 0)
+    (case,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), ("liver",), SPACING, "p1", 1)
+    assert case.scores["dice"] == pytest.approx(2 * 2 / (4 + 6))
+    assert case.scores["miou"] == pytest.approx(2 / 8)
+    assert (case.truth_voxels, case.predicted_voxels, case.missed) == (4, 6, 0)
 
 
 def test_absent_in_both_is_left_out_and_absent_in_one_is_missed():
     truth, predicted = np.zeros((2, 3, 30, 40), np.uint8)
     truth[0, 0, 0] = 1
     predicted[0, 0, 0] = 2
-    scores = score_patient(truth, predicted, 3, SPACING)
-    assert [s.label for s in scores] == [1, 2]
+    cases = score_patient(truth, predicted, ("liver", "spleen", "aorta"), SPACING, "p1", 1)
+    assert [case.label for case in cases] == ["liver", "spleen"]
     diagonal = np.hypot(60, 80)
-    for score in scores:
-        assert (score.dice, score.miou, score.missed) == (0, 0, 1)
-        assert score.hausdorff_distance == score.average_surface_distance == diagonal
+    for case in cases:
+        assert case.missed == 1
+        assert list(case.scores.values()) == [diagonal, diagonal, 0, 0]
+    columns = ["seed", "patient", "label", *SEGMENTATION_METRICS, "missed", "truth_voxels", "predicted_voxels"]
+    assert list(case_table(cases).columns) == columns
 
 
 @settings(max_examples=25, deadline=None)
@@ -79,14 +84,14 @@ def test_metrics_agree_with_monai(seed):
     if not (a.any() and b.any()):
         return
     mine = surface_distances(a, b, SPACING)
-    one, two = (torch.from_numpy(m[None, None]) for m in (a, b))
+    masks = tuple(torch.from_numpy(m[None, None]) for m in (a, b))
     theirs = (
-        float(compute_hausdorff_distance(one, two, include_background=True, spacing=SPACING)),
-        float(compute_average_surface_distance(one, two, include_background=True, symmetric=True, spacing=SPACING)),
+        float(compute_hausdorff_distance(*masks, include_background=True, spacing=SPACING)),
+        float(compute_average_surface_distance(*masks, include_background=True, symmetric=True, spacing=SPACING)),
     )
     assert mine == pytest.approx(theirs, rel=1e-5)
-    (score,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), 1, SPACING)
-    assert score.miou == pytest.approx(float(compute_iou(one, two)), rel=1e-6)
+    (case,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), ("liver",), SPACING, "p1", 1)
+    assert case.scores["miou"] == pytest.approx(float(compute_iou(*masks)), rel=1e-6)
 
 
 @pytest.fixture
@@ -105,7 +110,8 @@ def cases():
     return pd.DataFrame(rows)
 
 
-HOW = (["dice", "hausdorff_distance"], ["cddpm", "pivm"], 0.95, 500, 1)
+BOOTSTRAP = Bootstrap(0.95, 500, 1)
+COLUMNS = (["dice", "hausdorff_distance"], ["cddpm", "pivm"], BOOTSTRAP)
 
 
 def test_classes_are_averaged_first_then_seeds_then_patients(cases):
@@ -121,7 +127,7 @@ def test_classes_are_averaged_first_then_seeds_then_patients(cases):
 
 
 def test_the_tidy_table_holds_what_the_contract_says(cases):
-    tidy = summarise(cases, *HOW)
+    tidy = summarise(cases, *COLUMNS).tidy
     assert list(tidy.columns) == TIDY
     row = tidy[(tidy["metric"] == "dice") & (tidy["method"] == "pivm")].iloc[0]
     values = 0.3 + 0.1 * np.arange(4) + 0.1 + 0.03 + 0.02
@@ -133,27 +139,27 @@ def test_the_tidy_table_holds_what_the_contract_says(cases):
 
 
 def test_paired_differences_take_out_the_patients(cases):
-    table = differences(cases, *HOW).set_index("metric")
+    table = summarise(cases, *COLUMNS).differences.set_index("metric")
     assert table.loc["dice", "difference"] == pytest.approx(0.1)
     assert table.loc["dice", "ci_high"] - table.loc["dice", "ci_low"] < 1e-9
 
 
 def test_an_interval_needs_two_patients_and_is_repeatable():
-    assert interval(np.array([0.5]), 0.95, 500, 1) == (None, None)
+    assert interval(np.array([0.5]), BOOTSTRAP) == (None, None)
     values = np.random.default_rng(0).normal(0, 1, 12)
-    assert interval(values, 0.95, 500, 1) == interval(values, 0.95, 500, 1)
+    assert interval(values, BOOTSTRAP) == interval(values, BOOTSTRAP)
 
 
 def test_an_interval_covers_the_mean_about_as_often_as_it_says():
     rng, hits = np.random.default_rng(0), 0
     for i in range(200):
-        low, high = interval(rng.normal(0, 1, 15), 0.9, 300, i)
+        low, high = interval(rng.normal(0, 1, 15), Bootstrap(0.9, 300, i))
         hits += low <= 0 <= high
     assert 0.8 <= hits / 200 <= 0.97
 
 
 def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
-    tidy = summarise(cases, *HOW)
+    tidy = summarise(cases, *COLUMNS).tidy
     paths = SimpleNamespace(**{k: tmp_path / f"table2.{k}" for k in ("csv", "md", "tex", "html")})
     write_table(tidy, cases, "table2", " `maisi`: released weights.", paths)
     pd.testing.assert_frame_equal(pd.read_csv(paths.csv), tidy)
@@ -186,5 +192,5 @@ def test_z_steps_are_compared_with_the_real_volume():
 
 
 def test_a_single_slice_has_no_steps():
-    one = np.ones((1, 4, 4), np.uint8)
-    assert compare_z_steps({"real": one.astype(np.int16)}, one, ("a",)).empty
+    labels = np.ones((1, 4, 4), np.uint8)
+    assert compare_z_steps({"real": labels.astype(np.int16)}, labels, ("a",)).empty

@@ -10,11 +10,15 @@ from jsonschema import Draft202012Validator, validators
 
 from pivm.datasets.settings import check_dataset
 from pivm.errors import ConfigError, nearest
-from pivm.evaluation.metrics import REAL, SEGMENTATION_METRICS
+from pivm.evaluation.image_metrics import IMAGE_METRICS, shown_metrics, with_companions
+from pivm.evaluation.metrics import REAL
+from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
+from pivm.evaluation.settings import ExtractorSettings
 from pivm.generators import CONTROLS, SHARED_SECTIONS
 from pivm.generators.maisi.sizes import require_sizes
 from pivm.generators.sampler_file import misfit
 from pivm.labels import LabelSet
+from pivm.settings import read_settings
 
 #: how a generator came about that was not trained here
 RELEASED = "released weights, trained on scans that may include test patients"
@@ -100,6 +104,7 @@ def _cross_check(config: dict) -> None:
     _one_of(config, "tables.generated", tables["generated"], config["generators"])
     for metric in tables["metrics"]:
         _one_of(config, "tables.metrics", metric, SEGMENTATION_METRICS)
+    _check_image_metrics(config)
     labels = LabelSet.from_config(config["labels"])
     check_dataset(config["dataset"], config["datasets"][config["dataset"]], labels.names)
     for organ in config["selection"]["organs"]:
@@ -124,6 +129,15 @@ def _cross_check(config: dict) -> None:
     for name in {*table_generators(config), tables["generated"]}:
         for organ in LabelSet.from_config(config["generators"][name].get("labels", config["labels"])).names:
             _one_of(config, f"generators.{name}.labels", organ, labels.names)
+
+
+def _check_image_metrics(config: dict) -> None:
+    key, tables = "tables.image_metrics", config["tables"]
+    network = _extractor(tables)
+    for name in tables["image_metrics"]:
+        _one_of(config, key, name, IMAGE_METRICS)
+        if (needed := IMAGE_METRICS[name].extractor) and needed != network:
+            raise ConfigError(key, f"{name!r} is taken on features of {needed}, but tables.extractor says {network}")
 
 
 def _one_of(config: dict, key: str, name: str, known) -> None:
@@ -176,6 +190,16 @@ def _require_size(size: int, channels: list[int]) -> None:
 def table_generators(config: dict) -> list[str]:
     """The columns of Tables 1 and 2: the learnt generators, then the controls."""
     return [*config["tables"]["generators"], *config["tables"]["controls"]]
+
+
+def image_metrics(config: dict) -> list[str]:
+    """Keys of the metrics of Table 1, its columns first, then those in the note below it."""
+    tables = config["tables"]
+    return [m.key for m in with_companions(shown_metrics(tables["image_metrics"], _extractor(tables)))]
+
+
+def _extractor(tables: dict) -> str:
+    return read_settings(ExtractorSettings, tables["extractor"], "tables.extractor").network
 
 
 def ablation_methods(config: dict) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from pivm.cohort.prior import Prior
-from pivm.evaluation.metrics import METRICS, TITLES
+from pivm.evaluation.registry import METRICS
 from pivm.report.forms import method_title
 
 _CARD = """\
@@ -20,7 +20,7 @@ pivm generate --model . --labels <label map or folder of masks> --out ct.nii.gz
 
 ## What it is
 
-Generator `{{ settings.name }}` of kind `{{ settings.kind }}`{{ how }};
+Generator `{{ settings.name }}` of kind `{{ settings.kind }}`{{ origin }};
 seed {{ facts.seed }}, torch {{ facts.versions.torch }}. All settings: `model.json`.
 {% if settings.sampler %}Sampler: {{ sampler }} (`sampler.json`, which may be changed without a new training).
 {% endif %}
@@ -60,27 +60,32 @@ def write_model_card(
     """Write the card as Markdown.
 
     Args:
-        facts: ``model.json`` of the generator; split: patient -> split; dataset: its name in the config;
+        facts: ``model.json`` of the generator.
+        prior: its organ means.
+        split: patient -> split.
+        dataset: its name in the config.
         tables: heading -> tidy table; the rows of this generator are shown.
+        path: of the Markdown file.
     """
     name = facts["settings"]["name"]
     numbers = [
-        (heading, f"{TITLES[row.metric]} ({row.better} is better)", *_value(row))
+        (heading, f"{METRICS[row.metric].title} ({row.better} is better)", *_value(row))
         for heading, table in tables.items()
         for row in table[table["method"] == name].itertuples()
     ]
     counts = {part: list(split.values()).count(part) for part in ("train", "val", "test")}
     # Markdown, not HTML: nothing is escaped
     card = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(_CARD)
-    facts_of_card = {"settings": facts["settings"], "how": _how(facts["settings"]), "size": facts["image_size"]}
-    own_range = facts["settings"].get("slab", {}).get("hu_range")
+    facts_of_card = {"settings": facts["settings"], "origin": _origin(facts["settings"]), "size": facts["image_size"]}
+    slab_range = facts["settings"].get("slab", {}).get("hu_range")
     facts_of_card["sampler"] = ", ".join(f"{key} {value}" for key, value in facts["settings"]["sampler"].items())
-    facts_of_card |= {"hu_range": own_range or prior.hu_range, "released": bool(facts["settings"].get("weights"))}
+    facts_of_card |= {"hu_range": slab_range or prior.hu_range, "released": bool(facts["settings"].get("weights"))}
     facts_of_card |= {"title": method_title(name), "facts": facts, "dataset": dataset, "counts": counts}
     Path(path).write_text(card.render(prior=prior, numbers=numbers, **facts_of_card))
 
 
-def _how(settings: dict) -> str:
+def _origin(settings: dict) -> str:
+    """How the weights came about, as the end of a sentence."""
     if settings["kind"] == "diffusion":
         return f", target `{settings['target']}`, conditioned on {', '.join(settings['condition'])}"
     if settings["kind"] == "maisi":
@@ -89,6 +94,6 @@ def _how(settings: dict) -> str:
 
 
 def _value(row) -> tuple[str, str]:
-    unit = METRICS[row.metric][0]
+    unit = METRICS[row.metric].unit
     interval = "" if pd.isna(row.ci_low) else f"{row.ci_low:.3f} to {row.ci_high:.3f}"
     return f"{row.mean:.3f}{'' if unit == '1' else ' ' + unit}", interval
