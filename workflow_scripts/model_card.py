@@ -7,7 +7,7 @@ from pivm.cohort.prior import Prior
 from pivm.cohort.split import read_split
 from pivm.generators.registry import read_facts
 from pivm.job import job
-from pivm.report.model_card import write_model_card
+from pivm.report.generator_card import write_model_card
 
 with job(snakemake):
     folder = Path(snakemake.input.model[0]).parent

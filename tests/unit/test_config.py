@@ -99,6 +99,11 @@ WRONG = [
     ("tables.image_window", [300, -200], "tables.image_window: found [300, -200], expected [low, high] in HU"),
     ("tables.image_patients", 0, "tables.image_patients: found 0, expected >= 1"),
     ("tables.metrics", ["ssim"], "tables.metrics: unknown 'ssim'"),
+    ("tables.image_metrics", ["sim"], "tables.image_metrics: unknown 'sim' (did you mean 'ssim'?)"),
+    ("tables.image_metrics", ["dice"], "tables.image_metrics: unknown 'dice'"),
+    ("tables.image_metrics", ["fid"], "'fid' is taken on features of inception, but tables.extractor says"),
+    ("tables.image_metrics", ["kid", "ssim_body"], None),
+    ("tables.image_metrics", [], "tables.image_metrics: found []"),
     ("tables.extractor.name", "inceptin", "(did you mean 'inception'?), expected one of auto, inception"),
     ("tables.extractor.weight", "w", "tables.extractor.weight: unknown key (did you mean 'weights'?)"),
 ]

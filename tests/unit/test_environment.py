@@ -15,10 +15,11 @@ from packaging.utils import canonicalize_name
 from pivm.generators import KINDS
 from pivm.provenance.code_hash import code_hash
 
-from tests.imports import TOP, packages
+from tests.imports import ALL, TOP, packages
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
+EVALUATION = SCRIPTS / "pivm/evaluation"
 CONDA_NAMES = {"pytorch": "torch"}
 
 
@@ -65,6 +66,13 @@ def test_every_dependency_has_its_reason():
         assert f"`{requirement.name}`" in text, requirement.name
 
 
+#: script -> the metrics that it finds by name and computes
+METRICS_COMPUTED_BY = {
+    script: [(f"pivm.evaluation.{package}.{path.stem}", ALL) for path in (EVALUATION / package).glob("[a-z]*.py")]
+    for script, package in (("image_scores", "image_metrics"), ("test_segmenter", "segmentation_metrics"))
+}
+
+
 def rules() -> dict[str, tuple[str, str, bool]]:
     """rule -> script, environment, and whether it works with a generator of any kind."""
     found = {}
@@ -102,7 +110,7 @@ def test_every_rule_with_a_script_names_its_environment():
 @pytest.mark.parametrize("rule", rules())
 def test_an_environment_holds_what_the_scripts_of_its_rules_import(rule):
     script, env, any_kind = rules()[rule]
-    start = [(script, TOP), *(KINDS.values() if any_kind else [])]
+    start = [(script, TOP), *(KINDS.values() if any_kind else []), *METRICS_COMPUTED_BY.get(script, ())]
     reached, owners = packages(SCRIPTS, start), package_owners()
     lacking = {p for p in reached if not installed(env) & {canonicalize_name(o) for o in owners.get(p, [p])}}
     assert not lacking, f"envs/{env}.yaml lacks what workflow_scripts/{script}.py imports"

@@ -1,23 +1,36 @@
-"""Metrics by hand and against MONAI; intervals and tables from scores."""
+"""Metrics by hand and against MONAI; intervals and tables from scores; settings and entries."""
 
 from __future__ import annotations
 
+import doctest
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_iou
+from pivm.evaluation import cases as case_module
+from pivm.evaluation import overlap
 from pivm.evaluation.cases import case_table
 from pivm.evaluation.continuity import ALL, compare_z_steps, z_steps
+from pivm.evaluation.metrics import SegmentationMetric, find_metrics
 from pivm.evaluation.overlap import score_patient, surface_distances
 from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
+from pivm.evaluation.settings import TableSettings
 from pivm.evaluation.statistics import TIDY, Bootstrap, interval, per_patient, summarise
 from pivm.report.method_table import write_table
+from pivm.settings import plain, read_settings, schema_of
 
+ROOT = Path(__file__).parents[2]
 SPACING = (5.0, 2.0, 2.0)
 
 
@@ -194,3 +207,66 @@ def test_z_steps_are_compared_with_the_real_volume():
 def test_a_single_slice_has_no_steps():
     labels = np.ones((1, 4, 4), np.uint8)
     assert compare_z_steps({"real": labels.astype(np.int16)}, labels, ("a",)).empty
+
+
+@pytest.mark.parametrize("module", [overlap, case_module])
+def test_the_examples_run(module):
+    failed, attempted = doctest.testmod(module)
+    assert attempted
+    assert not failed
+
+
+def test_the_settings_are_those_of_config_and_schema():
+    section = yaml.safe_load((ROOT / "config.yaml").read_text())["tables"]
+    assert plain(read_settings(TableSettings, {}, "tables")) == section
+    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+    written, derived = schema["properties"]["tables"], schema_of(TableSettings)
+
+    def normal(part):
+        if isinstance(part, dict):
+            if "$ref" in part:
+                return normal(schema["$defs"][part["$ref"].split("/")[-1]])
+            told = {"description", "default", "required"}
+            part = {key: normal(value) for key, value in part.items() if key not in told}
+            if part.pop("pattern", None) == ".":  # not empty
+                part["minLength"] = 1
+        return part
+
+    assert normal(derived) == normal(written)
+    assert sorted(written["required"]) == sorted(written["properties"])
+
+
+def test_a_script_reads_no_key_of_the_tables_that_its_rule_leaves_out():
+    """A key that is left out would be read as its default."""
+    asked = {}
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for rule in re.split(r"^ *rule (?=\w+:)", path.read_text(), flags=re.M)[1:]:
+            keys = re.search(r"tables=\{\s*k: config\[\"tables\"\]\[k\] for k in \(([^)]*)\)", rule)
+            if keys:
+                asked[re.search(r"workflow_scripts/(\w+)\.py", rule)[1]] = set(re.findall(r"\w+", keys[1]))
+    assert {"table", "table1", "image_scores", "ablation_table"} <= set(asked)
+    for script, keys in asked.items():
+        text = (ROOT / f"workflow_scripts/{script}.py").read_text()
+        assert set(re.findall(r"\btables\.(\w+)", text)) == keys, script
+
+
+def test_entries_are_cheap_to_read():
+    """The workflow reads them when it starts."""
+    code = (
+        "import json, pivm.evaluation.image_metrics, pivm.evaluation.segmentation_metrics, pivm.evaluation.settings; "
+        "print(json.dumps(list(sys.modules)))"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'workflow_scripts')!r}); {code}"]
+    loaded = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert not {"torch", "scipy", "skimage", "pandas", "torch_fidelity"} & set(loaded)
+
+
+@pytest.mark.parametrize("text", ["", "METRIC = None", "from pivm.evaluation.segmentation_metrics.dice import METRIC"])
+def test_a_module_that_is_no_entry_of_its_name_is_refused(tmp_path, monkeypatch, text):
+    package = f"metrics_{abs(hash(text))}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    (tmp_path / package / "jaccard.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TypeError, match=r"jaccard: expected METRIC, a SegmentationMetric with key='jaccard'"):
+        find_metrics(package, [str(tmp_path / package)], SegmentationMetric)

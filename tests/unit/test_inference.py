@@ -16,7 +16,7 @@ from pivm.cohort.prior import Prior
 from pivm.errors import DataError, StateError
 from pivm.generators.registry import make_generator, read_facts, save_generator
 from pivm.generators.sampler_file import write_sampler
-from pivm.report.model_card import write_model_card
+from pivm.report.generator_card import write_model_card
 from pivm.synthesis.inference import generate_ct
 
 ORGANS = ("liver", "spleen")

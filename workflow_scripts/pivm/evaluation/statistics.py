@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pivm.evaluation.registry import METRICS
+from pivm.evaluation.all_metrics import METRICS
 
 #: columns of every tidy table
 TIDY = ["metric", "unit", "better", "method", "mean", "sd", "ci_low", "ci_high", "patients", "seeds"]
@@ -120,7 +120,7 @@ def summarise(cases: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str
 
     Args:
         cases: columns ``method, seed, patient`` and one per metric.
-        metrics: keys of :data:`pivm.evaluation.registry.METRICS`.
+        metrics: keys of :data:`pivm.evaluation.all_metrics.METRICS`.
         methods: in the order of the table.
         bootstrap: of the intervals.
     """

@@ -6,8 +6,8 @@ from functools import partial
 
 import pandas as pd
 
+from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.metrics import Metric
-from pivm.evaluation.registry import METRICS
 from pivm.report.forms import CAPTIONS, method_title, write_forms
 
 

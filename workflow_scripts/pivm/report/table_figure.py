@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pivm.evaluation.registry import METRICS
+from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.statistics import per_patient
 from pivm.report.drawing import method_colour, plt
 from pivm.report.forms import CAPTIONS, method_title

@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from pivm.cohort.prior import Prior
-from pivm.evaluation.registry import METRICS
+from pivm.evaluation.all_metrics import METRICS
 from pivm.report.forms import method_title
 
 _CARD = """\
