@@ -18,7 +18,8 @@ import torch
 from common import ROOT, machine, report
 from pivm.cohort.store import SliceStore
 from pivm.evaluation.features import Extractor
-from pivm.evaluation.images import frechet_distance, ssim
+from pivm.evaluation.image_metrics.frechet_distance import frechet_distance
+from pivm.evaluation.image_metrics.ssim import ssim
 from pivm.generators.model_folder import ModelFolder
 
 

@@ -20,15 +20,7 @@ rule ablation_table:
         store=rules.slice_store.output,
         synthetic=ABLATION_SLICES,
     output:
-        csv=f"{RESULTS}/tables/ablation.csv",
-        md=f"{RESULTS}/tables/ablation.md",
-        tex=f"{RESULTS}/tables/ablation.tex",
-        html=report(
-            f"{RESULTS}/tables/ablation.html",
-            caption="report/ablation.rst",
-            category="Tables",
-            labels={"table": "ablation", "form": "as in the paper"},
-        ),
+        **table_forms("ablation", "report/ablation.rst"),
         cases=f"{RESULTS}/tables/ablation_cases.csv",
         differences=f"{RESULTS}/tables/ablation_differences.csv",
     log:
@@ -36,13 +28,13 @@ rule ablation_table:
     conda:
         "../envs/images.yaml"
     params:
-        code=code("ablation"),
+        code=code("ablation_table"),
         methods=list(ABLATION),
         labels=config["labels"],
         tables={k: config["tables"][k] for k in ("image_window", "confidence", "resamples")},
         seed=config["seed"],
     script:
-        "../workflow_scripts/ablation.py"
+        "../workflow_scripts/ablation_table.py"
 
 
 rule figure_ablation:

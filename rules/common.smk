@@ -12,13 +12,14 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm.provenance import code_hash
 from pivm import config as pivm_config, errors
 from pivm.datasets import Dataset, Listing
+from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job import gpus_of_this_node, require_writable
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.settings import plain
 
 try:
-    pivm_config.validate(config, Path(workflow.basedir) / "rules/schemas/config.schema.yaml")
+    pivm_config.validate(config)
     DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
     ARCHIVE = DATASET.to_fetch()
     LISTING = Listing() if ARCHIVE else DATASET.listing()
@@ -43,6 +44,11 @@ COLUMNS = {
     "table3": {"original": "original", "generated": GENERATED, "combined": "combined"},
 }
 SETS = sorted({one for columns in COLUMNS.values() for one in columns.values()})
+# modules of the metrics, which are found by name: part of the code behind scores and tables
+SEGMENTATION_METRICS = [
+    f"pivm.evaluation.segmentation_metrics.{key}" for key in segmentation_metrics.SEGMENTATION_METRICS
+]
+IMAGE_METRICS = [f"pivm.evaluation.image_metrics.{key}" for key in pivm_config.image_metrics(config)]
 VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/volumes"
 # synthetic slices of test patients: for evaluation alone
 TEST_SLICES = expand(
@@ -125,6 +131,17 @@ def generator_code(name, *modules):
     return lambda wildcards: code(
         name, pivm_config.kind_named(config, wildcards.generator).implementation.partition(":")[0], *modules
     )
+
+
+def table_forms(table, caption):
+    """The four forms of a table as outputs of a rule; CSV and HTML are in the report.
+
+    `table` is a name or a wildcard.
+    """
+    forms = {form: f"{RESULTS}/tables/{table}.{form}" for form in TABLE_FORMS}
+    for form, title in (("csv", "tidy CSV"), ("html", "as in the paper")):
+        forms[form] = report(forms[form], caption=caption, category="Tables", labels={"table": table, "form": title})
+    return forms
 
 
 def subject_files(wildcards):

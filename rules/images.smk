@@ -24,9 +24,9 @@ rule image_scores:
     resources:
         gpu=GPUS,
     params:
-        code=code("image_scores"),
+        code=code("image_scores", *IMAGE_METRICS),
         generators=GENERATORS,
-        tables={k: config["tables"][k] for k in ("extractor", "image_window", "confidence")},
+        tables={k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window", "confidence")},
         compute=compute(),
     script:
         "../workflow_scripts/image_scores.py"
@@ -38,20 +38,7 @@ rule table1:
         floor=f"{RESULTS}/images/floor.csv",
         kid=f"{RESULTS}/images/kid.csv",
     output:
-        csv=report(
-            f"{RESULTS}/tables/table1.csv",
-            caption="report/table1.rst",
-            category="Tables",
-            labels={"table": "table1", "form": "tidy CSV"},
-        ),
-        md=f"{RESULTS}/tables/table1.md",
-        tex=f"{RESULTS}/tables/table1.tex",
-        html=report(
-            f"{RESULTS}/tables/table1.html",
-            caption="report/table1.rst",
-            category="Tables",
-            labels={"table": "table1", "form": "as in the paper"},
-        ),
+        **table_forms("table1", "report/table1.rst"),
         cases=f"{RESULTS}/tables/table1_cases.csv",
         floor=f"{RESULTS}/tables/table1_floor.csv",
         differences=f"{RESULTS}/tables/table1_differences.csv",
@@ -60,10 +47,12 @@ rule table1:
     conda:
         "../envs/report.yaml"
     params:
-        code=code("table1"),
+        code=code("table1", *IMAGE_METRICS),
         generators=GENERATORS,
         weights=pivm_config.weights_note(config, GENERATORS),
-        tables={k: config["tables"][k] for k in ("extractor", "image_window", "confidence", "resamples")},
+        tables={
+            k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window", "confidence", "resamples")
+        },
         seed=config["seed"],
     script:
         "../workflow_scripts/table1.py"

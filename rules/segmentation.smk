@@ -47,7 +47,7 @@ rule test_segmenter:
     resources:
         gpu=GPUS,
     params:
-        code=code("test_segmenter"),
+        code=code("test_segmenter", *SEGMENTATION_METRICS),
         seeds=SEEDS,
         batch=config["segmentation"]["test_batch"],
         labels=config["labels"],

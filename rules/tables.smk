@@ -6,20 +6,7 @@ rule table:
             f"{RESULTS}/segmentation/{{training_set}}/cases.csv", training_set=COLUMNS[wildcards.table].values()
         ),
     output:
-        csv=report(
-            f"{RESULTS}/tables/{{table}}.csv",
-            caption="report/table.rst",
-            category="Tables",
-            labels={"table": "{table}", "form": "tidy CSV"},
-        ),
-        md=f"{RESULTS}/tables/{{table}}.md",
-        tex=f"{RESULTS}/tables/{{table}}.tex",
-        html=report(
-            f"{RESULTS}/tables/{{table}}.html",
-            caption="report/table.rst",
-            category="Tables",
-            labels={"table": "{table}", "form": "as in the paper"},
-        ),
+        **table_forms("{table}", "report/table.rst"),
         cases=f"{RESULTS}/tables/{{table}}_cases.csv",
         differences=f"{RESULTS}/tables/{{table}}_differences.csv",
     log:
@@ -27,7 +14,7 @@ rule table:
     conda:
         "../envs/report.yaml"
     params:
-        code=code("table"),
+        code=code("table", *SEGMENTATION_METRICS),
         columns=lambda wildcards: COLUMNS[wildcards.table],
         weights=lambda wildcards: pivm_config.weights_note(config, [*COLUMNS[wildcards.table], GENERATED]),
         tables={k: config["tables"][k] for k in ("metrics", "confidence", "resamples")},
@@ -54,7 +41,7 @@ rule figure_table:
     conda:
         "../envs/report.yaml"
     params:
-        code=code("figure_table"),
+        code=code("figure_table", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         confidence=config["tables"]["confidence"],
     script:
         "../workflow_scripts/figure_table.py"
@@ -122,7 +109,7 @@ rule model_card:
     conda:
         "../envs/training.yaml"
     params:
-        code=code("model_card"),
+        code=code("model_card", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         dataset=DATASET.name,
     script:
         "../workflow_scripts/model_card.py"

@@ -17,8 +17,8 @@ with job(snakemake):
     first = pd.read_csv(folder / "meta.csv", sep=";", dtype=str, keep_default_na=False).iloc[0]
     source, label_set = Subject(**params.subjects[first["source"]]), LabelSet.from_config(params.labels)
     synthetic = subject(folder / first["image_id"], "ct.nii.gz")
-    made = read_ct(synthetic)
-    labels = read_labels(synthetic, label_set, made.grid, Policy())
+    synthetic_ct = read_ct(synthetic)
+    labels = read_labels(synthetic, label_set, synthetic_ct.grid, Policy())
     volumes = {"Real CT": read_ct(source).hu} if source.ct else {}
-    volumes[method_title(first["generator"])] = made.hu
-    plot_views(volumes, labels.array, label_set.names, made.grid, Path(snakemake.output[0]))
+    volumes[method_title(first["generator"])] = synthetic_ct.hu
+    plot_views(volumes, labels.array, label_set.names, synthetic_ct.grid, Path(snakemake.output[0]))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pivm.evaluation.hu_fidelity import hu_fidelity
+from pivm.evaluation.organ_intensity import compare_organ_intensity
 from pivm.evaluation.paired import PairedSlices
 from pivm.job import job
 from pivm.labels import LabelSet
@@ -10,6 +10,6 @@ from pivm.report.organ_hu import markdown
 
 with job(snakemake):
     pairs = PairedSlices.read(snakemake.input, snakemake.params.generators)
-    table = hu_fidelity(pairs, LabelSet.from_config(snakemake.params.labels))
+    table = compare_organ_intensity(pairs, LabelSet.from_config(snakemake.params.labels))
     table.to_csv(snakemake.output.csv, index=False)
     Path(snakemake.output.md).write_text(markdown(table))

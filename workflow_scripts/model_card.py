@@ -6,7 +6,7 @@ import pandas as pd
 from pivm.cohort.split import read_split
 from pivm.generators.model_folder import ModelFolder
 from pivm.job import job
-from pivm.report.model_card import write_model_card
+from pivm.report.generator_card import write_model_card
 
 with job(snakemake):
     model = ModelFolder.open(Path(snakemake.input.model[0]).parent)

@@ -7,6 +7,7 @@ from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.selection import volume_sources
 from pivm.cohort.split import read_split
 from pivm.datasets.listing import Subject
+from pivm.evaluation.continuity import volume_continuity
 from pivm.generators.model_folder import ModelFolder
 from pivm.job import device, job
 from pivm.labels import LabelSet
@@ -14,7 +15,7 @@ from pivm.learning.device import memory_hint
 from pivm.learning.model_files import model_hash
 from pivm.scans.label_maps import Policy
 from pivm.seeds import derived_seed
-from pivm.synthesis.volumes import continuity, read_source, write_provenance, write_synthetic
+from pivm.synthesis.volumes import read_source, write_provenance, write_synthetic
 
 with job(snakemake):
     torch_device, params = device(snakemake), snakemake.params
@@ -35,6 +36,6 @@ with job(snakemake):
         row = {"image_id": f"{source.subject}_{name}", "source": source.subject, "generator": name, "seed": seed}
         write_synthetic(source, hu, label_set, target / row["image_id"])
         provenance.append({**row, "model": model_hash(model.folder)})
-        steps.append(continuity(source, hu, generator, prior, params.batch, seed))
+        steps.append(volume_continuity(source, hu, generator, prior, params.batch, seed))
     write_provenance(provenance, target / "meta.csv")
     pd.concat(steps).to_csv(snakemake.output.continuity, index=False)

@@ -2,20 +2,22 @@
 
 import pandas as pd
 from pivm.cohort.patient_csv import read_patient_csv
-from pivm.evaluation.statistics import differences, summarise
+from pivm.evaluation.settings import TableSettings
+from pivm.evaluation.statistics import Bootstrap, summarise
 from pivm.job import job
-from pivm.report.tables import write_table
+from pivm.report.method_table import write_table
+from pivm.settings import read_settings
 
 with job(snakemake):
-    columns, options = dict(snakemake.params.columns), snakemake.params.tables
+    params, tables = snakemake.params, read_settings(TableSettings, snakemake.params.tables, "tables")
     frames = [
         read_patient_csv(path).assign(method=method)
-        for method, path in zip(columns, snakemake.input.cases, strict=True)
+        for method, path in zip(params.columns, snakemake.input.cases, strict=True)
     ]
     cases = pd.concat(frames, ignore_index=True)
     cases.insert(0, "method", cases.pop("method"))
+    bootstrap = Bootstrap(tables.confidence, tables.resamples, params.seed)
+    tidy, differences = summarise(cases, tables.metrics, list(params.columns), bootstrap)
     cases.to_csv(snakemake.output.cases, index=False)
-    how = (options["metrics"], list(columns), options["confidence"], options["resamples"], snakemake.params.seed)
-    tidy = summarise(cases, *how)
-    differences(cases, *how).to_csv(snakemake.output.differences, index=False)
-    write_table(tidy, cases, snakemake.wildcards.table, snakemake.params.weights, snakemake.output)
+    differences.to_csv(snakemake.output.differences, index=False)
+    write_table(tidy, cases, snakemake.wildcards.table, params.weights, snakemake.output)

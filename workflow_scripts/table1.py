@@ -2,24 +2,23 @@
 
 import pandas as pd
 from pivm.cohort.patient_csv import read_patient_csv
-from pivm.evaluation.metrics import REAL, distance_metric, extractor_name
-from pivm.evaluation.statistics import differences, summarise
+from pivm.evaluation.image_metrics import shown_metrics, with_companions
+from pivm.evaluation.image_scoring import ImageScores
+from pivm.evaluation.image_summary import summarise_images
+from pivm.evaluation.settings import TableSettings
+from pivm.evaluation.statistics import Bootstrap
 from pivm.job import job
-from pivm.report.table1 import pooled_rows, write_table1
+from pivm.report.image_table import write_image_table
+from pivm.settings import read_settings
 
 with job(snakemake):
-    options, seed = snakemake.params.tables, snakemake.params.seed
-    cases, floor = (read_patient_csv(p).assign(seed=seed) for p in (snakemake.input.cases, snakemake.input.floor))
-    pooled = pooled_rows(pd.read_csv(snakemake.input.kid))
-    extractor = extractor_name(options["extractor"])
-    distance, methods = distance_metric(extractor), list(snakemake.params.generators)
-    how = (options["confidence"], options["resamples"], seed)
-    metrics = ["ssim", distance, "ssim_body"]
-    is_floor = pooled["method"] == REAL
-    tidy = pd.concat([summarise(cases, metrics, methods, *how), pooled[~is_floor]], ignore_index=True)
-    real = pd.concat([summarise(floor, [distance], [REAL], *how), pooled[is_floor]], ignore_index=True)
-    cases.to_csv(snakemake.output.cases, index=False)
-    real.to_csv(snakemake.output.floor, index=False)
-    differences(cases, metrics, methods, *how).to_csv(snakemake.output.differences, index=False)
-    how = (options["image_window"], extractor, options["confidence"], snakemake.params.weights)
-    write_table1(tidy, cases, real, *how, snakemake.output)
+    params, files = snakemake.params, snakemake.input
+    tables = read_settings(TableSettings, params.tables, "tables")
+    shown = shown_metrics(tables.image_metrics, tables.extractor.network)
+    scores = ImageScores(read_patient_csv(files.cases), read_patient_csv(files.floor), pd.read_csv(files.kid))
+    bootstrap = Bootstrap(tables.confidence, tables.resamples, params.seed)
+    table = summarise_images(scores, with_companions(shown), params.generators, bootstrap)
+    table.cases.to_csv(snakemake.output.cases, index=False)
+    table.floor.to_csv(snakemake.output.floor, index=False)
+    table.differences.to_csv(snakemake.output.differences, index=False)
+    write_image_table(table, shown, tables.image_window, tables.confidence, params.weights, snakemake.output)

@@ -3,28 +3,28 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from pivm.cohort.split import read_split, require_split
 from pivm.cohort.store import SliceStore
+from pivm.evaluation.cases import case_table
 from pivm.evaluation.overlap import score_patient
 from pivm.job import device, job
 from pivm.labels import LabelSet
 from pivm.segmentation.segmenter import Segmenter
 
 with job(snakemake):
-    where = device(snakemake)
+    torch_device = device(snakemake)
     store, label_set = SliceStore(Path(snakemake.input.store[0]).parent), LabelSet.from_config(snakemake.params.labels)
-    rows = store.rows("test")
-    require_split(store.index["subject"][rows], read_split(snakemake.input.split), ("test",), "test")
+    test_rows = store.rows("test")
+    require_split(store.index["subject"][test_rows], read_split(snakemake.input.split), ("test",), "test")
     models = [Path(p).parent for p in snakemake.input.models if p.endswith(".safetensors")]
     cases = []
     for seed, folder in zip(snakemake.params.seeds, models, strict=True):
-        segmenter = Segmenter.load(folder, len(label_set) + 1, where)
-        for patient, part in store.index.iloc[rows].groupby("subject"):
-            some = part.index.to_numpy()
-            spacing = (part["step_mm"].iloc[0], part["pixel_mm"].iloc[0], part["pixel_mm"].iloc[0])
-            predicted = segmenter.predict(store.hu[some], snakemake.params.batch)
-            for score in score_patient(np.asarray(store.labels[some]), predicted, len(label_set), spacing):
-                facts = {**vars(score), "label": label_set.names[score.label - 1]}
-                cases.append({"seed": seed, "patient": patient, **facts})
-    pd.DataFrame(cases).to_csv(snakemake.output.cases, index=False)
+        segmenter = Segmenter.load(folder, len(label_set) + 1, torch_device)
+        for patient, part in store.index.iloc[test_rows].groupby("subject"):
+            rows = part.index.to_numpy()
+            spacing_mm = (part["step_mm"].iloc[0], part["pixel_mm"].iloc[0], part["pixel_mm"].iloc[0])
+            predicted = segmenter.predict(store.hu[rows], snakemake.params.batch)
+            cases += score_patient(
+                np.asarray(store.labels[rows]), predicted, label_set.names, spacing_mm, patient, seed
+            )
+    case_table(cases).to_csv(snakemake.output.cases, index=False)

@@ -12,6 +12,7 @@ import torch
 import yaml
 from pivm.config import generator_settings
 from pivm.errors import PivmError
+from pivm.evaluation.continuity import volume_continuity
 from pivm.generators.controls.prior_map import PriorMap
 from pivm.generators.diffusion.generator import DiffusionGenerator
 from pivm.generators.kinds import GeneratorSettings
@@ -25,7 +26,6 @@ from pivm.segmentation.segmenter import Segmenter
 from pivm.segmentation.settings import SegmenterSettings
 from pivm.synthesis import inference
 from pivm.synthesis.slices import synthesise_slices
-from pivm.synthesis.volumes import continuity
 from snakemake.utils import update_config
 
 from tests.unit import test_training
@@ -145,7 +145,7 @@ def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, mak
         synthesise_slices(generator, store, np.arange(4), 16, 1, "hash", tmp_path)
     source = SimpleNamespace(label_map=maps)
     with pytest.raises(PivmError, match=message):
-        continuity(source, np.zeros((4, 8, 8), np.int16), generator, prior, 16, 1)
+        volume_continuity(source, np.zeros((4, 8, 8), np.int16), generator, prior, 16, 1)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.imports import ALL, TOP, packages
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
+EVALUATION = SCRIPTS / "pivm/evaluation"
 CONDA_NAMES = {"pytorch": "torch"}
 
 
@@ -66,6 +67,13 @@ def test_every_dependency_has_its_reason():
         assert f"`{requirement.name}`" in text, requirement.name
 
 
+#: script -> the metrics that it finds by name and computes
+METRICS_COMPUTED_BY = {
+    script: [(f"pivm.evaluation.{package}.{path.stem}", ALL) for path in (EVALUATION / package).glob("[a-z]*.py")]
+    for script, package in (("image_scores", "image_metrics"), ("test_segmenter", "segmentation_metrics"))
+}
+
+
 def rules() -> dict[str, tuple[str, str, bool, bool]]:
     """rule -> script, environment, whether it works with a generator of any kind, and with scans of any layout."""
     found = {}
@@ -106,6 +114,7 @@ def test_an_environment_holds_what_the_scripts_of_its_rules_import(rule):
     implementations = [tuple(kind.implementation.split(":")) for kind in kinds().values()]
     readers = [(layout.module, ALL) for layout in layouts().values()]
     start = [(script, TOP), *(implementations if any_kind else []), *(readers if any_layout else [])]
+    start += METRICS_COMPUTED_BY.get(script, [])
     reached, owners = packages(SCRIPTS, start), package_owners()
     lacking = {p for p in reached if not installed(env) & {canonicalize_name(o) for o in owners.get(p, [p])}}
     assert not lacking, f"envs/{env}.yaml lacks what workflow_scripts/{script}.py imports"

@@ -1,21 +1,36 @@
-"""Metrics by hand and against MONAI; intervals and tables from scores."""
+"""Metrics by hand and against MONAI; intervals and tables from scores; settings and entries."""
 
 from __future__ import annotations
 
+import doctest
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_iou
+from pivm.evaluation import cases as case_module
+from pivm.evaluation import overlap
+from pivm.evaluation.cases import case_table
 from pivm.evaluation.continuity import ALL, compare_z_steps, z_steps
+from pivm.evaluation.metrics import SegmentationMetric, find_metrics
 from pivm.evaluation.overlap import score_patient, surface_distances
-from pivm.evaluation.statistics import TIDY, differences, interval, per_patient, summarise
-from pivm.report.tables import write_table
+from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
+from pivm.evaluation.settings import TableSettings
+from pivm.evaluation.statistics import TIDY, Bootstrap, interval, per_patient, summarise
+from pivm.report.method_table import write_table
+from pivm.settings import plain, read_settings
 
+ROOT = Path(__file__).parents[2]
 SPACING = (5.0, 2.0, 2.0)
 
 
@@ -47,28 +62,31 @@ def test_a_voxel_inside_a_row_of_three():
 
 def test_equal_masks_have_distance_zero_and_dice_one():
     (a,) = boxes((slice(1, 4), slice(3, 9), slice(3, 9)))
-    (score,) = score_patient(a.astype(np.uint8), a.astype(np.uint8), 1, SPACING)
-    assert (score.dice, score.miou, score.hausdorff_distance, score.average_surface_distance) == (1, 1, 0, 0)
+    (case,) = score_patient(a.astype(np.uint8), a.astype(np.uint8), ("liver",), SPACING, "p1", 3)
+    assert case.scores == {"hausdorff_distance": 0, "average_surface_distance": 0, "miou": 1, "dice": 1}
+    assert (case.seed, case.patient, case.label) == (3, "p1", "liver")
 
 
 def test_overlap_by_hand():
     a, b = boxes((2, 5, slice(0, 4)), (2, 5, slice(2, 8)))
-    (score,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), 1, SPACING)
-    assert score.dice == pytest.approx(2 * 2 / (4 + 6))
-    assert score.miou == pytest.approx(2 / 8)
-    assert (score.truth_voxels, score.predicted_voxels, score.missed) == (4, 6, 0)
+    (case,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), ("liver",), SPACING, "p1", 1)
+    assert case.scores["dice"] == pytest.approx(2 * 2 / (4 + 6))
+    assert case.scores["miou"] == pytest.approx(2 / 8)
+    assert (case.truth_voxels, case.predicted_voxels, case.missed) == (4, 6, 0)
 
 
 def test_absent_in_both_is_left_out_and_absent_in_one_is_missed():
     truth, predicted = np.zeros((2, 3, 30, 40), np.uint8)
     truth[0, 0, 0] = 1
     predicted[0, 0, 0] = 2
-    scores = score_patient(truth, predicted, 3, SPACING)
-    assert [s.label for s in scores] == [1, 2]
+    cases = score_patient(truth, predicted, ("liver", "spleen", "aorta"), SPACING, "p1", 1)
+    assert [case.label for case in cases] == ["liver", "spleen"]
     diagonal = np.hypot(60, 80)
-    for score in scores:
-        assert (score.dice, score.miou, score.missed) == (0, 0, 1)
-        assert score.hausdorff_distance == score.average_surface_distance == diagonal
+    for case in cases:
+        assert case.missed == 1
+        assert list(case.scores.values()) == [diagonal, diagonal, 0, 0]
+    columns = ["seed", "patient", "label", *SEGMENTATION_METRICS, "missed", "truth_voxels", "predicted_voxels"]
+    assert list(case_table(cases).columns) == columns
 
 
 @settings(max_examples=25, deadline=None)
@@ -79,14 +97,14 @@ def test_metrics_agree_with_monai(seed):
     if not (a.any() and b.any()):
         return
     mine = surface_distances(a, b, SPACING)
-    one, two = (torch.from_numpy(m[None, None]) for m in (a, b))
+    masks = tuple(torch.from_numpy(m[None, None]) for m in (a, b))
     theirs = (
-        float(compute_hausdorff_distance(one, two, include_background=True, spacing=SPACING)),
-        float(compute_average_surface_distance(one, two, include_background=True, symmetric=True, spacing=SPACING)),
+        float(compute_hausdorff_distance(*masks, include_background=True, spacing=SPACING)),
+        float(compute_average_surface_distance(*masks, include_background=True, symmetric=True, spacing=SPACING)),
     )
     assert mine == pytest.approx(theirs, rel=1e-5)
-    (score,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), 1, SPACING)
-    assert score.miou == pytest.approx(float(compute_iou(one, two)), rel=1e-6)
+    (case,) = score_patient(a.astype(np.uint8), b.astype(np.uint8), ("liver",), SPACING, "p1", 1)
+    assert case.scores["miou"] == pytest.approx(float(compute_iou(*masks)), rel=1e-6)
 
 
 @pytest.fixture
@@ -105,7 +123,8 @@ def cases():
     return pd.DataFrame(rows)
 
 
-HOW = (["dice", "hausdorff_distance"], ["cddpm", "pivm"], 0.95, 500, 1)
+BOOTSTRAP = Bootstrap(0.95, 500, 1)
+COLUMNS = (["dice", "hausdorff_distance"], ["cddpm", "pivm"], BOOTSTRAP)
 
 
 def test_classes_are_averaged_first_then_seeds_then_patients(cases):
@@ -121,7 +140,7 @@ def test_classes_are_averaged_first_then_seeds_then_patients(cases):
 
 
 def test_the_tidy_table_holds_what_the_contract_says(cases):
-    tidy = summarise(cases, *HOW)
+    tidy = summarise(cases, *COLUMNS).tidy
     assert list(tidy.columns) == TIDY
     row = tidy[(tidy["metric"] == "dice") & (tidy["method"] == "pivm")].iloc[0]
     values = 0.3 + 0.1 * np.arange(4) + 0.1 + 0.03 + 0.02
@@ -133,27 +152,27 @@ def test_the_tidy_table_holds_what_the_contract_says(cases):
 
 
 def test_paired_differences_take_out_the_patients(cases):
-    table = differences(cases, *HOW).set_index("metric")
+    table = summarise(cases, *COLUMNS).differences.set_index("metric")
     assert table.loc["dice", "difference"] == pytest.approx(0.1)
     assert table.loc["dice", "ci_high"] - table.loc["dice", "ci_low"] < 1e-9
 
 
 def test_an_interval_needs_two_patients_and_is_repeatable():
-    assert interval(np.array([0.5]), 0.95, 500, 1) == (None, None)
+    assert interval(np.array([0.5]), BOOTSTRAP) == (None, None)
     values = np.random.default_rng(0).normal(0, 1, 12)
-    assert interval(values, 0.95, 500, 1) == interval(values, 0.95, 500, 1)
+    assert interval(values, BOOTSTRAP) == interval(values, BOOTSTRAP)
 
 
 def test_an_interval_covers_the_mean_about_as_often_as_it_says():
     rng, hits = np.random.default_rng(0), 0
     for i in range(200):
-        low, high = interval(rng.normal(0, 1, 15), 0.9, 300, i)
+        low, high = interval(rng.normal(0, 1, 15), Bootstrap(0.9, 300, i))
         hits += low <= 0 <= high
     assert 0.8 <= hits / 200 <= 0.97
 
 
 def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
-    tidy = summarise(cases, *HOW)
+    tidy = summarise(cases, *COLUMNS).tidy
     paths = SimpleNamespace(**{k: tmp_path / f"table2.{k}" for k in ("csv", "md", "tex", "html")})
     write_table(tidy, cases, "table2", " `maisi`: released weights.", paths)
     pd.testing.assert_frame_equal(pd.read_csv(paths.csv), tidy)
@@ -186,5 +205,53 @@ def test_z_steps_are_compared_with_the_real_volume():
 
 
 def test_a_single_slice_has_no_steps():
-    one = np.ones((1, 4, 4), np.uint8)
-    assert compare_z_steps({"real": one.astype(np.int16)}, one, ("a",)).empty
+    labels = np.ones((1, 4, 4), np.uint8)
+    assert compare_z_steps({"real": labels.astype(np.int16)}, labels, ("a",)).empty
+
+
+@pytest.mark.parametrize("module", [overlap, case_module])
+def test_the_examples_run(module):
+    failed, attempted = doctest.testmod(module)
+    assert attempted
+    assert not failed
+
+
+def test_the_settings_are_those_of_the_config():
+    section = yaml.safe_load((ROOT / "config.yaml").read_text())["tables"]
+    assert plain(read_settings(TableSettings, {}, "tables")) == section
+
+
+def test_a_script_reads_no_key_of_the_tables_that_its_rule_leaves_out():
+    """A key that is left out would be read as its default."""
+    asked = {}
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for rule in re.split(r"^ *rule (?=\w+:)", path.read_text(), flags=re.M)[1:]:
+            keys = re.search(r"tables=\{\s*k: config\[\"tables\"\]\[k\] for k in \(([^)]*)\)", rule)
+            if keys:
+                asked[re.search(r"workflow_scripts/(\w+)\.py", rule)[1]] = set(re.findall(r"\w+", keys[1]))
+    assert {"table", "table1", "image_scores", "ablation_table"} <= set(asked)
+    for script, keys in asked.items():
+        text = (ROOT / f"workflow_scripts/{script}.py").read_text()
+        assert set(re.findall(r"\btables\.(\w+)", text)) == keys, script
+
+
+def test_entries_are_cheap_to_read():
+    """The workflow reads them when it starts."""
+    code = (
+        "import json, pivm.evaluation.image_metrics, pivm.evaluation.segmentation_metrics, pivm.evaluation.settings; "
+        "print(json.dumps(list(sys.modules)))"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'workflow_scripts')!r}); {code}"]
+    loaded = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert not {"torch", "scipy", "skimage", "pandas", "torch_fidelity"} & set(loaded)
+
+
+@pytest.mark.parametrize("text", ["", "METRIC = None", "from pivm.evaluation.segmentation_metrics.dice import METRIC"])
+def test_a_module_that_is_no_entry_of_its_name_is_refused(tmp_path, monkeypatch, text):
+    package = f"metrics_{abs(hash(text))}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    (tmp_path / package / "jaccard.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TypeError, match=r"jaccard: expected METRIC, a SegmentationMetric with key='jaccard'"):
+        find_metrics(package, [str(tmp_path / package)], SegmentationMetric)

@@ -12,7 +12,8 @@ import pytest
 import torch
 from pivm.errors import StateError
 from pivm.evaluation.features import Extractor, _packaged_weights
-from pivm.evaluation.metrics import distance_metric, extractor_name
+from pivm.evaluation.image_metrics import shown_metrics
+from pivm.evaluation.settings import ExtractorSettings
 from pivm.learning.torchvision_import import allow_torchvision_import
 from safetensors.torch import save_file
 from skimage import color, data
@@ -81,8 +82,8 @@ def test_inception_features_are_those_of_torch_fidelity(inception_file):
 def test_inception_weights_are_downloaded_checked_and_unpickled_safely(inception_file, monkeypatch):
     asked = {}
 
-    def download(url, **how):
-        asked.update(how, url=url)
+    def download(url, **options):
+        asked.update(options, url=url)
         return torch.load(inception_file[0], weights_only=True)
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
@@ -92,7 +93,7 @@ def test_inception_weights_are_downloaded_checked_and_unpickled_safely(inception
 
 
 def test_without_network_the_message_says_what_to_do(monkeypatch):
-    def offline(url, **how):
+    def offline(url, **options):
         raise URLError("no route to host")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
@@ -163,5 +164,5 @@ def test_weights_of_another_network_are_named(tmp_path, inception_file):
     ],
 )
 def test_only_inception_gives_a_fid(settings, name, metric):
-    assert extractor_name(settings) == name
-    assert distance_metric(name) == metric
+    assert ExtractorSettings(**settings).network == name
+    assert [m.key for m in shown_metrics(["frechet_distance"], name)] == [metric]

@@ -11,9 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pivm.cohort.split import require_split
 from pivm.errors import CohortError, StateError
-from pivm.evaluation.hu_fidelity import HU_FIDELITY, hu_fidelity
-from pivm.evaluation.images import frechet_distance, kid, kid_interval, same_number_of_real, ssim
+from pivm.evaluation.image_metrics import IMAGE_METRICS
+from pivm.evaluation.image_metrics.frechet_distance import frechet_distance
+from pivm.evaluation.image_metrics.kid import kid
+from pivm.evaluation.image_metrics.ssim import ssim
+from pivm.evaluation.image_scoring import same_number_of_real
+from pivm.evaluation.organ_intensity import HU_FIDELITY, compare_organ_intensity
 from pivm.evaluation.paired import PairedSlices
+from pivm.evaluation.patient_images import PatientImages, SliceSet
+from pivm.evaluation.statistics import jackknife
 from pivm.labels import LabelSet
 from pivm.report.zoom import detail
 from pivm.segmentation.training_set import synthetic_part
@@ -37,30 +43,30 @@ def test_ssim_of_equal_slices_is_one():
 
 
 def test_ssim_of_two_even_slices_by_hand():
-    real, made = np.full((1, 24, 24), 40, np.int16), np.full((1, 24, 24), 100, np.int16)
+    real, synthetic = np.full((1, 24, 24), 40, np.int16), np.full((1, 24, 24), 100, np.int16)
     x, y, c1 = 240, 300, (0.01 * 500) ** 2
     expected = (2 * x * y + c1) / (x * x + y * y + c1)
-    assert ssim(real, made, everywhere(real), WINDOW) == pytest.approx((expected, expected))
+    assert ssim(real, synthetic, everywhere(real), WINDOW) == pytest.approx((expected, expected))
 
 
 def test_ssim_is_that_of_the_clipped_slices():
-    real, made = slices(3), slices(3, seed=1)
-    x, y = (np.clip(hu, *WINDOW).astype(float) + 200 for hu in (real, made))
+    real, synthetic = slices(3), slices(3, seed=1)
+    x, y = (np.clip(hu, *WINDOW).astype(float) + 200 for hu in (real, synthetic))
     by_hand = [
         structural_similarity(a, b, data_range=500, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
         for a, b in zip(x, y, strict=True)
     ]
-    assert ssim(real, made, everywhere(real), WINDOW)[0] == pytest.approx(np.mean(by_hand))
-    beyond = np.where(made <= -200, -1000, made)
-    assert ssim(real, made, everywhere(real), WINDOW) == ssim(real, beyond, everywhere(real), WINDOW)
+    assert ssim(real, synthetic, everywhere(real), WINDOW).whole == pytest.approx(np.mean(by_hand))
+    beyond = np.where(synthetic <= -200, -1000, synthetic)
+    assert ssim(real, synthetic, everywhere(real), WINDOW) == ssim(real, beyond, everywhere(real), WINDOW)
 
 
 def test_ssim_inside_the_body_does_not_see_what_is_far_outside():
     real, body = slices(), np.zeros((2, 24, 24), bool)
     body[0, :6, :6] = True  # the second slice has no outline
-    made = real.copy()
-    made[:, 14:, 14:] = 300
-    whole, inside = ssim(real, made, body, WINDOW)
+    synthetic = real.copy()
+    synthetic[:, 14:, 14:] = 300
+    whole, inside = ssim(real, synthetic, body, WINDOW)
     assert inside == 1
     assert whole < 1
 
@@ -79,8 +85,8 @@ def test_frechet_distance_of_two_features_by_hand():
 def test_frechet_distance_against_a_matrix_root():
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 1, (60, 8)), rng.normal(0.5, 2, (40, 8)) @ rng.normal(0, 1, (8, 8))
-    one, two = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    expected = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(one + two - 2 * linalg.sqrtm(one @ two).real)
+    of_a, of_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    expected = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(of_a + of_b - 2 * linalg.sqrtm(of_a @ of_b).real)
     assert frechet_distance(a, b) == pytest.approx(expected)
 
 
@@ -108,24 +114,34 @@ def test_kid_by_hand():
     assert kid(a, b) == pytest.approx(1 + 343 - 2 * (1 + 1 + 27 + 64) / 4)
 
 
+def kid_over_patients(real, synthetic, confidence):
+    """KID of features per patient, as the entry is asked for it."""
+    body = np.ones((1, 1, 1), bool)
+    patients = [
+        PatientImages(f"p{i}", *(SliceSet(x, WINDOW, lambda hu, window: hu) for x in features), body, WINDOW)
+        for i, features in enumerate(zip(real, synthetic, strict=True))
+    ]
+    return jackknife(IMAGE_METRICS["kid"].compute, patients, confidence)
+
+
 def draws(rng, patients=5, count=6, shift=0.0):
     return [rng.normal(shift, 1, (count, 10)) for _ in range(patients)]
 
 
 def test_kid_is_unbiased_and_its_interval_covers_the_truth():
     rng = np.random.default_rng(0)
-    results = [kid_interval(draws(rng), draws(rng), 0.9) for _ in range(150)]
-    values = np.array([value for value, _, _ in results])
+    results = [kid_over_patients(draws(rng), draws(rng), 0.9) for _ in range(150)]
+    values = np.array([estimate.value for estimate in results])
     assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values))
     assert (values < 0).any()
     assert np.mean([low <= 0 <= high for _, low, high in results]) >= 0.8
-    value, low, _ = kid_interval(draws(rng), draws(rng, shift=2), 0.9)
+    value, low, _ = kid_over_patients(draws(rng), draws(rng, shift=2), 0.9)
     assert value > low > 0
 
 
 def test_one_patient_gives_kid_without_interval():
     rng = np.random.default_rng(0)
-    value, low, high = kid_interval(draws(rng, 1), draws(rng, 1), 0.95)
+    value, low, high = kid_over_patients(draws(rng, 1), draws(rng, 1), 0.95)
     assert np.isfinite(value)
     assert (low, high) == (None, None)
 
@@ -154,9 +170,11 @@ class Store:
 
 def test_hu_fidelity_of_a_shift_by_hand():
     store = Store()
-    made = store.hu[:4].copy()
-    made[store.labels[:4] == 1] += 10
-    table = hu_fidelity(PairedSlices(store, np.arange(4), {"g": made}), LabelSet(("liver", "spleen", "aorta")))
+    synthetic = store.hu[:4].copy()
+    synthetic[store.labels[:4] == 1] += 10
+    table = compare_organ_intensity(
+        PairedSlices(store, np.arange(4), {"g": synthetic}), LabelSet(("liver", "spleen", "aorta"))
+    )
     assert list(table.columns) == HU_FIDELITY
     liver, spleen = table.to_dict("records")
     real = store.hu[:4][store.labels[:4] == 1]

@@ -18,7 +18,7 @@ from pivm.generators.controls.prior_map import PriorMap
 from pivm.generators.kinds import GeneratorSettings
 from pivm.generators.model_folder import ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import write_sampler
-from pivm.report.model_card import write_model_card
+from pivm.report.generator_card import write_model_card
 from pivm.synthesis.inference import generate_ct
 
 ORGANS = ("liver", "spleen")

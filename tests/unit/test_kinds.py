@@ -74,11 +74,10 @@ root, folder = map(Path, sys.argv[1:])
 config = yaml.safe_load((root / "config.yaml").read_text())
 config["generators"]["flat"] = {"kind": "flat", "level": 40}
 config["tables"]["controls"] = ["flat"]
-schema = root / "rules/schemas/config.schema.yaml"
-validate(config, schema)
+validate(config)
 config["generators"]["flat"]["level"] = 9999
 try:
-    validate(config, schema)
+    validate(config)
 except ConfigError as error:
     print(error)
 config["generators"]["flat"]["level"] = 40

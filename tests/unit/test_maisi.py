@@ -487,7 +487,7 @@ def test_a_wrong_setting_is_explained(key, value, message):
         place = place[part]
     place[last] = value
     with pytest.raises(ConfigError) as caught:
-        validate(config, ROOT / "rules/schemas/config.schema.yaml")
+        validate(config)
     assert message in str(caught.value)
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
-from pivm.evaluation.hu_fidelity import HU_FIDELITY
-from pivm.evaluation.metrics import distance_metric
-from pivm.evaluation.statistics import TIDY, summarise
+from pivm.evaluation.image_metrics import shown_metrics, with_companions
+from pivm.evaluation.image_scoring import ImageScores
+from pivm.evaluation.image_summary import summarise_images
+from pivm.evaluation.organ_intensity import HU_FIDELITY
+from pivm.evaluation.statistics import TIDY, Bootstrap
+from pivm.report.image_table import write_image_table
 from pivm.report.organ_hu import markdown, plot_hu_fidelity
-from pivm.report.table1 import pooled_rows, write_table1
 
+ROOT = Path(__file__).parents[2]
 SSIM = {"cddpm": [0.2, 0.7, 0.3], "pivm": [0.8, 0.6, 0.7]}
 DISTANCE = {"cddpm": [100.0, 60.0, 80.0], "pivm": [50.0, 70.0, 60.0]}
 
@@ -19,33 +29,35 @@ DISTANCE = {"cddpm": [100.0, 60.0, 80.0], "pivm": [50.0, 70.0, 60.0]}
 @pytest.fixture(params=["inception", "efficientnet_lite0"])
 def written(request, tmp_path):
     """(extractor, tidy, text per form) of a table of three patients and two methods."""
-    metric = distance_metric(request.param)
+    shown = shown_metrics(["ssim", "frechet_distance"], request.param)
+    distance = shown[1].key
     rows = [
-        {"method": m, "patient": f"p_{i}", "slices": 15 - i, "seed": 1, "ssim": SSIM[m][i], "ssim_body": SSIM[m][i] / 2}
-        | {metric: DISTANCE[m][i]}
+        {"method": m, "patient": f"p_{i}", "slices": 15 - i, "ssim": SSIM[m][i], "ssim_body": SSIM[m][i] / 2}
+        | {distance: DISTANCE[m][i]}
         for m in SSIM
         for i in range(3)
     ]
-    cases = pd.DataFrame(rows)
     kid = pd.DataFrame(
         {"method": ["cddpm", "pivm", "real"], "kid": [0.3, 0.1, -0.002], "ci_low": [0.2, 0.05, -0.01]}
         | {"ci_high": [0.4, 0.15, 0.006], "patients": 3, "slices": 42}
     )
-    floor_cases = pd.DataFrame({"method": "real", "patient": ["p_0", "p_1", "p_2"], "seed": 1, metric: [10.0, 11, 12]})
-    how = (0.95, 200, 1)
-    pooled = pooled_rows(kid)
-    tidy = [summarise(cases, ["ssim", metric, "ssim_body"], list(SSIM), *how), pooled[pooled["method"] != "real"]]
-    tidy = pd.concat(tidy, ignore_index=True)
-    floor = pd.concat([summarise(floor_cases, [metric], ["real"], *how), pooled[pooled["method"] == "real"]])
+    floor = pd.DataFrame({"method": "real", "patient": ["p_0", "p_1", "p_2"], "slices": 1, distance: [10.0, 11, 12]})
+    scores = ImageScores(pd.DataFrame(rows), floor, kid)
+    table = summarise_images(scores, with_companions(shown), list(SSIM), Bootstrap(0.95, 200, 1))
     paths = SimpleNamespace(**{k: tmp_path / f"table1.{k}" for k in ("csv", "md", "tex", "html")})
-    write_table1(tidy, cases, floor, (-200, 300), request.param, 0.95, " `maisi`: released weights.", paths)
-    return request.param, tidy, {form: path.read_text() for form, path in vars(paths).items()}
+    write_image_table(table, shown, (-200, 300), 0.95, " `maisi`: released weights.", paths)
+    return request.param, table.tidy, {form: path.read_text() for form, path in vars(paths).items()}
 
 
 def test_the_tidy_table_has_the_columns_of_the_others(written):
     extractor, tidy, forms = written
     assert forms["csv"].splitlines()[0] == ",".join(TIDY)
-    assert list(dict.fromkeys(tidy["metric"])) == ["ssim", distance_metric(extractor), "ssim_body", "kid"]
+    assert list(dict.fromkeys(tidy["metric"])) == [
+        "ssim",
+        {"inception": "fid"}.get(extractor, "frechet_distance"),
+        "ssim_body",
+        "kid",
+    ]
     assert set(tidy["method"]) == {"cddpm", "pivm"}
 
 
@@ -81,6 +93,123 @@ def test_the_footnote_says_what_the_numbers_are(written):
         "training patients -2.0 [-10.0, 6.0]",
     ):
         assert text in forms["md"]
+
+
+def test_a_metric_of_all_patients_can_be_a_column(tmp_path):
+    shown = shown_metrics(["kid", "ssim"], "efficientnet_lite0")
+    cases = pd.DataFrame({"method": ["a", "b"], "patient": "p", "slices": 2, "ssim": [0.1, 0.2], "ssim_body": 0.3})
+    kid = {"method": ["a", "b", "real"], "kid": [0.02, 0.01, 0.0], "ci_low": None, "ci_high": None}
+    floor = pd.DataFrame({"method": ["real"], "patient": ["p"], "slices": [2]})
+    scores = ImageScores(cases, floor, pd.DataFrame({**kid, "patients": 1, "slices": 2}))
+    table = summarise_images(scores, with_companions(shown), ["a", "b"], Bootstrap(0.95, 200, 1))
+    paths = SimpleNamespace(**{k: tmp_path / f"table1.{k}" for k in ("csv", "md", "tex", "html")})
+    write_image_table(table, shown, (-200, 300), 0.95, "", paths)
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in paths.md.read_text().splitlines()[:4]]
+    assert lines[0][1] == "KID × 1000 ↓ a"
+    assert lines[2:] == [["1", "–", "–", "0.100", "**0.200**"], ["Avg. ± sd", "20.0", "**10.0**", "0.100", "**0.200**"]]
+    assert list(dict.fromkeys(table.tidy["metric"])) == ["ssim", "ssim_body", "kid"]
+    assert table.floor["metric"].tolist() == ["kid"]
+
+
+TOY_METRIC = '''
+"""Mean absolute error."""
+import numpy as np
+
+from pivm.evaluation.metrics import PatientMetric
+
+METRIC = PatientMetric(
+    key="mean_absolute_error",
+    title="Mean absolute error",
+    unit="HU",
+    better="lower",
+    digits=1,
+    note="over all pixels",
+    compute=lambda images: float(np.abs(images.real.hu.astype(int) - images.synthetic.hu).mean()),
+)
+'''
+RUN_SCRIPTS = """
+import json, runpy, sys
+from pathlib import Path
+from types import SimpleNamespace
+import yaml
+from pivm.config import validate
+
+class Files(SimpleNamespace):
+    def __iter__(self):
+        return iter(vars(self).values())
+
+scripts, jobs, config_file = sys.argv[1:]
+config = yaml.safe_load(Path(config_file).read_text())
+config["tables"]["image_metrics"] = ["ssim", "mean_absolute_error"]
+validate(config)
+for name, facts in json.loads(Path(jobs).read_text()).items():
+    facts["params"]["tables"] = config["tables"]
+    parts = {key: Files(**value) for key, value in facts.items()}
+    snakemake = SimpleNamespace(rule=name, log=[f"{name}.log"], threads=1, config=config, **parts)
+    runpy.run_path(f"{scripts}/{name}.py", {"snakemake": snakemake})
+"""
+
+
+def write_slices(folder: Path) -> dict:
+    """A store of two training and two test slices, and slices of generators that are 3 and 5 HU too bright."""
+    hu = np.random.default_rng(0).integers(-100, 200, (4, 16, 16)).astype(np.int16)
+    subjects, split = ["x", "y", "t1", "t2"], ["train", "train", "test", "test"]
+    (folder / "store").mkdir()
+    arrays = {"hu": hu, "labels": np.ones_like(hu, np.uint8), "body": np.ones_like(hu, bool)}
+    for name, array in arrays.items():
+        np.save(folder / "store" / f"{name}.npy", array)
+    index = {"subject": subjects, "split": split, "role": "target", "z": 0, "pixel_mm": 1.0, "step_mm": 1.0}
+    pd.DataFrame(index).to_csv(folder / "store" / "index.csv", index=False)
+    pd.DataFrame({"subject": subjects, "split": split}).to_csv(folder / "split.csv", index=False)
+    files = {"store": [str(folder / "store" / "hu.npy")], "split": str(folder / "split.csv"), "synthetic": []}
+    for method, error in (("cddpm", 5), ("pivm", 3)):
+        (folder / method).mkdir()
+        np.save(folder / method / "hu.npy", hu[2:] + np.int16(error))
+        rows = pd.DataFrame({"row": [0, 1], "source_subject": subjects[2:], "source_row": [2, 3]})
+        rows.to_csv(folder / method / "index.csv", index=False)
+        files["synthetic"] += [str(folder / method / name) for name in ("index.csv", "hu.npy")]
+    return files
+
+
+def test_a_metric_is_one_file_and_its_name_in_the_config(tmp_path):
+    scripts = tmp_path / "workflow_scripts"
+    shutil.copytree(ROOT / "workflow_scripts", scripts, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    (scripts / "pivm/evaluation/image_metrics/mean_absolute_error.py").write_text(TOY_METRIC)
+    scores = {name: str(tmp_path / f"{name}.csv") for name in ("cases", "floor", "kid")}
+    forms = {form: str(tmp_path / f"table1.{form}") for form in ("csv", "md", "tex", "html")}
+    beside = {name: str(tmp_path / f"table1_{name}.csv") for name in ("cases", "floor", "differences")}
+    methods = ["cddpm", "pivm"]
+    compute = {"device": "cpu", "precision": "fp32"}
+    jobs = {
+        "image_scores": {
+            "input": write_slices(tmp_path),
+            "output": scores,
+            "params": {"generators": methods, "compute": compute},
+        },
+        "table1": {
+            "input": scores,
+            "output": {**forms, **beside},
+            "params": {"generators": methods, "weights": "", "seed": 1},
+        },
+    }
+    (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+    (tmp_path / "run.py").write_text(RUN_SCRIPTS)
+    arguments = [scripts, tmp_path / "jobs.json", ROOT / "config.yaml"]
+    environment = {**os.environ, "PYTHONPATH": str(scripts)}
+    command = [sys.executable, "run.py", *map(str, arguments)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = {form: Path(path).read_text() for form, path in forms.items()}
+    assert "mean_absolute_error,HU,lower,pivm,3.0," in text["csv"]
+    assert "Mean absolute error (HU) ↓ PIVM (ours)" in text["md"]
+    assert "**3.0 ± 0.0**" in text["md"]
+    assert r"Mean absolute error (HU) $\downarrow$" in text["tex"]
+    assert r"\textbf{3.0 $\pm$ 0.0}" in text["tex"]
+    assert "Mean absolute error (HU) ↓" in text["html"]
+    assert "<b>3.0 ± 0.0</b>" in text["html"]
+    for form in ("md", "tex", "html"):
+        assert "Mean absolute error: over all pixels." in text[form]
+        assert "EfficientNet" not in text[form]
 
 
 @pytest.fixture

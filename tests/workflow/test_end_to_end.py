@@ -13,7 +13,7 @@ import pytest
 from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
 from pivm.datasets import Dataset
-from pivm.evaluation.hu_fidelity import HU_FIDELITY
+from pivm.evaluation.organ_intensity import HU_FIDELITY
 from pivm.evaluation.statistics import TIDY, per_patient
 
 from tests.workflow.conftest import Workflow

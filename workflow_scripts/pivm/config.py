@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator, validators
 
-from pivm.datasets import check_dataset
+from pivm.cohort.prior import KINDS as PRIOR_KINDS
+from pivm.cohort.selection import SelectionSettings
+from pivm.cohort.split import SplitSettings
+from pivm.datasets import check_dataset, dataset_schema
 from pivm.errors import ConfigError, nearest
-from pivm.evaluation.metrics import REAL, SEGMENTATION_METRICS
+from pivm.evaluation.image_metrics import IMAGE_METRICS, shown_metrics, with_companions
+from pivm.evaluation.metrics import REAL
+from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
+from pivm.evaluation.settings import ExtractorSettings, TableSettings
 from pivm.generators import kinds as registry
 from pivm.generators.kinds import Kind, kind_of, kinds
 from pivm.labels import LabelSet
 from pivm.learning.settings import ComputeSettings
+from pivm.scans.quality import QualitySettings
 from pivm.segmentation import settings as segmentation
-from pivm.settings import plain, read_settings, schema_of
+from pivm.settings import plain, read_settings, schema_of, setting
 from pivm.synthesis.settings import SynthesisSettings
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """Config section ``image``."""
+
+    size: int = setting("pixels per side of a standardised slice", 64, minimum=16, maximum=1024)
+
+
+#: section of the config -> its settings; the kinds of generators add theirs
+SECTIONS = {
+    "image": ImageSettings,
+    "selection": SelectionSettings,
+    "quality": QualitySettings,
+    "split": SplitSettings,
+    "synthesis": SynthesisSettings,
+    "segmentation": segmentation.SegmentationSettings,
+    "tables": TableSettings,
+    "compute": ComputeSettings,
+}
+_NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}
 
 #: as Draft202012Validator, but 40.0 is no whole number: what counts or names a size is used as such
 _Validator = validators.extend(
@@ -38,14 +65,14 @@ _TYPES = {
 }
 
 
-def validate(config: dict, schema_file: Path) -> None:
+def validate(config: dict[str, Any]) -> None:
     """Check a merged config.
 
     Raises:
         ConfigError: the first wrong key, type or value, with what was found, what is allowed and, for a name,
             the nearest right one.
     """
-    errors = sorted(_Validator(schema(schema_file)).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    errors = sorted(_Validator(schema()).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         raise _explain(errors[0])
     _cross_check(config)
@@ -88,24 +115,22 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def schema(schema_file: Path) -> dict[str, Any]:
-    """JSON Schema of the whole config, derived from the settings of stages and kinds.
-
-    Args:
-        schema_file: the sections that no settings class states.
-    """
-    whole = yaml.safe_load(Path(schema_file).read_text(encoding="utf-8"))
-    shared = {kind.name: kind.section_schema() for kind in kinds().values() if kind.sections}
-    sections = {
+def schema() -> dict[str, Any]:
+    """JSON Schema of the whole config, derived from the settings of stages, layouts and kinds."""
+    sections = {name: schema_of(settings) for name, settings in SECTIONS.items()}
+    sections |= {kind.name: kind.section_schema() for kind in kinds().values() if kind.sections}
+    datasets = {"type": "object", "propertyNames": _NAME, "additionalProperties": dataset_schema()}
+    properties = {
+        "dataset": _NAME,
+        "datasets": datasets,
+        "results": {"type": "string", "minLength": 1},
+        "seed": {"type": "integer", "minimum": 0},
+        "labels": {"type": ["integer", "array"], "items": {"type": "string"}},
+        "prior": {"enum": list(PRIOR_KINDS)},
         "generators": _generators_schema(),
-        "synthesis": schema_of(SynthesisSettings),
-        "segmentation": schema_of(segmentation.SegmentationSettings),
-        "compute": schema_of(ComputeSettings),
-        **shared,
+        **sections,
     }
-    whole["properties"] |= sections
-    whole["required"] = list(whole["properties"])
-    return whole
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": list(properties)}
 
 
 def _generators_schema() -> dict[str, Any]:
@@ -115,8 +140,7 @@ def _generators_schema() -> dict[str, Any]:
         for name, kind in kinds().items()
     ]
     entry = {"type": "object", "required": ["kind"], "properties": {"kind": {"enum": list(kinds())}}, "allOf": checks}
-    names = {"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}
-    return {"type": "object", "minProperties": 1, "propertyNames": names, "additionalProperties": entry}
+    return {"type": "object", "minProperties": 1, "propertyNames": _NAME, "additionalProperties": entry}
 
 
 def _cross_check(config: dict[str, Any]) -> None:
@@ -133,6 +157,7 @@ def _cross_check(config: dict[str, Any]) -> None:
     _one_of("tables.generated", tables["generated"], generators)
     for metric in tables["metrics"]:
         _one_of("tables.metrics", metric, SEGMENTATION_METRICS)
+    _check_image_metrics(tables)
     labels = LabelSet.from_config(config["labels"])
     check_dataset(config["dataset"], config["datasets"][config["dataset"]], labels.names)
     for organ in config["selection"]["organs"]:
@@ -160,6 +185,14 @@ def _check_generators(config: dict[str, Any], labels: LabelSet) -> None:
     for name in {*table_generators(config), config["tables"]["generated"]}:
         for organ in LabelSet.from_config(known_labels(config, name) or config["labels"]).names:
             _one_of(f"generators.{name}.labels", organ, labels.names)
+
+
+def _check_image_metrics(tables: dict[str, Any]) -> None:
+    key, network = "tables.image_metrics", _extractor(tables)
+    for name in tables["image_metrics"]:
+        _one_of(key, name, IMAGE_METRICS)
+        if (needed := IMAGE_METRICS[name].extractor) and needed != network:
+            raise ConfigError(key, f"{name!r} is taken on features of {needed}, but tables.extractor says {network}")
 
 
 def _one_of(key: str, name: str, known: Iterable[str]) -> None:
@@ -201,6 +234,16 @@ def sampler_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
 def table_generators(config: dict[str, Any]) -> list[str]:
     """The columns of Tables 1 and 2: the learnt generators, then the controls."""
     return [*config["tables"]["generators"], *config["tables"]["controls"]]
+
+
+def image_metrics(config: dict[str, Any]) -> list[str]:
+    """Keys of the metrics of Table 1, its columns first, then those in the note below it."""
+    tables = config["tables"]
+    return [m.key for m in with_companions(shown_metrics(tables["image_metrics"], _extractor(tables)))]
+
+
+def _extractor(tables: dict[str, Any]) -> str:
+    return read_settings(ExtractorSettings, tables["extractor"], "tables.extractor").network
 
 
 def ablation_methods(config: dict[str, Any]) -> dict[str, str]:

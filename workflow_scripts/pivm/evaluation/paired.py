@@ -19,20 +19,22 @@ class PairedSlices:
     """The real test slices of Table 1 and every generator's slices of the same label maps.
 
     Attributes:
-        rows: store row of each slice; made: generator -> int16 HU [N, H, W], in the same order.
+        store: the slice store of the run.
+        rows: store row of each slice.
+        synthetic: method -> int16 HU [N, H, W], in the same order.
     """
 
     store: SliceStore
     rows: np.ndarray
-    made: dict[str, np.ndarray]
+    synthetic: dict[str, np.ndarray]
 
     @classmethod
     def read(cls, inputs, methods: Iterable[str]) -> PairedSlices:
         """Read the files of a rule.
 
         Args:
-            inputs: paths by attribute: ``store`` and ``split``, and ``synthetic``, ``hu.npy`` and more of each method;
-            methods: in the order of the latter.
+            inputs: paths by attribute: ``store`` and ``split``, and ``synthetic``, ``hu.npy`` and more of each method.
+            methods: in the order of ``synthetic``.
 
         Raises:
             StateError: as :meth:`load`.
@@ -46,24 +48,26 @@ class PairedSlices:
         """Read the folders that :func:`pivm.synthesis.slices.synthesise_slices` wrote.
 
         Args:
-            split: patient -> split; folders: generator -> folder of its slices of test patients.
+            store: the slice store of the run.
+            split: patient -> split.
+            folders: method -> folder of its slices of test patients.
 
         Raises:
-            StateError: a patient is none of the test split, or two generators have made other slices.
+            StateError: a patient is none of the test split, or two generators have other slices.
         """
-        made, rows = {}, None
-        for generator, folder in folders.items():
+        synthetic, rows = {}, None
+        for method, folder in folders.items():
             index = read_patient_csv(Path(folder) / "index.csv")
-            require_split(index["source_subject"], split, ("test",), f"image fidelity of {generator}")
-            own = index["source_row"].to_numpy()
-            rows = own if rows is None else rows
-            if not np.array_equal(own, rows):
+            require_split(index["source_subject"], split, ("test",), f"image fidelity of {method}")
+            source_rows = index["source_row"].to_numpy()
+            rows = source_rows if rows is None else rows
+            if not np.array_equal(source_rows, rows):
                 raise StateError(
-                    f"{folder}: holds {len(own)} slices that are not those of the first generator ({len(rows)}); "
-                    "delete the folder and run the workflow again"
+                    f"{folder}: holds {len(source_rows)} slices that are not those of the first generator "
+                    f"({len(rows)}); delete the folder and run the workflow again"
                 )
-            made[generator] = np.load(Path(folder) / "hu.npy", mmap_mode="r", allow_pickle=False)
-        return cls(store, rows, made)
+            synthetic[method] = np.load(Path(folder) / "hu.npy", mmap_mode="r", allow_pickle=False)
+        return cls(store, rows, synthetic)
 
     def patients(self) -> Iterator[tuple[str, np.ndarray]]:
         """Each patient with the positions of its slices in :attr:`rows`."""

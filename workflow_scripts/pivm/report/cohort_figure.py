@@ -19,8 +19,8 @@ def hu_histogram(store: SliceStore, split: str, chunk: int = 256) -> np.ndarray:
     edges = np.arange(SHOWN_HU[0], SHOWN_HU[1] + 1, BIN_HU)
     counts, rows = np.zeros(len(edges) - 1, np.int64), store.rows(split)
     for start in range(0, len(rows), chunk):
-        some = rows[start : start + chunk]
-        counts += np.histogram(store.hu[some][store.body[some]], edges)[0]
+        part = rows[start : start + chunk]
+        counts += np.histogram(store.hu[part][store.body[part]], edges)[0]
     return counts / max(counts.sum(), 1)
 
 
@@ -28,7 +28,10 @@ def plot_cohort(selection: pd.DataFrame, labels: pd.DataFrame, store: SliceStore
     """Write the figure.
 
     Args:
-        selection, labels: tables of :mod:`pivm.cohort.split`.
+        selection: table of :mod:`pivm.cohort.split`, one row per scan.
+        labels: table of :mod:`pivm.cohort.split`, one row per label.
+        store: the slice store of the run.
+        path: of the PNG.
     """
     used = selection[selection["status"] == "selected"]
     figure, axes = plt.subplots(2, 2, figsize=(11, 7))

@@ -30,8 +30,10 @@ def draw(axis, kind: str, image: np.ndarray, classes: int):
     """Draw one slice without ticks.
 
     Args:
-        kind: ``hu``, ``variation`` (HU around 0) or ``labels``, a label map whose last id is the rest of the body;
-        image: [H, W]; classes: number of ids of the label map.
+        axis: to draw on.
+        kind: ``hu``, ``variation`` (HU around 0) or ``labels``, a label map whose last id is the rest of the body.
+        image: [H, W].
+        classes: number of ids of the label map.
     """
     axis.set_xticks([])
     axis.set_yticks([])

@@ -43,8 +43,11 @@ def write_forms(
     """Write all four forms.
 
     Args:
-        tidy: what the CSV holds; shape: (format of the best value, arrow per direction) -> the table as the paper
-            has it; note: stands below the table; outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
+        tidy: what the CSV holds.
+        shape: (format of the best value, arrow per direction) -> the table as the paper has it.
+        note: stands below the table.
+        table: its key in :data:`CAPTIONS`.
+        outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
     """
     tidy.to_csv(outputs.csv, index=False)
     shaped = shape("**%s**", _ARROWS)

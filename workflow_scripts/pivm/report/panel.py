@@ -20,7 +20,11 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
     are spread from the lowest to the highest slice that all generators have made.
 
     Args:
+        store: the slice store of the run.
+        prior: organ means of the run.
         folders: generator -> folder of its synthetic slices.
+        path: of the PNG.
+        rows: label maps shown.
     """
     index = {
         g: read_patient_csv(f / "index.csv").drop_duplicates("source_row").set_index("source_row")
@@ -31,7 +35,7 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
     picks = [by_height[int(f * (len(by_height) - 1))] for f in np.linspace(0.12, 0.92, min(rows, len(by_height)))][::-1]
     synthetic = {g: np.load(f / "hu.npy", mmap_mode="r", allow_pickle=False) for g, f in folders.items()}
     titles = ["Real CT", "Labels", "Prior", "Real variation"]
-    titles += [f"{method_title(g)}{what}" for g in folders for what in (" variation", "")]
+    titles += [f"{method_title(g)}{kind}" for g in folders for kind in (" variation", "")]
     figure, axes = plt.subplots(
         len(picks), len(titles), figsize=(2 * len(titles), 2.02 * len(picks) + 0.9), squeeze=False
     )
@@ -41,8 +45,8 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
         images = [("hu", hu), ("labels", label_map[0]), ("hu", prior.map(label_map)[0])]
         images.append(("variation", prior.variation(store.hu[[row]], label_map)[0]))
         for g in folders:
-            made = np.asarray(synthetic[g][index[g].loc[row, "row"]])
-            images += [("variation", prior.variation(made[None], label_map)[0]), ("hu", made)]
+            synthetic_hu = np.asarray(synthetic[g][index[g].loc[row, "row"]])
+            images += [("variation", prior.variation(synthetic_hu[None], label_map)[0]), ("hu", synthetic_hu)]
         for column, (kind, image) in enumerate(images):
             axis = axes[line, column]
             drawn = draw(axis, kind, image, prior.classes)
@@ -63,6 +67,6 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
 
 
 def _relative_height(store: SliceStore, row: int) -> float:
-    own = store.index["subject"] == store.index["subject"][row]
-    z = store.index.loc[own, "z"]
+    of_subject = store.index["subject"] == store.index["subject"][row]
+    z = store.index.loc[of_subject, "z"]
     return (store.index["z"][row] - z.min()) / max(z.max() - z.min(), 1)

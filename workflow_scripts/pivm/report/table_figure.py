@@ -8,14 +8,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pivm.evaluation.metrics import METRICS, TITLES
+from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.statistics import per_patient
 from pivm.report.drawing import method_colour, plt
 from pivm.report.forms import CAPTIONS, method_title
 
 
 def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: float, path: Path) -> None:
-    """One axis per metric: patients as linked points, the mean with its interval beside them."""
+    """One axis per metric: patients as linked points, the mean with its interval beside them.
+
+    Args:
+        tidy: the table.
+        cases: the scores behind it.
+        table: its key in :data:`pivm.report.forms.CAPTIONS`.
+        confidence: of the intervals.
+        path: of the PNG.
+    """
     # a metric that is taken over all patients together has no points
     metrics = [m for m in dict.fromkeys(tidy["metric"]) if m in cases]
     methods = list(dict.fromkeys(tidy["method"]))
@@ -42,9 +50,10 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
                 color=method_colour(i),
                 zorder=3,
             )
-        unit, better = METRICS[metric]
-        axis.set_title(textwrap.fill(TITLES[metric] + (" (mm)" if unit == "mm" else ""), 26), fontsize=11)
-        axis.set_xlabel(f"{better} is better", fontsize=9, color="0.35")
+        entry = METRICS[metric]
+        title = f"{entry.title} ({entry.unit})" if entry.unit != "1" else entry.title
+        axis.set_title(textwrap.fill(title, 26), fontsize=11)
+        axis.set_xlabel(f"{entry.better} is better", fontsize=9, color="0.35")
         axis.set_xticks(x, [method_title(m).replace(" ", "\n") for m in methods], fontsize=9)
         axis.set_xlim(-0.5, len(methods) - 0.5)
         axis.margins(y=0.12)

@@ -19,12 +19,13 @@ def view_positions(labels: np.ndarray, names: tuple[str, ...]) -> dict[str, int]
 
     Args:
         labels: uint8 [R, A, S], k = k-th of ``names``.
+        names: of the organs.
     """
     positions = {}
     for view, axis, organs in (("coronal", 1, _ANTERIOR), ("sagittal", 0, _MIDLINE)):
         inside = np.isin(labels, [k for k, name in enumerate(names, start=1) if name in organs])
-        where = np.argwhere(inside if inside.any() else labels > 0)
-        positions[view] = int(np.median(where[:, axis])) if len(where) else labels.shape[axis] // 2
+        voxels = np.argwhere(inside if inside.any() else labels > 0)
+        positions[view] = int(np.median(voxels[:, axis])) if len(voxels) else labels.shape[axis] // 2
     return positions
 
 
@@ -32,7 +33,11 @@ def plot_views(volumes: dict[str, np.ndarray], labels: np.ndarray, names: tuple[
     """Rows: coronal and sagittal. Columns: each volume, and the last one again with the contours of all organs.
 
     Args:
-        volumes: title -> int16 HU [R, A, S]; labels: uint8 [R, A, S] on the same grid.
+        volumes: title -> int16 HU [R, A, S].
+        labels: uint8 [R, A, S] on the same grid, k = k-th of ``names``.
+        names: of the organs.
+        grid: of volumes and labels.
+        path: of the PNG.
     """
     at, spacing = view_positions(labels, names), grid.spacing
     *_, last = volumes

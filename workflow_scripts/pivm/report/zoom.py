@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -16,21 +17,36 @@ from pivm.report.forms import method_title
 ZOOM = 0.36
 
 
+class Detail(NamedTuple):
+    """A square of a slice, in pixels."""
+
+    top: int
+    left: int
+    side: int
+
+
 def plot_zoom(pairs: PairedSlices, prior: Prior, path: Path, patients: int = 3) -> None:
-    """Two rows per patient, the slice with the most organs and a detail of it: real CT, labels, each generator."""
-    store, names = pairs.store, dict(pairs.patients())
-    chosen = [list(names)[i] for i in np.unique(np.linspace(0, len(names) - 1, patients).round().astype(int))]
-    titles = ["Real CT", "Labels", *map(method_title, pairs.made)]
+    """Two rows per patient, the slice with the most organs and a detail of it: real CT, labels, each generator.
+
+    Args:
+        pairs: real and synthetic slices of test patients.
+        prior: organ means of the run.
+        path: of the PNG.
+        patients: shown, evenly chosen.
+    """
+    store, by_patient = pairs.store, dict(pairs.patients())
+    chosen = [list(by_patient)[i] for i in np.unique(np.linspace(0, len(by_patient) - 1, patients).round().astype(int))]
+    titles = ["Real CT", "Labels", *map(method_title, pairs.synthetic)]
     shape = (2 * len(chosen), len(titles))
     figure, axes = plt.subplots(*shape, figsize=(2.1 * shape[1] + 0.3, 2.1 * shape[0] + 0.4), squeeze=False)
     for line, patient in enumerate(chosen):
-        own = names[patient]
-        organs = [len(np.unique(store.labels[pairs.rows[i]])) for i in own]
-        position = own[int(np.argmax(organs))]
+        positions = by_patient[patient]
+        organs = [len(np.unique(store.labels[pairs.rows[i]])) for i in positions]
+        position = positions[int(np.argmax(organs))]
         row = pairs.rows[position]
         label_map = prior.label_map(store.labels[[row]], store.body[[row]])[0]
         images = [("hu", np.asarray(store.hu[row])), ("labels", label_map)]
-        images += [("hu", np.asarray(hu[position])) for hu in pairs.made.values()]
+        images += [("hu", np.asarray(hu[position])) for hu in pairs.synthetic.values()]
         top, left, side = detail(np.asarray(store.labels[row]))
         for column, (kind, image) in enumerate(images):
             whole, zoomed = axes[2 * line, column], axes[2 * line + 1, column]
@@ -48,8 +64,8 @@ def plot_zoom(pairs: PairedSlices, prior: Prior, path: Path, patients: int = 3) 
     plt.close(figure)
 
 
-def detail(labels: np.ndarray) -> tuple[int, int, int]:
-    """(row, column, side) of the square with the most organs and, among those, the most organ pixels.
+def detail(labels: np.ndarray) -> Detail:
+    """The square with the most organs and, among those, the most organ pixels.
 
     Args:
         labels: [H, W], 0 = background.
@@ -60,4 +76,4 @@ def detail(labels: np.ndarray) -> tuple[int, int, int]:
     count = sum(windows(organ, (side, side)).any((2, 3)).astype(float) for organ in organs)
     filled = windows(labels > 0, (side, side)).mean((2, 3))
     best = np.argmax(count + filled / 2)
-    return *map(int, np.unravel_index(best, filled.shape)), side
+    return Detail(*map(int, np.unravel_index(best, filled.shape)), side)

@@ -7,21 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pivm.cohort.prior import Prior
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
-from pivm.evaluation.continuity import compare_z_steps
-from pivm.generators.protocol import Generator, Spacing
+from pivm.generators.protocol import Spacing
 from pivm.labels import LabelSet
-from pivm.learning.device import memory_hint
 from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import Grid, write_volume
 from pivm.scans.outline import outline, outline_from_labels
 from pivm.scans.quality import clean_padding
-from pivm.seeds import derived_seed
 
 
 @dataclass
@@ -75,29 +71,6 @@ def read_source(
     else:
         body = outline(hu, slices, plane.pixel_mm)
     return LabelSource(name, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)
-
-
-def continuity(
-    source: LabelSource, hu: np.ndarray, generator: Generator, prior: Prior, batch: int, seed: int
-) -> pd.DataFrame:
-    """HU steps along z inside organs: the real CT, the sequential volume, and slices generated independently.
-
-    Args:
-        hu: int16 [S, H, W], the sequential volume.
-        batch: slices at a time for the independent ones.
-
-    Returns:
-        As :func:`pivm.evaluation.continuity.compare_z_steps`, with a column ``source``; no ``real`` where the
-        source has no CT.
-    """
-    seeds = [derived_seed(seed, "independent", z) for z in range(len(hu))]
-    starts = range(0, len(hu), batch)
-    with memory_hint(*generator.memory_setting("synthesis.batch", batch)):
-        alone = [generator.generate(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
-    volumes = {"sequential": hu, "independent": np.concatenate(alone)}
-    if source.hu is not None:
-        volumes = {"real": source.hu, **volumes}
-    return compare_z_steps(volumes, source.label_map, prior.names).assign(source=source.subject)
 
 
 def write_synthetic(source: LabelSource, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:

@@ -6,7 +6,8 @@ from functools import partial
 
 import pandas as pd
 
-from pivm.evaluation.metrics import METRICS, TITLES
+from pivm.evaluation.all_metrics import METRICS
+from pivm.evaluation.metrics import Metric
 from pivm.report.forms import CAPTIONS, method_title, write_forms
 
 
@@ -14,32 +15,39 @@ def write_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, weights: st
     """Write Table 2 or 3 in all four forms.
 
     Args:
-        tidy: as :func:`pivm.evaluation.statistics.summarise` gives it; cases: the scores behind it;
-        weights: as :func:`pivm.config.weights_note`; outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
+        tidy: as :func:`pivm.evaluation.statistics.summarise` gives it.
+        cases: the scores behind it.
+        table: ``table2`` or ``table3``.
+        weights: as :func:`pivm.config.weights_note`.
+        outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
     """
     note = f"{CAPTIONS[table]}. {footnote(tidy, cases)}{weights}"
     write_forms(tidy, partial(paper_shape, tidy), note, table, outputs)
 
 
 def paper_shape(tidy: pd.DataFrame, bold: str, arrows: dict[str, str]) -> pd.DataFrame:
-    """Metrics as rows, methods as columns, ``mean [interval]``; the best mean of a row in bold."""
+    """Metrics as rows, methods as columns, ``mean [interval]``; the best mean of a row in bold.
+
+    Args:
+        tidy: what is shown.
+        bold: format of the best value.
+        arrows: by direction.
+    """
     methods = list(dict.fromkeys(tidy["method"]))
     rows = {}
-    for metric in dict.fromkeys(tidy["metric"]):
-        part = tidy[tidy["metric"] == metric].set_index("method")
-        unit, better = METRICS[metric]
-        best = part["mean"].idxmin() if better == "lower" else part["mean"].idxmax()
-        title = f"{TITLES[metric]}{f' ({unit})' if unit != '1' else ''} {arrows[better]}"
-        digits = 1 if unit != "1" else 3
-        rows[title] = [_cell(part.loc[m], digits, bold if m == best else "%s") for m in methods]
+    for key in dict.fromkeys(tidy["metric"]):
+        part, metric = tidy[tidy["metric"] == key].set_index("method"), METRICS[key]
+        best = part["mean"].idxmin() if metric.better == "lower" else part["mean"].idxmax()
+        cells = [_cell(part.loc[m], metric, bold if m == best else "%s") for m in methods]
+        rows[f"{metric.heading} {arrows[metric.better]}"] = cells
     return pd.DataFrame.from_dict(rows, orient="index", columns=[method_title(m) for m in methods])
 
 
-def _cell(row: pd.Series, digits: int, style: str) -> str:
-    mean = style % f"{row['mean']:.{digits}f}"
+def _cell(row: pd.Series, metric: Metric, style: str) -> str:
+    mean = style % metric.shown(row["mean"])
     if pd.isna(row["ci_low"]):
         return mean
-    return f"{mean} [{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
+    return f"{mean} [{metric.shown(row['ci_low'])}, {metric.shown(row['ci_high'])}]"
 
 
 def footnote(tidy: pd.DataFrame, cases: pd.DataFrame) -> str:
@@ -55,15 +63,17 @@ def footnote(tidy: pd.DataFrame, cases: pd.DataFrame) -> str:
     return text + f"Classes missed altogether (Dice 0, distance the slice diagonal): {missed}."
 
 
-def ablation_note(tidy: pd.DataFrame, options: dict) -> str:
+def ablation_note(tidy: pd.DataFrame, window: tuple[float, float], confidence: float) -> str:
     """What stands below the table of the ablation.
 
     Args:
-        options: config keys ``image_window`` and ``confidence``.
+        tidy: what the table shows.
+        window: HU range of SSIM and errors.
+        confidence: of the intervals.
     """
-    low, high = options["image_window"]
+    low, high = window
     return (
         f"{CAPTIONS['ablation']}. Mean over {int(tidy['patients'].max())} test patients, HU from {low} to {high}; in "
-        f"brackets: {options['confidence']:.0%} bootstrap interval of the mean over patients. Errors: mean absolute "
+        f"brackets: {confidence:.0%} bootstrap interval of the mean over patients. Errors: mean absolute "
         "difference of one synthetic slice to the real one, over the pixels of the region."
     )

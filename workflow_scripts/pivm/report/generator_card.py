@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from pivm.cohort.split import SPLITS
-from pivm.evaluation.metrics import METRICS, TITLES
+from pivm.evaluation.all_metrics import METRICS
 from pivm.generators.model_folder import ModelFolder
 from pivm.report.forms import method_title
 from pivm.settings import plain
@@ -70,7 +70,7 @@ def write_model_card(
     """
     settings = model.settings
     numbers = [
-        (heading, f"{TITLES[row.metric]} ({row.better} is better)", *_value(row))
+        (heading, f"{METRICS[row.metric].title} ({row.better} is better)", *_value(row))
         for heading, table in tables.items()
         for row in table[table["method"] == settings.name].itertuples()
     ]
@@ -95,6 +95,6 @@ def write_model_card(
 
 
 def _value(row) -> tuple[str, str]:
-    unit = METRICS[row.metric][0]
+    unit = METRICS[row.metric].unit
     interval = "" if pd.isna(row.ci_low) else f"{row.ci_low:.3f} to {row.ci_high:.3f}"
     return f"{row.mean:.3f}{'' if unit == '1' else ' ' + unit}", interval

@@ -1,0 +1,81 @@
+"""The rows behind a table: the scores of one patient, or of one class in one patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class SegmentationCase:
+    """Scores of one class in one patient, segmented by one model.
+
+    Attributes:
+        seed: of the segmenter's training.
+        patient: its name.
+        label: name of the class.
+        scores: by key of the metric.
+        missed: 1 where only truth or prediction holds the class, else 0.
+        truth_voxels: of the class in the truth.
+        predicted_voxels: of the class in the prediction.
+    """
+
+    seed: int
+    patient: str
+    label: str
+    scores: dict[str, float]
+    missed: int
+    truth_voxels: int
+    predicted_voxels: int
+
+
+@dataclass(frozen=True)
+class ImageCase:
+    """Scores of the synthetic slices of one patient.
+
+    Attributes:
+        method: the generator, or ``real``.
+        patient: its name.
+        slices: how many.
+        scores: by key of the metric.
+    """
+
+    method: str
+    patient: str
+    slices: int
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RegionCase:
+    """Fidelity of the synthetic slices of one patient by region.
+
+    Attributes:
+        method: the column of the ablation.
+        seed: of the synthesis.
+        patient: its name.
+        scores: by key of the metric; NaN for a region that the patient lacks.
+    """
+
+    method: str
+    seed: int
+    patient: str
+    scores: dict[str, float]
+
+
+def case_table(cases: Iterable[SegmentationCase | ImageCase | RegionCase]) -> pd.DataFrame:
+    """One row per case; ``scores`` becomes one column per metric in its place.
+
+    >>> case_table([ImageCase("pivm", "p1", 15, {"ssim": 0.5})]).to_dict("records")
+    [{'method': 'pivm', 'patient': 'p1', 'slices': 15, 'ssim': 0.5}]
+    """
+    rows = []
+    for case in cases:
+        row = {}
+        for field in fields(case):
+            value = getattr(case, field.name)
+            row |= value if field.name == "scores" else {field.name: value}
+        rows.append(row)
+    return pd.DataFrame(rows)
