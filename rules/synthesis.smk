@@ -37,10 +37,11 @@ rule synthesise_slices:
     params:
         code=generator_code("synthesise_slices"),
         slices=config["synthesis"]["slices"],
-        batch=config["synthesis"]["batch"],
+        batch=untracked(config["synthesis"]["batch"]),
         labels=config["labels"],
         seed=config["seed"],
-        compute=compute(),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/synthesise_slices.py"
 
@@ -64,10 +65,11 @@ rule synthesise_test:
     params:
         code=generator_code("synthesise_test"),
         patients=config["tables"]["image_patients"],
-        batch=config["synthesis"]["batch"],
+        batch=untracked(config["synthesis"]["batch"]),
         labels=config["labels"],
         seed=config["seed"],
-        compute=compute(),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/synthesise_test.py"
 
@@ -92,7 +94,7 @@ rule synthesise_volumes:
         code=generator_code("synthesise_volumes"),
         volumes=config["synthesis"]["volumes"],
         volumes_from=config["synthesis"]["volumes_from"],
-        batch=config["synthesis"]["batch"],
+        batch=untracked(config["synthesis"]["batch"]),
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],
@@ -100,6 +102,7 @@ rule synthesise_volumes:
         padding=config["quality"]["padding"],
         size=config["image"]["size"],
         seed=config["seed"],
-        compute=compute(),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/synthesise_volumes.py"

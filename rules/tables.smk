@@ -128,11 +128,25 @@ rule model_card:
         "../workflow_scripts/model_card.py"
 
 
+# what was trained and put together for the tables: each says which code and versions made it
+STAGES = [
+    n for n in GENERATORS if config["generators"][n]["kind"] == "maisi" and not config["generators"][n].get("weights")
+]
+MODEL_FACTS = [
+    *expand(f"{RESULTS}/generators/{{generator}}/model.json", generator=GENERATORS),
+    *expand(
+        f"{RESULTS}/generators/{{generator}}/{{stage}}/model.json", generator=STAGES, stage=["autoencoder", "diffusion"]
+    ),
+    *expand(f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.json", training_set=SETS, seed=SEEDS),
+]
+
+
 rule manifest:
     input:
         tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
+        models=MODEL_FACTS,
     output:
         f"{RESULTS}/manifest.json",
     log:

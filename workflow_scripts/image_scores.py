@@ -10,6 +10,6 @@ with job(snakemake):
     where, options = device(snakemake), snakemake.params.tables
     pairs = PairedSlices.read(snakemake.input, snakemake.params.generators)
     extractor = Extractor(extractor_name(options["extractor"]), options["extractor"]["weights"], where)
-    frames = score_images(pairs, extractor, options["image_window"], options["confidence"])
+    frames = score_images(pairs, extractor, options["image_window"])
     for frame, path in zip(frames, snakemake.output, strict=True):
         frame.to_csv(path, index=False)

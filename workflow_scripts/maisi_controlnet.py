@@ -6,7 +6,7 @@ from pivm.cohort.prior import Prior
 from pivm.generators.maisi.generator import MaisiGenerator
 from pivm.generators.maisi.stages import fit_controlnet, open_stage
 from pivm.generators.registry import save_generator
-from pivm.job import device, job, training_run
+from pivm.job import device, job, made, training_run
 from pivm.learning.loop import Run
 from pivm.learning.model_files import file_hash
 
@@ -21,6 +21,7 @@ with job(snakemake):
     facts = {
         "patients": stage.data.patients,
         "seed": params.seed,
+        "made": made(snakemake),
         "image_size": stage.data.store.size,
         "data": {Path(path).name: file_hash(path) for path in (given.split, *given.store)},
     }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pivm.cohort.prior import Prior
 from pivm.generators.maisi.stages import fit_diffusion, open_stage, save_stage
-from pivm.job import device, job, training_run
+from pivm.job import device, job, made, training_run
 from pivm.learning.loop import Run
 
 with job(snakemake):
@@ -13,5 +13,5 @@ with job(snakemake):
     stage = open_stage(params.settings, params.seed, device(snakemake), *data, Path(given.autoencoder[0]).parent)
     run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_diffusion"))
     fit_diffusion(stage, run)
-    save_stage(stage.nets, "diffusion", Path(snakemake.output.weights).parent)
+    save_stage(stage.nets, "diffusion", Path(snakemake.output.weights).parent, made(snakemake))
     run.resume.clear()

@@ -10,7 +10,7 @@ from pivm.generators.maisi.released import put_released
 from pivm.generators.maisi.stages import open_slabs
 from pivm.generators.maisi.vocabulary import unmapped
 from pivm.generators.registry import save_generator
-from pivm.job import job
+from pivm.job import job, made
 from pivm.learning.model_files import file_hash
 from pivm.learning.monitor import write_log
 
@@ -23,6 +23,7 @@ with job(snakemake):
     facts = {
         "patients": [],
         "seed": snakemake.params.seed,
+        "made": made(snakemake),
         "image_size": data["train"].store.size,
         "data": {path.name: file_hash(path) for path in files.values()},
         "unmapped": unmapped(prior),

@@ -23,4 +23,5 @@ with job(snakemake):
     require_fit(folder, LabelSet.from_config(snakemake.params.labels).names, store.size)
     generator, prior = load_generator(folder, where), Prior.load(folder / "prior.json")
     target = Path(snakemake.output.hu).parent
-    synthesise_slices(generator, store, prior, sources, snakemake.params.batch, seed, model_hash(folder), target)
+    provenance = {"model": model_hash(folder), "code": snakemake.params.code}
+    synthesise_slices(generator, store, prior, sources, snakemake.params.batch, seed, provenance, target)

@@ -10,7 +10,7 @@ from pivm.report.table1 import pooled_rows, write_table1
 with job(snakemake):
     options, seed = snakemake.params.tables, snakemake.params.seed
     cases, floor = (read_patient_csv(p).assign(seed=seed) for p in (snakemake.input.cases, snakemake.input.floor))
-    pooled = pooled_rows(pd.read_csv(snakemake.input.kid))
+    pooled = pooled_rows(pd.read_csv(snakemake.input.kid, dtype={"without": str}), options["confidence"])
     extractor = extractor_name(options["extractor"])
     distance, methods = distance_metric(extractor), list(snakemake.params.generators)
     how = (options["confidence"], options["resamples"], seed)

@@ -138,7 +138,7 @@ def test_another_label_set_size_or_version_is_refused(tmp_path):
     with pytest.raises(StateError, match="it lacks liver and has a besides"):
         require_fit(tmp_path, ("liver",), 16)
     (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 3', '"format": 2'))
-    with pytest.raises(StateError, match="format 2, this version reads format 3: train the generator again"):
+    with pytest.raises(StateError, match="format 2, this version reads format 4: train the generator again"):
         read_facts(tmp_path)
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pivm.cohort.split import require_split
 from pivm.errors import CohortError, StateError
 from pivm.evaluation.hu_fidelity import HU_FIDELITY, hu_fidelity
-from pivm.evaluation.images import frechet_distance, kid, kid_interval, same_number_of_real, ssim
+from pivm.evaluation.images import frechet_distance, kid, kid_without_each, same_number_of_real, ssim
 from pivm.evaluation.paired import PairedSlices
+from pivm.evaluation.statistics import jackknife_interval
 from pivm.labels import LabelSet
 from pivm.report.zoom import detail
 from pivm.segmentation.training_set import synthetic_part
@@ -110,6 +111,11 @@ def test_kid_by_hand():
 
 def draws(rng, patients=5, count=6, shift=0.0):
     return [rng.normal(shift, 1, (count, 10)) for _ in range(patients)]
+
+
+def kid_interval(real, made, level):
+    value = kid(np.concatenate(real), np.concatenate(made))
+    return value, *jackknife_interval(value, kid_without_each(real, made), level)
 
 
 def test_kid_is_unbiased_and_its_interval_covers_the_truth():

@@ -29,7 +29,8 @@ AFFINE = np.array([[-3.0, 0, 0, 40], [0, -3.0, 0, 50], [0, 0, 5.0, -200], [0, 0,
 def model(tmp_path):
     """The prior map as a generator: what comes out is known for every voxel."""
     generator = make_generator({"kind": "prior", "name": "prior"}, PRIOR, torch.device("cpu"))
-    save_generator(generator, PRIOR, tmp_path / "model", {"image_size": 32, "patients": ["p"], "seed": 1})
+    made = {"code": "0" * 16, "versions": {"torch": torch.__version__}}
+    save_generator(generator, PRIOR, tmp_path / "model", {"image_size": 32, "patients": ["p"], "seed": 1, "made": made})
     write_sampler(tmp_path / "model", {})
     return tmp_path / "model"
 
@@ -145,7 +146,7 @@ def change_json(path, change) -> None:
 
 
 BAD_MODELS = [
-    ("model.json", lambda f: f.update(format=2), "format 2, this version reads format 3: train the generator again"),
+    ("model.json", lambda f: f.update(format=2), "format 2, this version reads format 4: train the generator again"),
     ("model.json", lambda f: f.update(settings=["x"]), "no generator: kind is None"),
     ("model.json", lambda f: f["settings"].update(kind=["x"]), r"no generator: kind is \['x'\]"),
     ("model.json", lambda f: f.pop("organs"), "organs is missing or of another type: train the generator again"),

@@ -203,7 +203,7 @@ def trained(settings: dict, store: SliceStore, folder: Path) -> MaisiGenerator:
         for earlier in done:
             stages.put_stage(nets, folder / earlier)
         fit(stages.Stage(nets, settings, data, data, seed), Run(folder / name / "losses.csv"))
-        stages.save_stage(nets, name, folder / name)
+        stages.save_stage(nets, name, folder / name, {})
     nets = stages.make_networks(settings, CPU, seed)
     for name in fits:
         stages.put_stage(nets, folder / name)
@@ -346,10 +346,11 @@ class TestGenerating:
     def test_slices_are_cut_from_volumes_with_their_seeds(self, model, store, tmp_path):
         generator = load_generator(model, CPU)
         sources = np.array([3, 7, 1, 3])
-        synthesise_slices(generator, store, generator.prior, sources, 32, 5, "hash", tmp_path)
+        synthesise_slices(generator, store, generator.prior, sources, 32, 5, {"model": "hash", "code": "c"}, tmp_path)
         hu, index = np.load(tmp_path / "hu.npy"), pd.read_csv(tmp_path / "index.csv")
         np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), store.labels[sources])
         assert index["source_row"].tolist() == sources.tolist()
+        assert (index[["model", "code"]] == ["hash", "c"]).all(axis=None)
         # one volume for rows 3 and 1 of patient a, another for the second 3
         assert index["seed"][0] == index["seed"][2]
         assert len(set(index["seed"])) == 3

@@ -6,23 +6,24 @@ import numpy as np
 import pandas as pd
 
 from pivm.evaluation.features import Extractor
-from pivm.evaluation.images import frechet_distance, kid_interval, same_number_of_real, ssim
+from pivm.evaluation.images import frechet_distance, kid, kid_without_each, same_number_of_real, ssim
 from pivm.evaluation.metrics import REAL, distance_metric
 from pivm.evaluation.paired import PairedSlices
 
 
 def score_images(
-    pairs: PairedSlices, extractor: Extractor, window: tuple[float, float], level: float
+    pairs: PairedSlices, extractor: Extractor, window: tuple[float, float]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Score all generators, and the floor: each patient's slices against as many of one training patient.
 
     Args:
-        window: HU range that SSIM and the extractor see; level: of the interval of KID.
+        window: HU range that SSIM and the extractor see.
 
     Returns:
         (per generator and patient: ``method, patient, slices, ssim, ssim_body`` and the Fréchet distance;
         the same without SSIM for the floor, method ``real``;
-        per method, floor included: ``method, kid, ci_low, ci_high, patients, slices``).
+        per method, floor included: ``method, without, kid, patients, slices``, a row for all patients and one
+        without each of them).
     """
     store, metric = pairs.store, distance_metric(extractor.name)
     patients = dict(pairs.patients())
@@ -47,11 +48,14 @@ def score_images(
                 row["ssim"], row["ssim_body"] = ssim(real[p], parts[p], body, window)
             row[metric] = frechet_distance(features[p], made[p])
             cases.append(row)
-        value, low, high = kid_interval(list(features.values()), list(made.values()), level)
-        pooled.append((method, value, low, high, len(patients), len(pairs.rows)))
+        both = list(features.values()), list(made.values())
+        values = [kid(*map(np.concatenate, both)), *kid_without_each(*both)]
+        for left_out, value in zip(["", *patients][: len(values)], values, strict=True):
+            slices_left = len(pairs.rows) - len(patients.get(left_out, ()))
+            pooled.append((method, left_out, value, len(patients) - (left_out != ""), slices_left))
     scores = pd.DataFrame(cases)
     is_floor = scores["method"] == REAL
-    kid_columns = ["method", "kid", "ci_low", "ci_high", "patients", "slices"]
+    kid_columns = ["method", "without", "kid", "patients", "slices"]
     return (
         scores[~is_floor],
         scores.loc[is_floor, ["method", "patient", "slices", metric]],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy import stats
 from skimage.metrics import structural_similarity
 
 from pivm.learning.torchvision_import import allow_torchvision_import
@@ -64,26 +63,18 @@ def kid(a: np.ndarray, b: np.ndarray) -> float:
     return kid_features_to_metric(one, two, kid_subsets=1, kid_subset_size=len(a), verbose=False)[KEY_METRIC_KID_MEAN]
 
 
-def kid_interval(
-    real: list[np.ndarray], made: list[np.ndarray], level: float
-) -> tuple[float, float | None, float | None]:
-    """(KID of all patients' slices pooled, lower and upper end of its interval).
+def kid_without_each(real: list[np.ndarray], made: list[np.ndarray]) -> list[float]:
+    """KID of all patients' slices pooled, with each patient left out in turn; empty for a single patient.
 
-    The interval is that of the jackknife over patients with Student's t: slices of one patient are not independent,
-    and a bootstrap would put copies of one slice on both sides of the kernel.
+    :func:`pivm.evaluation.statistics.jackknife_interval` makes the interval of it.
 
     Args:
-        real, made: per patient, features [n, F]; level: of the interval, which is empty for a single patient.
+        real: per patient, features [n, F] of its real slices.
+        made: the same of its synthetic slices.
     """
-    value = kid(np.concatenate(real), np.concatenate(made))
     n = len(real)
-    if n < 2:
-        return value, None, None
-    others = [[i for i in range(n) if i != left_out] for left_out in range(n)]
-    parts = [kid(np.concatenate([real[i] for i in o]), np.concatenate([made[i] for i in o])) for o in others]
-    error = np.sqrt((n - 1) * np.var(parts))
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * error)
-    return value, value - half, value + half
+    others = [[i for i in range(n) if i != left_out] for left_out in range(n)] if n > 1 else []
+    return [kid(np.concatenate([real[i] for i in o]), np.concatenate([made[i] for i in o])) for o in others]
 
 
 def same_number_of_real(rows: dict[str, np.ndarray], start: int, count: int) -> np.ndarray:

@@ -25,6 +25,26 @@ def interval(values: np.ndarray, level: float, resamples: int, seed: int) -> tup
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
+def jackknife_interval(
+    value: float, without_each: list[float], level: float
+) -> tuple[float, float] | tuple[None, None]:
+    """Interval of the jackknife over patients with Student's t; ``(None, None)`` for fewer than two patients.
+
+    For scores of all patients' slices pooled: slices of one patient are not independent, and a bootstrap would put
+    copies of one slice on both sides of a kernel.
+
+    Args:
+        value: the score over all patients.
+        without_each: the score with each patient left out in turn.
+        level: of the interval.
+    """
+    n = len(without_each)
+    if n < 2:
+        return None, None
+    half = float(stats.t.ppf((1 + level) / 2, n - 1) * np.sqrt((n - 1) * np.var(without_each)))
+    return value - half, value + half
+
+
 def per_patient(cases: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
     """Mean over classes, then over seeds: one row per method and patient."""
     by_seed = cases.groupby(["method", "patient", "seed"], sort=False)[metrics].mean()

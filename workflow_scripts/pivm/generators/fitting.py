@@ -18,13 +18,14 @@ from pivm.learning.model_files import file_hash
 from pivm.seeds import derived_seed
 
 
-def fit_generator(settings: dict, seed: int, files: dict, device: str, threads: int, run: dict) -> None:
+def fit_generator(settings: dict, seed: int, files: dict, device: str, threads: int, run: dict, made: dict) -> None:
     """Train a generator on the slices of the training patients and write its folder.
 
     Args:
         settings: resolved settings of the generator; seed: of the config;
         files: paths: ``store`` (the files of the slice store), ``prior``, ``split``, and ``folder`` for the model;
-        device: ``cuda`` or ``cpu``; threads: of this node; run: as :meth:`pivm.learning.loop.Run.of` takes it.
+        device: ``cuda`` or ``cpu``; threads: of this node; run: as :meth:`pivm.learning.loop.Run.of` takes it;
+        made: code and versions (:func:`pivm.job.made`).
 
     Raises:
         PivmError: a slice is of a patient of another split, the loss explodes, or memory runs out.
@@ -49,6 +50,7 @@ def fit_generator(settings: dict, seed: int, files: dict, device: str, threads: 
         facts = {
             "patients": sorted(set(slices.index["subject"][slices.rows("train")])),
             "seed": seed,
+            "made": made,
             "image_size": slices.size,
             "data": {Path(path).name: file_hash(Path(path)) for path in (files["split"], *files["store"])},
         }

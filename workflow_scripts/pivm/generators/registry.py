@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from pivm.generators.sampler_file import misfit, read_sampler
 from pivm.learning.model_files import load_facts, load_weights, save_model
 
 #: of the model folder; raised when what is in it changes
-FORMAT = 3
+FORMAT = 4
 
 
 def _class(kind: str):
@@ -57,7 +56,7 @@ def read_facts_and_prior(folder: Path) -> tuple[dict, Prior]:
 
 
 def read_facts(folder: Path) -> dict:
-    """What a model folder says of its generator: settings (sampler included), organs, image size, patients, versions.
+    """What a model folder says of its generator: settings with the sampler, organs, image size, patients, ``made``.
 
     Raises:
         StateError: as :func:`load_generator`.
@@ -94,10 +93,10 @@ def save_generator(generator, prior: Prior, folder: Path, facts: dict) -> None:
     How it samples is written by :func:`pivm.generators.sampler_file.write_sampler`, without a training.
 
     Args:
-        facts: ``patients``, ``seed``, ``image_size`` and ``data`` (hashes of split and slices).
+        facts: ``patients``, ``seed``, ``image_size``, ``data`` (hashes of split and slices) and ``made``
+            (:func:`pivm.job.made`).
     """
-    versions = {name: metadata.version(name) for name in ("torch", "numpy")}
-    known = {"format": FORMAT, "settings": generator.settings, "organs": prior.organs, "versions": versions}
+    known = {"format": FORMAT, "settings": generator.settings, "organs": prior.organs}
     save_model(folder, generator.weights(), {**known, **facts})
     prior.save(Path(folder) / "prior.json")
 

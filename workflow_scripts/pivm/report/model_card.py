@@ -21,7 +21,7 @@ pivm generate --model . --labels <label map or folder of masks> --out ct.nii.gz
 ## What it is
 
 Generator `{{ settings.name }}` of kind `{{ settings.kind }}`{{ how }};
-seed {{ facts.seed }}, torch {{ facts.versions.torch }}. All settings: `model.json`.
+seed {{ facts.seed }}, torch {{ facts.made.versions.torch }}. All settings: `model.json`.
 {% if settings.sampler %}Sampler: {{ sampler }} (`sampler.json`, which may be changed without a new training).
 {% endif %}
 

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 
 from pivm.evaluation.metrics import EXTRACTORS, METRICS, REAL, TITLES, distance_metric
-from pivm.evaluation.statistics import TIDY
+from pivm.evaluation.statistics import TIDY, jackknife_interval
 from pivm.report.forms import CAPTIONS, method_title, write_forms
 
 _DIGITS = {"ssim": 3, "fid": 2, "frechet_distance": 2}
@@ -35,11 +35,21 @@ def write_table1(
     write_forms(tidy, partial(paper_shape, tidy, cases, metrics), note, "table1", outputs)
 
 
-def pooled_rows(pooled: pd.DataFrame) -> pd.DataFrame:
-    """Tidy rows of KID, which is taken over all patients together and has no spread over patients."""
+def pooled_rows(kid: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Tidy rows of KID, which is taken over all patients together and has no spread over patients.
+
+    Args:
+        kid: columns ``method, without, kid, patients, slices``, as :func:`pivm.evaluation.image_scores.score_images`
+            gives them.
+        level: of the jackknife interval.
+    """
     unit, better = METRICS["kid"]
-    rows = pooled.rename(columns={"kid": "mean"}).assign(metric="kid", unit=unit, better=better, sd=None, seeds=1)
-    return rows[TIDY]
+    is_whole = kid["without"].fillna("") == ""
+    rows = kid[is_whole].rename(columns={"kid": "mean"}).reset_index(drop=True)
+    left_out = kid[~is_whole].groupby("method")["kid"].agg(list)
+    ends = [jackknife_interval(row.mean, left_out.get(row.method, []), level) for row in rows.itertuples()]
+    rows["ci_low"], rows["ci_high"] = zip(*ends, strict=True)
+    return rows.assign(metric="kid", unit=unit, better=better, sd=None, seeds=1)[TIDY]
 
 
 def paper_shape(

@@ -45,12 +45,20 @@ def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray
 
 
 def synthesise_slices(
-    generator, store: SliceStore, prior: Prior, sources: np.ndarray, batch: int, seed: int, model: str, folder: Path
+    generator,
+    store: SliceStore,
+    prior: Prior,
+    sources: np.ndarray,
+    batch: int,
+    seed: int,
+    provenance: dict[str, str],
+    folder: Path,
 ) -> None:
     """Write ``hu.npy`` int16, ``labels.npy`` uint8 [N, H, W] and ``index.csv`` with the provenance of each slice.
 
     Args:
-        sources: store row of each slice's label map; model: hash of the generator's weights.
+        sources: store row of each slice's label map; provenance: more columns of ``index.csv``, the same
+            for every slice: ``model``, hash of the generator's weights, and ``code``, hash of the code that samples.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +83,6 @@ def synthesise_slices(
             "source_row": sources,
             "source_z": source["z"].to_numpy(),
             "seed": seeds,
-            "model": model,
+            **provenance,
         }
     ).to_csv(folder / "index.csv", index=False)
