@@ -81,6 +81,12 @@ def untracked(value):
     return lambda wildcards, input: value
 
 
+def ddpm_batch(wildcards):
+    """The batch of inference where it counts: the sampler `ddpm` draws the noise of its steps for a batch as a whole."""
+    sampler = pivm_config.sampler_settings(config, wildcards.generator)
+    return config["synthesis"]["batch"] if sampler.get("name") == "ddpm" else None
+
+
 # what of section `compute` changes numbers, and how a job uses this machine
 COMPUTE = {key: config["compute"][key] for key in ("device", "precision")}
 MACHINE = untracked({key: value for key, value in config["compute"].items() if key not in COMPUTE})

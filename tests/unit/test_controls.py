@@ -114,7 +114,7 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
 
 def test_moments_of_another_label_set_are_refused(tmp_path):
     weights = {name: torch.zeros(7) for name in GaussianOrgans.NAMES}
-    facts = {"settings": {"kind": "gaussian"}, "format": 3, "organs": PRIOR.organs, "image_size": 16}
+    facts = {"settings": {"kind": "gaussian"}, "format": 4, "organs": PRIOR.organs, "image_size": 16}
     save_model(tmp_path, weights, facts)
     write_sampler(tmp_path, {})
     PRIOR.save(tmp_path / "prior.json")
@@ -137,7 +137,7 @@ def test_another_label_set_size_or_version_is_refused(tmp_path):
         require_fit(tmp_path, ("a",), 64)
     with pytest.raises(StateError, match="it lacks liver and has a besides"):
         require_fit(tmp_path, ("liver",), 16)
-    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 3', '"format": 2'))
+    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"format": 4', '"format": 2'))
     with pytest.raises(StateError, match="format 2, this version reads format 4: train the generator again"):
         read_facts(tmp_path)
 
