@@ -8,15 +8,17 @@ from snakemake.exceptions import WorkflowError
 
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
+# jobs import this library too, also where another checkout is installed: the hashes of `code` speak of this one
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
 
-from pivm.provenance import code_hash
 from pivm import config as pivm_config, errors
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job import gpus_of_this_node, require_writable
 from pivm.labels import ORGANS_34, LabelSet
-from pivm.settings import plain
+from pivm.provenance import code_hash
+from pivm.provenance.reach import ALL, Library
 
 try:
     pivm_config.validate(config)
@@ -80,9 +82,29 @@ def training_threads(wildcards):
     return min(cores, 8) if ON_GPU else max(1, cores // 2)
 
 
-def compute(*keys):
-    """What of section `compute` can change the numbers of a job; its other keys reach a job without being params."""
-    return {key: config["compute"][key] for key in ("device", "precision", *keys)}
+def untracked(value):
+    """A param whose change reruns nothing, as it changes no number: Snakemake leaves params out of its rerun triggers
+    when a function of more than the wildcards makes them."""
+    return lambda wildcards, input: value
+
+
+def ddpm_batch(wildcards):
+    """The batch of inference where it counts: the sampler `ddpm` draws the noise of its steps for a batch as a whole."""
+    sampler = pivm_config.sampler_settings(config, wildcards.generator)
+    return config["synthesis"]["batch"] if sampler.get("name") == "ddpm" else None
+
+
+# what of section `compute` changes numbers, and how a job uses this machine
+COMPUTE = {key: config["compute"][key] for key in ("device", "precision")}
+MACHINE = untracked({key: value for key, value in config["compute"].items() if key not in COMPUTE})
+
+
+def segmenter_settings(wildcards):
+    """What the weights of a segmenter depend on."""
+    unused = {"seeds", "test_batch"}
+    if wildcards.training_set not in ("original", "combined"):
+        unused.add("real_slices")
+    return {key: value for key, value in config["segmentation"].items() if key not in unused}
 
 
 def label_subset(generator):
@@ -121,15 +143,23 @@ wildcard_constraints:
     table="|".join(COLUMNS),
 
 
-def code(name, *modules):
-    """Hash of the library code behind a script; see pivm.provenance.code_hash."""
-    return code_hash.code_hash(SCRIPTS / f"{name}.py", SCRIPTS, *modules)
+LIBRARY = Library(SCRIPTS)
+PINS = code_hash.read_pins(Path(workflow.basedir) / "envs/requirements.lock")
 
 
-def generator_code(name, *modules):
+def code(name, *found):
+    """Hash of the code and the package versions behind a script; see pivm.provenance.code_hash.
+
+    `found` are modules, or (module, definition), that the script finds by name.
+    """
+    symbols = [(symbol, ALL) if isinstance(symbol, str) else symbol for symbol in found]
+    return code_hash.code_hash(name, LIBRARY, PINS, symbols)
+
+
+def generator_code(name, *found):
     """The same for a script that works with the generator of the wildcard."""
     return lambda wildcards: code(
-        name, pivm_config.kind_named(config, wildcards.generator).implementation.partition(":")[0], *modules
+        name, tuple(pivm_config.kind_named(config, wildcards.generator).implementation.split(":")), *found
     )
 
 

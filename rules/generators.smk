@@ -27,6 +27,7 @@ rule train_generator:
         code=generator_code("train_generator"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=config["seed"],
-        compute=compute("compile", "devices"),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/train_generator.py"

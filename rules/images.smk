@@ -26,8 +26,9 @@ rule image_scores:
     params:
         code=code("image_scores", *IMAGE_METRICS),
         generators=GENERATORS,
-        tables={k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window", "confidence")},
-        compute=compute(),
+        tables={k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window")},
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/image_scores.py"
 

@@ -26,7 +26,8 @@ rule maisi_autoencoder:
         code=code("maisi_autoencoder"),
         settings=stage_settings("slab", "autoencoder"),
         seed=config["seed"],
-        compute=compute("compile"),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/maisi_autoencoder.py"
 
@@ -58,7 +59,8 @@ rule maisi_diffusion:
         code=code("maisi_diffusion"),
         settings=stage_settings("slab", "autoencoder", "diffusion"),
         seed=config["seed"],
-        compute=compute("compile"),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/maisi_diffusion.py"
 
@@ -92,7 +94,8 @@ rule maisi_controlnet:
         code=generator_code("maisi_controlnet"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=config["seed"],
-        compute=compute("compile"),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/maisi_controlnet.py"
 

@@ -21,9 +21,10 @@ rule train_segmenter:
         gpu=GPUS,
     params:
         code=code("train_segmenter"),
-        settings={k: v for k, v in config["segmentation"].items() if k not in ("seeds", "test_batch")},
+        settings=segmenter_settings,
         labels=config["labels"],
-        compute=compute("compile"),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/train_segmenter.py"
 
@@ -49,8 +50,9 @@ rule test_segmenter:
     params:
         code=code("test_segmenter", *SEGMENTATION_METRICS),
         seeds=SEEDS,
-        batch=config["segmentation"]["test_batch"],
+        batch=untracked(config["segmentation"]["test_batch"]),
         labels=config["labels"],
-        compute=compute(),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/test_segmenter.py"

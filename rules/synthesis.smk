@@ -39,10 +39,12 @@ rule synthesise_slices:
         part="train",
         purpose="synthesis",
         slices=config["synthesis"]["slices"],
-        batch=config["synthesis"]["batch"],
+        batch=untracked(config["synthesis"]["batch"]),
+        ddpm_batch=ddpm_batch,
         labels=config["labels"],
         seed=config["seed"],
-        compute=compute(),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/synthesise_slices.py"
 
@@ -68,10 +70,12 @@ rule synthesise_test:
         part="test",
         purpose="image fidelity",
         patients=config["tables"]["image_patients"],
-        batch=config["synthesis"]["batch"],
+        batch=untracked(config["synthesis"]["batch"]),
+        ddpm_batch=ddpm_batch,
         labels=config["labels"],
         seed=config["seed"],
-        compute=compute(),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/synthesise_slices.py"
 
@@ -96,7 +100,8 @@ rule synthesise_volumes:
         code=generator_code("synthesise_volumes", DATASET.layout.module),
         volumes=config["synthesis"]["volumes"],
         volumes_from=config["synthesis"]["volumes_from"],
-        batch=config["synthesis"]["batch"],
+        batch=untracked(config["synthesis"]["batch"]),
+        ddpm_batch=ddpm_batch,
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         overlap=config["selection"]["overlap"],
@@ -104,6 +109,7 @@ rule synthesise_volumes:
         padding=config["quality"]["padding"],
         size=config["image"]["size"],
         seed=config["seed"],
-        compute=compute(),
+        compute=COMPUTE,
+        machine=MACHINE,
     script:
         "../workflow_scripts/synthesise_volumes.py"

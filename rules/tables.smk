@@ -115,11 +115,25 @@ rule model_card:
         "../workflow_scripts/model_card.py"
 
 
+# what was trained and put together for the tables: each says which code and versions made it
+STAGES = [
+    f"{name}/{stage}"
+    for name in GENERATORS
+    for stage in pivm_config.kind_named(config, name).stages
+    if name not in CHECKPOINTS
+]
+MODEL_FACTS = [
+    *expand(f"{RESULTS}/generators/{{folder}}/model.json", folder=[*GENERATORS, *STAGES]),
+    *expand(f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.json", training_set=SETS, seed=SEEDS),
+]
+
+
 rule manifest:
     input:
         tables=expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
+        models=MODEL_FACTS,
     output:
         f"{RESULTS}/manifest.json",
     log:

@@ -14,7 +14,7 @@ with job(snakemake):
     metrics = with_companions(shown_metrics(tables.image_metrics, network))
     pairs = PairedSlices.read(snakemake.input, snakemake.params.generators)
     extractor = Extractor(network, weights, torch_device) if any(m.features for m in metrics) else None
-    scores = score_images(pairs, metrics, extractor, tables.image_window, tables.confidence)
+    scores = score_images(pairs, metrics, extractor, tables.image_window)
     scores.cases.to_csv(snakemake.output.cases, index=False)
     scores.floor.to_csv(snakemake.output.floor, index=False)
     scores.pooled.to_csv(snakemake.output.kid, index=False)

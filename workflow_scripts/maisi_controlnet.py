@@ -9,7 +9,7 @@ from pivm.generators.maisi.generator import MaisiGenerator
 from pivm.generators.maisi.settings import MaisiSettings
 from pivm.generators.maisi.stages import fit_controlnet, open_stage
 from pivm.generators.model_folder import save_generator
-from pivm.job import device, job, training_run
+from pivm.job import device, job, made, training_run
 from pivm.learning.loop import Run
 from pivm.settings import read_settings
 
@@ -23,5 +23,5 @@ with job(snakemake):
     fit_controlnet(stage, run)
     generator = MaisiGenerator(settings, prior, torch_device, stage.nets)
     facts = trained_on(store, params.seed, given.split, list(given.store))
-    save_generator(generator, Path(snakemake.output.weights).parent, facts)
+    save_generator(generator, Path(snakemake.output.weights).parent, facts, made(snakemake))
     run.resume.clear()

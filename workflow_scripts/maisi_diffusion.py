@@ -6,7 +6,7 @@ from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
 from pivm.generators.maisi.settings import MaisiSettings
 from pivm.generators.maisi.stages import fit_diffusion, open_stage, save_stage
-from pivm.job import device, job, training_run
+from pivm.job import device, job, made, training_run
 from pivm.learning.loop import Run
 from pivm.settings import read_settings
 
@@ -19,5 +19,5 @@ with job(snakemake):
     )
     run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_diffusion"))
     fit_diffusion(stage, run)
-    save_stage(stage.nets, "diffusion", Path(snakemake.output.weights).parent)
+    save_stage(stage.nets, "diffusion", Path(snakemake.output.weights).parent, made(snakemake))
     run.resume.clear()

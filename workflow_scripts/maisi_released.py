@@ -12,7 +12,7 @@ from pivm.generators.maisi.settings import MaisiSettings
 from pivm.generators.maisi.stages import open_slabs
 from pivm.generators.maisi.vocabulary import unmapped
 from pivm.generators.model_folder import TrainedOn, save_generator
-from pivm.job import job
+from pivm.job import job, made
 from pivm.learning.model_files import file_hashes
 from pivm.learning.monitor import write_log
 from pivm.settings import read_settings
@@ -25,5 +25,5 @@ with job(snakemake):
     generator = MaisiGenerator(settings, prior, torch.device("cpu"))
     put_released(generator.nets, files, slabs.spacing.mean(0))
     facts = TrainedOn((), snakemake.params.seed, store.size, file_hashes(files.values()))
-    save_generator(generator, Path(snakemake.output.weights).parent, facts, unmapped=unmapped(prior))
+    save_generator(generator, Path(snakemake.output.weights).parent, facts, made(snakemake), unmapped=unmapped(prior))
     write_log([], Path(snakemake.output.losses))

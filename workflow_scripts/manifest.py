@@ -7,4 +7,6 @@ from pivm.report.manifest import write_manifest
 
 with job(snakemake):
     store = Path(snakemake.input.store[0]).parent
-    write_manifest(snakemake.params.config, snakemake.input.split, store, snakemake.output[0])
+    root = Path(snakemake.output[0]).parent
+    models = {Path(file).parent.relative_to(root).as_posix(): file for file in snakemake.input.models}
+    write_manifest(snakemake.params.config, snakemake.input.split, store, models, snakemake.output[0])

@@ -25,4 +25,5 @@ with job(snakemake):
     model.require_fit(LabelSet.from_config(params.labels).names, store.size)
     target = Path(snakemake.output.hu).parent
     generator = model.load(torch_device)
-    synthesise_slices(generator, store, sources, params.batch, seed, model_hash(model.folder), target)
+    provenance = {"model": model_hash(model.folder), "code": params.code}
+    synthesise_slices(generator, store, sources, params.batch, seed, provenance, target)

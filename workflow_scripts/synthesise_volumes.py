@@ -35,7 +35,7 @@ with job(snakemake):
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
         row = {"image_id": f"{source.subject}_{name}", "source": source.subject, "generator": name, "seed": seed}
         write_synthetic(source, hu, label_set, target / row["image_id"])
-        provenance.append({**row, "model": model_hash(model.folder)})
+        provenance.append({**row, "model": model_hash(model.folder), "code": params.code})
         steps.append(volume_continuity(source, hu, generator, prior, params.batch, seed))
     write_provenance(provenance, target / "meta.csv")
     pd.concat(steps).to_csv(snakemake.output.continuity, index=False)

@@ -15,7 +15,9 @@ with job(snakemake):
     params, files = snakemake.params, snakemake.input
     tables = read_settings(TableSettings, params.tables, "tables")
     shown = shown_metrics(tables.image_metrics, tables.extractor.network)
-    scores = ImageScores(read_patient_csv(files.cases), read_patient_csv(files.floor), pd.read_csv(files.kid))
+    # patients may be called NA; numbers come back to the last bit
+    pooled = pd.read_csv(files.kid, dtype={"method": str}, converters={"without": str}, float_precision="round_trip")
+    scores = ImageScores(read_patient_csv(files.cases), read_patient_csv(files.floor), pooled)
     bootstrap = Bootstrap(tables.confidence, tables.resamples, params.seed)
     table = summarise_images(scores, with_companions(shown), params.generators, bootstrap)
     table.cases.to_csv(snakemake.output.cases, index=False)

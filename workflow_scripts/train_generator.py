@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pivm.generators.fitting import fit_generator
-from pivm.job import compute_settings, device, job, training_run
+from pivm.job import compute_settings, device, job, made, training_run
 from pivm.learning.processes import launch
 
 with job(snakemake):
@@ -21,5 +21,6 @@ with job(snakemake):
         "device": device(snakemake).type,
         "threads": snakemake.threads,
         "run": training_run(snakemake, snakemake.wildcards.generator),
+        "made": made(snakemake),
     }
     launch(fit_generator, arguments, compute_settings(snakemake), Path(snakemake.log[0]))

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from pivm.cohort.split import read_split, require_split
 from pivm.cohort.store import SliceStore
-from pivm.job import device, job, training_run
+from pivm.job import device, job, made, training_run
 from pivm.labels import LabelSet
 from pivm.learning.loop import Run
 from pivm.seeds import derived_seed
@@ -31,5 +31,6 @@ with job(snakemake):
     run = Run.of(**training_run(snakemake, f"segmenter_{snakemake.wildcards.training_set}_{snakemake.wildcards.seed}"))
     segmenter.fit(TrainingSlices(parts), seed, run)
     facts = {"training_set": snakemake.wildcards.training_set, "slices": [len(hu) for hu, _ in parts]}
-    segmenter.save(Path(snakemake.output.weights).parent, {**facts, "seed": int(snakemake.wildcards.seed)})
+    facts |= {"seed": int(snakemake.wildcards.seed), "made": made(snakemake)}
+    segmenter.save(Path(snakemake.output.weights).parent, facts)
     run.resume.clear()

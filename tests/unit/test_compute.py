@@ -142,7 +142,7 @@ def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, mak
     maps = np.zeros((4, 8, 8), np.uint8)
     store = SimpleNamespace(size=8, labels=maps, body=maps > 0)
     with pytest.raises(PivmError, match=message):
-        synthesise_slices(generator, store, np.arange(4), 16, 1, "hash", tmp_path)
+        synthesise_slices(generator, store, np.arange(4), 16, 1, {"model": "hash", "code": "c"}, tmp_path)
     source = SimpleNamespace(label_map=maps)
     with pytest.raises(PivmError, match=message):
         volume_continuity(source, np.zeros((4, 8, 8), np.int16), generator, prior, 16, 1)

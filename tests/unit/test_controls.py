@@ -21,6 +21,7 @@ from pivm.learning.loop import Run
 from pivm.learning.model_files import save_model
 from pivm.settings import plain
 
+MADE = {"code": "0" * 16, "versions": {"torch": "2.13.0"}}
 PRIOR = Prior(
     "body", ("a",), ("a",), (-1000.0, 50.0, 20.0), (9, 9, 9), 60.0, (5.0, 20.0, 30.0), 0.0, 100.0, (-1024, 300)
 )
@@ -109,7 +110,7 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
     hu = rng.integers(-100, 200, (4, 16, 16)).astype(np.int16)
     generator = kinds()[kind].load()(GeneratorSettings(name=kind, kind=kind), PRIOR, CPU)
     generator.fit(training(hu, maps), None, 0, Run(tmp_path / "losses.csv"))
-    save_generator(generator, tmp_path, TRAINED_ON)
+    save_generator(generator, tmp_path, TRAINED_ON, MADE)
     write_sampler(tmp_path, {})
     again = ModelFolder.open(tmp_path).load(CPU)
     assert type(again) is (PriorMap if kind == "prior_map" else GaussianOrgans)
@@ -119,7 +120,7 @@ def test_a_saved_control_gives_the_same_slices(kind, tmp_path):
 def test_moments_of_another_label_set_are_refused(tmp_path):
     weights = {name: torch.zeros(7) for name in GaussianOrgans.NAMES}
     settings = {"kind": "gaussian", "name": "g"}
-    facts = {"settings": settings, "format": FORMAT, "organs": PRIOR.organs, "versions": {}, **asdict(TRAINED_ON)}
+    facts = {"settings": settings, "format": FORMAT, "organs": PRIOR.organs, "made": MADE, **asdict(TRAINED_ON)}
     save_model(tmp_path, weights, facts)
     write_sampler(tmp_path, {})
     PRIOR.save(tmp_path / "prior.json")
@@ -135,7 +136,7 @@ def test_a_folder_of_something_else_is_no_generator(tmp_path):
 
 def test_another_label_set_size_or_version_is_refused(tmp_path):
     generator = PriorMap(GeneratorSettings(name="p", kind="prior_map"), PRIOR, CPU)
-    save_generator(generator, tmp_path, TRAINED_ON)
+    save_generator(generator, tmp_path, TRAINED_ON, MADE)
     write_sampler(tmp_path, {})
     ModelFolder.open(tmp_path).require_fit(("a",), 16)
     with pytest.raises(StateError, match="trained on slices of 16 x 16 pixels, asked for 64 x 64"):

@@ -1,4 +1,4 @@
-"""pyproject.toml, the lock and the conda environments agree, and code hashes follow the code."""
+"""pyproject.toml, the lock, the conda environments and the imports of the code agree."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from pivm.datasets import layouts
 from pivm.generators.kinds import kinds
-from pivm.provenance.code_hash import code_hash
-
-from tests.imports import ALL, TOP, packages
+from pivm.provenance.code_hash import DISTRIBUTIONS, read_pins, version_of
+from pivm.provenance.reach import ALL, Library
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
 EVALUATION = SCRIPTS / "pivm/evaluation"
 CONDA_NAMES = {"pytorch": "torch"}
+LIBRARY = Library(SCRIPTS)
 
 
 def lock() -> dict[str, str]:
@@ -113,73 +113,21 @@ def test_an_environment_holds_what_the_scripts_of_its_rules_import(rule):
     script, env, any_kind, any_layout = rules()[rule]
     implementations = [tuple(kind.implementation.split(":")) for kind in kinds().values()]
     readers = [(layout.module, ALL) for layout in layouts().values()]
-    start = [(script, TOP), *(implementations if any_kind else []), *(readers if any_layout else [])]
+    start = [(script, ALL), *(implementations if any_kind else []), *(readers if any_layout else [])]
     start += METRICS_COMPUTED_BY.get(script, [])
-    reached, owners = packages(SCRIPTS, start), package_owners()
+    reached, owners = LIBRARY.reach(start).imported, package_owners()
     lacking = {p for p in reached if not installed(env) & {canonicalize_name(o) for o in owners.get(p, [p])}}
     assert not lacking, f"envs/{env}.yaml lacks what workflow_scripts/{script}.py imports"
 
 
-def test_imports_count_where_they_are_reached(tmp_path):
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib/__init__.py").write_text("import pandas\nfrom lib.a import first as again\n")
-    (tmp_path / "lib/a.py").write_text(
-        "import json\nimport numpy as np\nfrom lib import b\n"
-        "def first(x: np.array):\n    import torch\n    return second()\n"
-        "def second():\n    return b.third(Kind())\n"
-        "def unused():\n    import scipy\n"
-        "class Kind:\n    def method(self):\n        from monai.networks import x\n"
-    )
-    (tmp_path / "lib/b.py").write_text(
-        "def third(kind):\n    try:\n        import tqdm\n    except ImportError:\n        pass\n    import yaml\n"
-        "def fourth(x: third):\n    from torch.utils.tensorboard import SummaryWriter\n"
-    )
-    for name, text, expected in (
-        ("one", "from lib.a import first\nfirst()", {"pandas", "numpy", "torch", "yaml", "monai"}),
-        ("two", "from lib import again\nagain()", {"pandas", "numpy", "torch", "yaml", "monai"}),
-        ("three", "from lib.a import second\nsecond()", {"pandas", "numpy", "yaml", "monai"}),
-        ("four", "from lib import b as c\nc.fourth()", {"pandas", "numpy", "torch", "tensorboard"}),
-        (
-            "five",
-            "def f():\n    from lib import b as c\n    return c\nf()",
-            {"pandas", "numpy", "yaml", "torch", "tensorboard"},
-        ),
-    ):
-        (tmp_path / f"{name}.py").write_text(text + "\n")
-        assert packages(tmp_path, [(name, TOP)]) == expected, name
-
-
-@pytest.fixture
-def library(tmp_path):
-    (tmp_path / "pivm").mkdir()
-    (tmp_path / "pivm/__init__.py").write_text("")
-    (tmp_path / "pivm/a.py").write_text(
-        '"""Doc."""\nfrom pivm import b\n\n\ndef f():\n    """Doc."""\n    return b.g()\n'
-    )
-    (tmp_path / "pivm/b.py").write_text("def g():\n    return 1\n")
-    (tmp_path / "pivm/c.py").write_text("x = 1\n")
-    (tmp_path / "script.py").write_text("from pivm.a import f\n")
-
-    def hash_now():
-        import pivm.provenance.code_hash as module
-
-        for cached in (module.code_hash, module._direct, module._normal_form, module._tree):
-            cached.cache_clear()
-        return code_hash(tmp_path / "script.py", tmp_path)
-
-    return tmp_path / "pivm", hash_now
-
-
-def test_the_hash_follows_imports_of_imports(library):
-    folder, hash_now = library
-    before = hash_now()
-    (folder / "b.py").write_text("def g():\n    return 2\n")
-    assert hash_now() != before
-
-
-def test_the_hash_ignores_comments_docstrings_and_unused_modules(library):
-    folder, hash_now = library
-    before = hash_now()
-    (folder / "a.py").write_text('"""Other."""\nfrom pivm import b\n\n\ndef f():\n    # why\n    return b.g()\n')
-    (folder / "c.py").write_text("x = 2\n")
-    assert hash_now() == before
+def test_every_import_of_the_library_has_a_pin_of_the_package_that_provides_it():
+    modules = [".".join(p.relative_to(SCRIPTS).with_suffix("").parts) for p in sorted(SCRIPTS.rglob("*.py"))]
+    start = [(module.removesuffix(".__init__"), ALL) for module in modules]
+    imported, pins = LIBRARY.reach(start).imported, read_pins(ROOT / "envs/requirements.lock")
+    assert pins == lock()
+    assert {"torch", "PIL", "yaml", "skimage", "gdcm"} <= imported | {"gdcm"}
+    for package in imported:
+        assert pins[canonicalize_name(DISTRIBUTIONS.get(package, package))] == version_of(package, pins)
+        assert canonicalize_name(DISTRIBUTIONS.get(package, package)) in {
+            canonicalize_name(owner) for owner in package_owners()[package]
+        }

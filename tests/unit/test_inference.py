@@ -23,6 +23,7 @@ from pivm.synthesis.inference import generate_ct
 
 ORGANS = ("liver", "spleen")
 MEANS = (-1000.0, 60.0, 90.0, -100.0)
+MADE = {"code": "0" * 16, "versions": {"torch": "2.13.0"}}
 PRIOR = Prior("body", ORGANS, ORGANS, MEANS, (9,) * 4, 60.0, (5.0,) * 4, 0.0, 100.0, (-1024, 300), (20.0, 20.0, 20.0))
 AFFINE = np.array([[-3.0, 0, 0, 40], [0, -3.0, 0, 50], [0, 0, 5.0, -200], [0, 0, 0, 1]])
 
@@ -31,7 +32,7 @@ AFFINE = np.array([[-3.0, 0, 0, 40], [0, -3.0, 0, 50], [0, 0, 5.0, -200], [0, 0,
 def model(tmp_path):
     """The prior map as a generator: what comes out is known for every voxel."""
     generator = PriorMap(GeneratorSettings(name="prior", kind="prior_map"), PRIOR, torch.device("cpu"))
-    save_generator(generator, tmp_path / "model", TrainedOn(("p",), 1, 32, {}))
+    save_generator(generator, tmp_path / "model", TrainedOn(("p",), 1, 32, {}), MADE)
     write_sampler(tmp_path / "model", {})
     return tmp_path / "model"
 

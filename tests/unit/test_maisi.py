@@ -48,6 +48,7 @@ from pivm.synthesis.slices import synthesise_slices
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]
+MADE = {"code": "0" * 16, "versions": {"torch": "2.13.0"}}
 CPU = torch.device("cpu")
 RANGE = (-1000, 1000)
 
@@ -204,13 +205,13 @@ def trained(settings: MaisiSettings, store: SliceStore, folder: Path) -> MaisiGe
         for earlier in done:
             stages.put_stage(nets, folder / earlier)
         fit(stages.Stage(nets, settings, data, data, seed), Run(folder / name / "losses.csv"))
-        stages.save_stage(nets, name, folder / name)
+        stages.save_stage(nets, name, folder / name, {})
     nets = stages.make_networks(settings, CPU, seed)
     for name in fits:
         stages.put_stage(nets, folder / name)
     stages.fit_controlnet(stages.Stage(nets, settings, data, None, seed), Run(folder / "losses.csv"))
     generator = MaisiGenerator(settings, prior, CPU, nets)
-    save_generator(generator, folder, TrainedOn(("a", "b"), seed, 16, {}))
+    save_generator(generator, folder, TrainedOn(("a", "b"), seed, 16, {}), MADE)
     write_sampler(folder, plain(settings.sampler))
     return generator
 
@@ -345,10 +346,11 @@ class TestGenerating:
     def test_slices_are_cut_from_volumes_with_their_seeds(self, model, store, tmp_path):
         generator = ModelFolder.open(model).load(CPU)
         sources = np.array([3, 7, 1, 3])
-        synthesise_slices(generator, store, generator.prior, sources, 32, 5, "hash", tmp_path)
+        synthesise_slices(generator, store, generator.prior, sources, 32, 5, {"model": "hash", "code": "c"}, tmp_path)
         hu, index = np.load(tmp_path / "hu.npy"), pd.read_csv(tmp_path / "index.csv")
         np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), store.labels[sources])
         assert index["source_row"].tolist() == sources.tolist()
+        assert (index[["model", "code"]] == ["hash", "c"]).all(axis=None)
         # one volume for rows 3 and 1 of patient a, another for the second 3
         assert index["seed"][0] == index["seed"][2]
         assert len(set(index["seed"])) == 3
@@ -397,7 +399,7 @@ class TestReleased:
         assert all(torch.equal(own[k], v) for k, v in wanted.items() if k not in ("scale", "spacing"))
         assert float(generator.nets.scale) == pytest.approx(0.7)
         assert generator.nets.spacing.tolist() == [[3.0, 3.0, 5.0], [0.5, 0.5, 0.5], [3.0, 3.0, 5.0]]
-        save_generator(generator, tmp_path / "model", TrainedOn((), 1, 16, {}))
+        save_generator(generator, tmp_path / "model", TrainedOn((), 1, 16, {}), MADE)
         write_sampler(tmp_path / "model", plain(settings.sampler))
         assert ModelFolder.open(tmp_path / "model").settings.weights == str(released)
         again = ModelFolder.open(tmp_path / "model").load(CPU)

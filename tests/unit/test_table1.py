@@ -38,8 +38,11 @@ def written(request, tmp_path):
         for i in range(3)
     ]
     kid = pd.DataFrame(
-        {"method": ["cddpm", "pivm", "real"], "kid": [0.3, 0.1, -0.002], "ci_low": [0.2, 0.05, -0.01]}
-        | {"ci_high": [0.4, 0.15, 0.006], "patients": 3, "slices": 42}
+        [
+            {"method": method, "without": left_out, "kid": value, "patients": 3 - bool(left_out), "slices": 42}
+            for method, middle, spread in (("cddpm", 0.3, 0.02), ("pivm", 0.1, 0.01), ("real", -0.002, 0.0016))
+            for left_out, value in (("", middle), ("p_0", middle - spread), ("p_1", middle), ("p_2", middle + spread))
+        ]
     )
     floor = pd.DataFrame({"method": "real", "patient": ["p_0", "p_1", "p_2"], "slices": 1, distance: [10.0, 11, 12]})
     scores = ImageScores(pd.DataFrame(rows), floor, kid)
@@ -89,8 +92,8 @@ def test_the_footnote_says_what_the_numbers_are(written):
         "data range 500",
         "inside the body outline: CDDPM 0.200, PIVM (ours) 0.350",
         "11.00 ± 1.00",
-        "95% jackknife interval over patients: CDDPM 300.0 [200.0, 400.0]; PIVM (ours) 100.0 [50.0, 150.0]",
-        "training patients -2.0 [-10.0, 6.0]",
+        "95% jackknife interval over patients: CDDPM 300.0 [200.6, 399.4]; PIVM (ours) 100.0 [50.3, 149.7]",
+        "training patients -2.0 [-9.9, 5.9]",
     ):
         assert text in forms["md"]
 

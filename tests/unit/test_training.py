@@ -30,6 +30,7 @@ from pivm.segmentation.segmenter import Segmenter
 from pivm.segmentation.settings import SegmenterSettings
 from pivm.settings import read_settings
 
+MADE = {"code": "0" * 16, "versions": {"torch": "2.13.0"}}
 PRIOR = Prior(
     "body",
     ("a", "b"),
@@ -365,7 +366,7 @@ class TestModelFiles:
     def test_a_loaded_generator_samples_as_its_folder_says(self, tmp_path):
         torch.manual_seed(0)
         generator = DiffusionGenerator(settings(training={"drop_labels": 0.0}), PRIOR, torch.device("cpu"))
-        save_generator(generator, tmp_path, TrainedOn(("p",), 1, 16, {}))
+        save_generator(generator, tmp_path, TrainedOn(("p",), 1, 16, {}), MADE)
         maps, made = slices(1).batch(torch.arange(1))[1].numpy(), []
         for steps in (2, 4, 4):
             write_sampler(tmp_path, {**VALUES["sampler"], "steps": steps})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
 
 import nibabel as nib
@@ -16,7 +17,7 @@ from pivm.datasets import Dataset
 from pivm.evaluation.organ_intensity import HU_FIDELITY
 from pivm.evaluation.statistics import TIDY, per_patient
 
-from tests.workflow.conftest import Workflow
+from tests.workflow.conftest import ROOT, Workflow
 
 TABLES = {"table2": ["cddpm", "maisi", "pivm", "prior", "gaussian"], "table3": ["original", "generated", "combined"]}
 
@@ -123,7 +124,8 @@ def test_synthetic_slices_carry_their_labels_and_provenance(results):
     assert len(hu) == len(provenance) == 12
     np.testing.assert_array_equal(labels, store.labels[provenance["source_row"].to_numpy()])
     assert provenance["seed"].is_unique
-    assert provenance["model"].str.fullmatch(r"[0-9a-f]{16}").all()
+    for column in ("model", "code"):
+        assert provenance[column].str.fullmatch(r"[0-9a-f]{16}").all()
 
 
 def test_synthetic_volumes_are_a_data_set_on_the_grid_of_their_source(finished, results):
@@ -155,7 +157,17 @@ def test_synthetic_volumes_can_be_prepared_like_any_scan(finished, results):
 def test_the_manifest_says_what_made_the_results(results):
     manifest = json.loads((results / "manifest.json").read_text())
     assert manifest["config"]["image"]["size"] == 32
-    assert manifest["versions"]["torch"]
+    assert manifest["versions_of_tables"]["torch"]
+    assert set(manifest["models"]) == {
+        *(f"generators/{name}" for name in TABLES["table2"]),
+        "generators/maisi/autoencoder",
+        "generators/maisi/diffusion",
+        *(f"segmentation/{name}/seed_1" for name in (*TABLES["table2"], "original", "combined")),
+    }
+    for name, made in manifest["models"].items():
+        assert made == json.loads((results / name / "model.json").read_text())["made"]
+        assert re.fullmatch(r"[0-9a-f]{16}", made["code"])
+        assert set(made["versions"]) == {"python", "torch", "numpy", "pivm"}
     assert set(manifest["data"]["slices"]) == {"hu.npy", "labels.npy", "body.npy", "index.csv"}
     assert manifest["seeds"]["segmentation"] == [1]
 
@@ -220,21 +232,26 @@ def test_a_model_says_how_it_samples(results):
 
 
 def test_settings_that_change_no_number_rerun_nothing(finished):
-    change = {"tensorboard": False, "require_device": True, "launcher": "torchrun --nproc-per-node 2"}
-    assert rules_of(finished.dry_run(finished.overlay("o8", {"compute": change}))) == {"manifest"}
+    compute = {"tensorboard": False, "require_device": True, "launcher": "torchrun", "devices": 2, "compile": False}
+    change = {"compute": compute, "synthesis": {"batch": 3}, "segmentation": {"test_batch": 3}}
+    assert rules_of(finished.dry_run(finished.overlay("o8", change))) == {"manifest"}
 
 
-@pytest.mark.parametrize(
-    ("change", "rerun"),
-    [({"devices": 2}, 0), ({"compile": False}, 1), ({"precision": "bf16"}, 1)],
-    ids=["devices", "compile", "precision"],
-)
-def test_settings_that_change_numbers_train_again_what_uses_them(finished, change, rerun):
-    """Several devices train kind `diffusion` alone."""
-    jobs = finished.dry_run(finished.overlay("o9", {"compute": change}))
+def test_another_precision_trains_everything_again(finished):
+    jobs = finished.dry_run(finished.overlay("o9", {"compute": {"precision": "bf16"}}))
     assert len(jobs["train_generator"]) == 4
-    assert len(jobs.get("maisi_autoencoder", [])) == rerun
-    assert len([w for w in jobs["train_segmenter"] if "training_set=original" in w]) == rerun
+    assert len(jobs["maisi_autoencoder"]) == 1
+    assert len(jobs["train_segmenter"]) == 7
+
+
+def test_another_level_of_confidence_scores_no_image_again(finished):
+    jobs = finished.dry_run(finished.overlay("o10", {"tables": {"confidence": 0.9}}))
+    assert rules_of(jobs) == {"table", "table1", "figure_table", "model_card", "manifest"}
+
+
+def test_real_slices_count_where_there_are_any(finished):
+    jobs = finished.dry_run(finished.overlay("o11", {"segmentation": {"real_slices": 4}}))
+    assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=original", "training_set=combined"}
 
 
 def test_a_later_stage_of_maisi_reruns_no_earlier_one(finished):
@@ -269,28 +286,37 @@ def test_another_data_set_leaves_the_first_in_place(finished):
 
 
 @pytest.mark.parametrize(
-    ("module", "expected"),
+    ("module", "edit", "expected"),
     [
         (
             "segmentation/segmenter.py",
+            ("    return entropy + 1 - dice", "    return 1 + entropy - dice"),
             {"train_segmenter", "test_segmenter", "table", "figure_table", "manifest", "model_card"},
         ),
         (
             "report/drawing.py",
+            ('matplotlib.use("Agg")', 'matplotlib.use("Agg", force=True)'),
             {"figure_table", "figure_panel", "figure_zoom", "figure_volumes", "figure_cohort", "figure_hu_fidelity"},
         ),
     ],
 )
-def test_edited_library_code_reruns_the_stages_that_use_it(finished, module, expected):
+def test_edited_library_code_reruns_the_stages_that_use_it(finished, module, edit, expected):
     path = finished.folder / "workflow_scripts" / "pivm" / module
     before = path.read_text()
     try:
-        path.write_text(before + "\nEDITED = True\n")
+        assert edit[0] in before
+        path.write_text(before.replace(*edit))
         assert rules_of(finished.dry_run()) == expected
-        path.write_text(before + "\n# a comment only\n")
+        path.write_text(before + "\n# a comment\nUNUSED = True\n")
         assert finished.dry_run() == {}
     finally:
         path.write_text(before)
+
+
+def test_the_page_about_reruns_is_that_of_dry_runs(finished):
+    page = (ROOT / "docs" / "reruns.md").read_text()
+    script = runpy.run_path(str(ROOT / "docs" / "make_reruns.py"))
+    assert script["table"](finished.folder) in page
 
 
 def test_the_report_holds_tables_and_figures(finished):

@@ -6,11 +6,13 @@ import errno
 import hashlib
 import logging
 import os
+import platform
 import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 from pivm.errors import PivmError
@@ -18,7 +20,7 @@ from pivm.learning.settings import ComputeSettings
 from pivm.settings import read_settings
 
 log = logging.getLogger("pivm")
-_DISK = {
+_DISK_HINTS = {
     errno.ENOSPC: "the disk is full; free some space and run again, finished results are kept",
     errno.EDQUOT: "the disk quota is used up; free some space and run again, finished results are kept",
     errno.EROFS: "the file system is read-only; set 'results' to a folder that can be written",
@@ -38,7 +40,7 @@ def require_writable(folder: str) -> None:
     if not place.is_dir():
         raise PivmError(f"results: {folder}: cannot be written: {place} is a file; set 'results' to another folder")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise PivmError(f"results: {folder}: cannot be written: {place}: {_DISK[errno.EACCES]}")
+        raise PivmError(f"results: {folder}: cannot be written: {place}: {_DISK_HINTS[errno.EACCES]}")
 
 
 def gpus_of_this_node() -> int:
@@ -78,8 +80,8 @@ def job(snakemake) -> Iterator[None]:
 
 def explain(error: Exception) -> str:
     """The message for people of an expected error."""
-    if isinstance(error, OSError) and error.errno in _DISK:
-        return f"{error.filename or 'write'}: {error.strerror}: {_DISK[error.errno]}"
+    if isinstance(error, OSError) and error.errno in _DISK_HINTS:
+        return f"{error.filename or 'write'}: {error.strerror}: {_DISK_HINTS[error.errno]}"
     return str(error)
 
 
@@ -94,9 +96,22 @@ def _fail(message: str, path: Path) -> None:
 
 
 def compute_settings(snakemake) -> ComputeSettings:
-    """Config section ``compute`` as a job sees it."""
-    # what cannot change a number comes from the config: as a param it would train again what is trained
-    return read_settings(ComputeSettings, {**snakemake.config["compute"], **snakemake.params.compute}, "compute")
+    """Config section ``compute``, from the params that rerun a job and those that do not."""
+    return read_settings(ComputeSettings, {**snakemake.params.compute, **snakemake.params.machine}, "compute")
+
+
+def made(snakemake) -> dict:
+    """What makes the results of this job, to be kept beside them: code and versions.
+
+    Returns:
+        ``code``, the hash of the rule's code (:mod:`pivm.provenance.code_hash`), and ``versions`` by name.
+    """
+    versions = {name: metadata.version(name) for name in ("torch", "numpy")}
+    try:
+        versions["pivm"] = metadata.version("pivm")
+    except metadata.PackageNotFoundError:
+        versions["pivm"] = "source tree"  # run from a checkout that is not installed
+    return {"code": snakemake.params.code, "versions": {"python": platform.python_version(), **versions}}
 
 
 def device(snakemake):
@@ -130,7 +145,8 @@ def resume_path(snakemake) -> Path:
     Snakemake deletes the outputs of a job that was killed. The name holds a hash of the job's params and inputs,
     so that a state is never taken up by a job that differs.
     """
-    digest = hashlib.sha256(repr(sorted((k, repr(v)) for k, v in snakemake.params.items())).encode())
+    tracked = sorted((k, repr(v)) for k, v in snakemake.params.items() if k != "machine")
+    digest = hashlib.sha256(repr(tracked).encode())
     for name in snakemake.input:
         facts = os.stat(name)
         digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\0".encode())

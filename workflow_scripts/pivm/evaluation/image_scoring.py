@@ -12,7 +12,6 @@ from pivm.evaluation.cases import ImageCase, case_table
 from pivm.evaluation.metrics import REAL, ImageMetric, PatientMetric, PooledMetric
 from pivm.evaluation.paired import PairedSlices
 from pivm.evaluation.patient_images import FeatureExtractor, PatientImages, SliceSet
-from pivm.evaluation.statistics import jackknife
 
 
 class ImageScores(NamedTuple):
@@ -21,8 +20,9 @@ class ImageScores(NamedTuple):
     Attributes:
         cases: per generator and patient: ``method, patient, slices`` and one column per metric of a patient.
         floor: the same for method ``real``, with the metrics that are not paired.
-        pooled: per metric over all patients and method, floor included: ``method``, a column per metric, which is
-            filled in its own rows, ``ci_low, ci_high, patients, slices``.
+        pooled: per metric over all patients and method, floor included: ``method, without``, a column per metric,
+            which is filled in its own rows, ``patients, slices``; a row for all patients, where ``without`` is empty,
+            and one without each of them.
     """
 
     cases: pd.DataFrame
@@ -35,7 +35,6 @@ def score_images(
     metrics: Sequence[ImageMetric],
     extractor: FeatureExtractor | None,
     window: tuple[float, float],
-    confidence: float,
 ) -> ImageScores:
     """Score all generators, and the floor: each patient's slices against as many of one training patient.
 
@@ -44,7 +43,6 @@ def score_images(
         metrics: entries of :mod:`pivm.evaluation.image_metrics`.
         extractor: of the features; None where no metric reads them.
         window: HU range that metrics and the extractor see.
-        confidence: of the interval of pooled metrics.
     """
     by_order = sorted(metrics, key=lambda metric: (metric.order, metric.key))
     of_patient = [m for m in by_order if isinstance(m, PatientMetric)]
@@ -56,15 +54,30 @@ def score_images(
             cases.append(ImageCase(method, images.patient, len(images.real.hu), scores))
         for metric in of_all:
             if method != REAL or not metric.paired:
-                value, low, high = jackknife(metric.compute, patients, confidence)
-                row = {"method": method, metric.key: value, "ci_low": low, "ci_high": high}
-                pooled.append({**row, "patients": len(patients), "slices": len(pairs.rows)})
-    columns = ["method", *(m.key for m in of_all), "ci_low", "ci_high", "patients", "slices"]
+                pooled += _pooled_rows(method, metric, patients)
+    columns = ["method", "without", *(m.key for m in of_all), "patients", "slices"]
     return ImageScores(
         case_table(case for case in cases if case.method != REAL),
         case_table(case for case in cases if case.method == REAL),
         pd.DataFrame(pooled, columns=columns),
     )
+
+
+def _pooled_rows(method: str, metric: PooledMetric, patients: Sequence[PatientImages]) -> list[dict[str, object]]:
+    """A row over all patients, and one without each of them where there are several."""
+    subsets = {"": list(patients)}
+    if len(patients) > 1:
+        subsets |= {left_out.patient: [p for p in patients if p is not left_out] for left_out in patients}
+    return [
+        {
+            "method": method,
+            "without": without,
+            metric.key: metric.compute(subset),
+            "patients": len(subset),
+            "slices": sum(len(images.real.hu) for images in subset),
+        }
+        for without, subset in subsets.items()
+    ]
 
 
 def _images(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -36,20 +36,6 @@ class Bootstrap:
 class Interval(NamedTuple):
     """Ends of an interval; None where there are too few patients for one."""
 
-    low: float | None
-    high: float | None
-
-
-class Estimate(NamedTuple):
-    """A value with its interval.
-
-    Attributes:
-        value: over all patients.
-        low: lower end; None for a single patient.
-        high: upper end; None for a single patient.
-    """
-
-    value: float
     low: float | None
     high: float | None
 
@@ -88,25 +74,21 @@ def interval(values: np.ndarray, bootstrap: Bootstrap) -> Interval:
     return Interval(float(found.low), float(found.high))
 
 
-def jackknife(
-    statistic: Callable[[Sequence[Patient]], float], patients: Sequence[Patient], confidence: float
-) -> Estimate:
-    """A statistic of all patients together with the interval of the jackknife over patients, by Student's t.
+def jackknife_interval(value: float, without_each: Sequence[float], confidence: float) -> Interval:
+    """Interval of a statistic of all patients together: the jackknife over patients with Student's t.
 
     Slices of one patient are not independent, and a bootstrap would put copies of one slice on both sides of a kernel.
 
     Args:
-        statistic: of several patients.
-        patients: at least two for an interval.
+        value: the statistic of all patients.
+        without_each: the same with each patient left out in turn; fewer than two make no interval.
         confidence: of the interval.
     """
-    value, n = statistic(patients), len(patients)
+    n = len(without_each)
     if n < 2:
-        return Estimate(value, None, None)
-    without_each = [statistic([*patients[:i], *patients[i + 1 :]]) for i in range(n)]
-    error = np.sqrt((n - 1) * np.var(without_each))
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * error)
-    return Estimate(value, value - half, value + half)
+        return Interval(None, None)
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * np.sqrt((n - 1) * np.var(without_each)))
+    return Interval(value - half, value + half)
 
 
 def per_patient(cases: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:

@@ -30,7 +30,13 @@ def trained_on(store: SliceStore, seed: int, split_file: Path | str, store_files
 
 
 def fit_generator(
-    settings: dict[str, Any], seed: int, files: dict[str, Any], device: str, threads: int, run: dict[str, Any]
+    settings: dict[str, Any],
+    seed: int,
+    files: dict[str, Any],
+    device: str,
+    threads: int,
+    run: dict[str, Any],
+    made: dict[str, Any],
 ) -> None:
     """Train a generator on the slices of the training patients and write its folder.
 
@@ -41,6 +47,7 @@ def fit_generator(
         device: ``cuda`` or ``cpu``.
         threads: of this node.
         run: as :meth:`pivm.learning.loop.Run.of` takes it.
+        made: code and versions (:func:`pivm.job.made`).
 
     Raises:
         PivmError: a slice is of a patient of another split, the loss explodes, or memory runs out.
@@ -61,5 +68,6 @@ def fit_generator(
     plan = Run.of(**run)
     generator.fit(data["train"], data["val"], start, plan)
     if processes.is_main():
-        save_generator(generator, Path(files["folder"]), trained_on(store, seed, files["split"], files["store"]))
+        facts = trained_on(store, seed, files["split"], files["store"])
+        save_generator(generator, Path(files["folder"]), facts, made)
         plan.resume.clear()

@@ -48,6 +48,7 @@ class Kind:
         settings: a subclass of :class:`GeneratorSettings`.
         implementation: ``module:class``, a :class:`pivm.generators.protocol.Generator`.
         rules: ``rules/<rules>.smk`` trains it.
+        stages: folders below the generator's of trainings that come before the last.
         learnt: it trains a network; others are controls, which a learnt generator must beat.
         check: raises ConfigError where settings do not go together, given the pixels per side of a slice.
         misfit: what of a sampler does not go with the training, ``None`` for nothing.
@@ -58,6 +59,7 @@ class Kind:
     settings: type[GeneratorSettings]
     implementation: str
     rules: str = "generators"
+    stages: tuple[str, ...] = ()
     learnt: bool = True
     check: Callable[[Any, int], None] = lambda settings, image_size: None
     misfit: Callable[[Any], Misfit | None] = lambda settings: None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ class ModelFolder:
         settings: resolved settings, sampler included.
         organs: label set that it was trained for, in order.
         trained_on: patients, seed, size and hashes.
-        versions: package -> version at the training.
+        made: ``code``, hash of the code that made it, and ``versions`` (:func:`pivm.job.made`).
         prior: organ means.
     """
 
@@ -58,7 +57,7 @@ class ModelFolder:
     settings: Any
     organs: tuple[str, ...]
     trained_on: TrainedOn
-    versions: dict[str, str]
+    made: dict[str, Any]
     prior: Prior
 
     @classmethod
@@ -88,13 +87,13 @@ class ModelFolder:
             _fact(folder, facts, "image_size", int),
             _fact(folder, facts, "data", dict),
         )
-        organs, versions = tuple(_fact(folder, facts, "organs", list)), _fact(folder, facts, "versions", dict)
+        organs, made = tuple(_fact(folder, facts, "organs", list)), _fact(folder, facts, "made", dict)
         prior = Prior.load(folder / "prior.json")
         if organs != prior.organs:
             raise StateError(
                 f"{folder}: model.json and prior.json name other organs, so they are of two models: copy both"
             )
-        return cls(folder, kind, settings, organs, trained_on, versions, prior)
+        return cls(folder, kind, settings, organs, trained_on, made, prior)
 
     def load(self, device: torch.device) -> Generator:
         """The generator with its weights.
@@ -141,20 +140,23 @@ def _fact(folder: Path, facts: dict[str, Any], key: str, kind: type) -> Any:
     return facts[key]
 
 
-def save_generator(generator: Generator, folder: Path, trained_on: TrainedOn, **more: Any) -> None:
+def save_generator(
+    generator: Generator, folder: Path, trained_on: TrainedOn, made: dict[str, Any], **more: Any
+) -> None:
     """Write the folder of a generator; ``sampler.json`` is written by itself, without a training.
 
     Args:
         generator: a trained one.
         folder: receives ``model.safetensors``, ``model.json`` and ``prior.json``.
         trained_on: patients, seed, size and hashes.
+        made: code and versions (:func:`pivm.job.made`).
         more: facts of the kind's own.
     """
     facts = {
         "format": FORMAT,
         "settings": training_settings(generator.settings),
         "organs": generator.prior.organs,
-        "versions": {name: metadata.version(name) for name in ("torch", "numpy")},
+        "made": made,
         **dataclasses.asdict(trained_on),
         **more,
     }

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from pivm.errors import StateError, first_line
 
-_OTHER_MODEL = "the model is of other settings or another version: delete it and run the workflow"
+_OTHER_MODEL_HINT = "the model is of other settings or another version: delete it and run the workflow"
 #: what reading weights raises where a file is damaged, foreign or no file of tensors alone
 UNREADABLE = (
     pickle.UnpicklingError,
@@ -125,7 +125,7 @@ def put_weights(
     model: torch.nn.Module,
     weights: dict[str, torch.Tensor],
     folder: Path,
-    hint: str = _OTHER_MODEL,
+    hint: str = _OTHER_MODEL_HINT,
 ) -> None:
     """Load weights into a model.
 
@@ -140,7 +140,7 @@ def put_weights(
 
 
 def require_tensors(
-    wanted: dict[str, tuple[int, ...]], weights: dict[str, torch.Tensor], folder: Path, hint: str = _OTHER_MODEL
+    wanted: dict[str, tuple[int, ...]], weights: dict[str, torch.Tensor], folder: Path, hint: str = _OTHER_MODEL_HINT
 ) -> None:
     """Compare weights with the names and shapes that are wanted.
 

@@ -1,6 +1,6 @@
-"""A hash of the library code that a stage uses, so that a result never outlives the code that made it.
+"""A hash of what a result depends on: the code that its script reaches and the packages that this code uses.
 
-Snakemake reruns a rule when its script changes, but not when a module that the script imports does.
+Snakemake reruns a rule when its script changes, but not when a function that the script calls does.
 """
 
 from __future__ import annotations
@@ -8,59 +8,109 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
+from pivm.errors import PivmError
+from pivm.provenance.reach import ALL, Library, Reached, Symbol
+from pivm.provenance.uses import message_call, raised_call
 
-@functools.cache
-def code_hash(script: Path, root: Path, *modules: str) -> str:
-    """Hash of a script's imported ``pivm`` modules, transitively; comments and docstrings do not count.
+#: writes logs and explains errors: no result depends on it
+WITHOUT = frozenset({("pivm.job", "job")})
+#: import name -> distribution, where they differ by more than upper case, ``-`` and ``_``
+DISTRIBUTIONS = {"PIL": "pillow", "gdcm": "python-gdcm", "skimage": "scikit-image", "yaml": "pyyaml"}
+#: fields of the syntax tree that change nothing at run time
+_SILENT = {"ctx", "type_comment", "kind", "returns", "type_ignores"}
+
+
+def reached_by(script: str, library: Library, symbols: Iterable[Symbol] = ()) -> Reached:
+    """The definitions and packages that the results of a script depend on.
 
     Args:
-        script: a file of ``workflow_scripts``; root: that folder;
-        modules: modules that the script loads by name, such as the generator of a kind.
+        script: name of the script, without ``.py``.
+        library: the library, with the scripts at its root.
+        symbols: what the script finds by name, such as the generator of a kind.
     """
-    todo, seen = set(_direct(script, root)).union(*(_files(name, root) for name in modules)), set()
-    while todo:
-        module = todo.pop()
-        if module not in seen:
-            seen.add(module)
-            todo |= _direct(module, root) - seen
-    digest = hashlib.sha256()
-    for module in sorted(seen):
-        digest.update(f"{module.relative_to(root)}\0{_normal_form(module)}\0".encode())
+    return library.reach([(script, ALL), *symbols], messages=False, without=WITHOUT)
+
+
+def code_hash(script: str, library: Library, pins: dict[str, str], symbols: Iterable[Symbol] = ()) -> str:
+    """Hash of the definitions that a script reaches, in normal form, and of the versions of the packages they use.
+
+    Comments, docstrings, formatting, annotations of functions and texts for people do not count
+    (:func:`normal_form`).
+
+    Args:
+        script: name of the script, without ``.py``.
+        library: the library, with the scripts at its root.
+        pins: distribution -> version, as :func:`read_pins` gives them.
+        symbols: what the script finds by name, such as the generator of a kind.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        PivmError: a relative import, or a package that has no pin.
+    """
+    reached, digest = reached_by(script, library, symbols), hashlib.sha256()
+    for module, name in sorted(reached.definitions):
+        form = "\n".join(map(normal_form, library.statements((module, name))))
+        digest.update(f"{module}\0{name}\0{form}\0".encode())
+    for package in sorted(reached.used):
+        digest.update(f"{package}=={version_of(package, pins)}\0".encode())
     return digest.hexdigest()[:16]
 
 
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def read_pins(lock: Path) -> dict[str, str]:
+    """Distribution -> version of a file of ``name==version`` lines, names in lower case with ``-``."""
+    lines = (line.strip() for line in Path(lock).read_text(encoding="utf-8").splitlines())
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {_canonical(name): version for name, version in pairs}
+
+
+def version_of(package: str, pins: dict[str, str]) -> str:
+    """The locked version of an imported package.
+
+    Raises:
+        PivmError: it has none.
+    """
+    distribution = _canonical(DISTRIBUTIONS.get(package, package))
+    if distribution not in pins:
+        raise PivmError(f"envs/requirements.lock: no version of {distribution}, which provides `import {package}`")
+    return pins[distribution]
+
+
+def _canonical(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
 
 
 @functools.cache
-def _normal_form(path: Path) -> str:
-    tree = _tree(path)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                node.body = body[1:]
-    return ast.dump(tree)
+def normal_form(node: ast.AST) -> str:
+    """A statement without what changes no result.
+
+    Left out are docstrings, comments, formatting, annotations of functions, messages of ``raise`` and ``assert``,
+    arguments of exceptions, log entries, warnings and advice, and the help texts of settings. Annotations of the fields
+    of a class stay: dataclasses read them.
+    """
+    return _form(node)
 
 
-@functools.cache
-def _direct(path: Path, root: Path) -> frozenset[Path]:
-    names = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(p for name in names for p in _files(name, root))
-
-
-def _files(name: str, root: Path) -> list[Path]:
-    if name.split(".")[0] != "pivm":
-        return []
-    base = root.joinpath(*name.split("."))
-    return [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+def _form(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_form, value))}]"
+    if not isinstance(value, ast.AST):
+        return repr(value)
+    if message_call(value):
+        return f"Call({_form(value.func)})"
+    if isinstance(value, ast.Raise):
+        return f"Raise({_form(raised_call(value))})"
+    if isinstance(value, ast.Assert):
+        return f"Assert({_form(value.test)})"
+    left_out = _SILENT | ({"annotation"} if isinstance(value, ast.arg) else set())
+    fields = {name: field for name, field in ast.iter_fields(value) if name not in left_out}
+    if isinstance(value, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        fields["body"] = value.body[1:] if ast.get_docstring(value, clean=False) is not None else value.body
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "setting":
+        fields["args"] = value.args[1:]
+        fields["keywords"] = [keyword for keyword in value.keywords if keyword.arg != "help"]
+    return f"{type(value).__name__}({','.join(f'{name}={_form(field)}' for name, field in fields.items())})"

@@ -23,7 +23,7 @@ pivm generate --model . --labels <label map or folder of masks> --out ct.nii.gz
 ## What it is
 
 Generator `{{ settings.name }}` of kind `{{ settings.kind }}`, {{ description }};
-seed {{ model.trained_on.seed }}, torch {{ model.versions.torch }}. All settings: `model.json`.
+seed {{ model.trained_on.seed }}, torch {{ model.made.versions.torch }}. All settings: `model.json`.
 {% if sampler %}Sampler: {{ sampler }} (`sampler.json`, which may be changed without a new training).
 {% endif %}
 

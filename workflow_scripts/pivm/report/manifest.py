@@ -1,15 +1,15 @@
-"""The run manifest: versions, resolved config, data fingerprint, seeds and hardware."""
+"""The run manifest: what made the models and the tables, resolved config, data fingerprint, seeds and hardware."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import sys
 from importlib import metadata
 from pathlib import Path
 
-from pivm.learning.model_files import file_hash
+from pivm.errors import StateError
+from pivm.learning.model_files import file_hash, load_facts
 
 PACKAGES = (
     "torch",
@@ -24,11 +24,18 @@ PACKAGES = (
 )
 
 
-def write_manifest(config: dict, split: Path, store: Path, path: Path) -> None:
+def write_manifest(config: dict, split: Path, store: Path, models: dict[str, Path], path: Path) -> None:
     """Write the manifest as JSON.
 
     Args:
-        config: as merged from all files; split: the split file; store: folder of the slice store.
+        config: as merged from all files.
+        split: the split file.
+        store: folder of the slice store.
+        models: name -> ``model.json`` of what was trained or put together; code and versions are taken from there.
+        path: the file to write.
+
+    Raises:
+        StateError: a model does not say what made it.
     """
     import torch
 
@@ -44,7 +51,11 @@ def write_manifest(config: dict, split: Path, store: Path, path: Path) -> None:
             "split": file_hash(split),
             "slices": {p.name: file_hash(p) for p in sorted(Path(store).iterdir()) if p.suffix in (".npy", ".csv")},
         },
-        "versions": {"python": sys.version.split()[0], **{name: metadata.version(name) for name in PACKAGES}},
+        "models": {name: _made(Path(file).parent) for name, file in models.items()},
+        "versions_of_tables": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in PACKAGES},
+        },
         "hardware": {
             "machine": platform.machine(),
             "system": platform.system(),
@@ -53,3 +64,10 @@ def write_manifest(config: dict, split: Path, store: Path, path: Path) -> None:
         },
     }
     Path(path).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+
+def _made(folder: Path) -> dict:
+    facts = load_facts(folder)
+    if "made" not in facts:
+        raise StateError(f"{folder}/model.json: does not say which code and versions made it; train the model again")
+    return facts["made"]

@@ -46,7 +46,13 @@ def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray
 
 
 def synthesise_slices(
-    generator: Generator, store: SliceStore, sources: np.ndarray, batch: int, seed: int, model: str, folder: Path
+    generator: Generator,
+    store: SliceStore,
+    sources: np.ndarray,
+    batch: int,
+    seed: int,
+    provenance: dict[str, str],
+    folder: Path,
 ) -> None:
     """Write ``hu.npy`` int16, ``labels.npy`` uint8 [N, H, W] and ``index.csv`` with the provenance of each slice.
 
@@ -56,7 +62,8 @@ def synthesise_slices(
         sources: store row of each slice's label map.
         batch: slices at once.
         seed: of all slices, each of which gets its own.
-        model: hash of the generator's weights.
+        provenance: more columns of ``index.csv``, the same for every slice: ``model``, hash of the generator's weights,
+            and ``code``, hash of the code that samples.
         folder: receives the files.
     """
     folder = Path(folder)
@@ -82,6 +89,6 @@ def synthesise_slices(
             "source_row": sources,
             "source_z": source["z"].to_numpy(),
             "seed": seeds,
-            "model": model,
+            **provenance,
         }
     ).to_csv(folder / "index.csv", index=False)

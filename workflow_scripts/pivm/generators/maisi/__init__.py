@@ -8,6 +8,7 @@ KIND = Kind(
     settings.MaisiSettings,
     "pivm.generators.maisi.generator:MaisiGenerator",
     rules="maisi",
+    stages=("autoencoder", "diffusion"),
     check=settings.check,
     describe=settings.describe,
 )

@@ -14,7 +14,9 @@ from pivm.learning.model_files import put_weights, read_contents
 INNER = {"autoencoder": "unet_state_dict", "diffusion": "unet_state_dict", "controlnet": "controlnet_state_dict"}
 #: spacings (x, y, z) in mm that the release supports
 SPACING_RANGE = ((0.5, 0.5, 0.5), (3.0, 3.0, 5.0))
-_OTHER_SIZES = "lay configs/maisi_released.yaml over your config for the sizes of the release, or give its own files"
+_OTHER_SIZES_HINT = (
+    "lay configs/maisi_released.yaml over your config for the sizes of the release, or give its own files"
+)
 
 
 def put_released(nets: MaisiNetworks, files: dict[str, Path], typical: torch.Tensor) -> None:
@@ -36,6 +38,6 @@ def put_released(nets: MaisiNetworks, files: dict[str, Path], typical: torch.Ten
             nets.scale.fill_(float(scale))
         weights = content.get(INNER[network], content)
         weights = {k: v for k, v in weights.items() if k != "scale_factor"}
-        put_weights(getattr(nets, network), weights, path, _OTHER_SIZES)
+        put_weights(getattr(nets, network), weights, path, _OTHER_SIZES_HINT)
     low, high = (torch.tensor(limit) for limit in SPACING_RANGE)
     nets.spacing.copy_(torch.stack([typical.clamp(low, high), low, high]))

@@ -101,11 +101,15 @@ def open_stage(
     return Stage(nets, settings, slabs["train"], slabs["val"], seed)
 
 
-def save_stage(nets: MaisiNetworks, stage: str, folder: Path) -> None:
-    """The network of one stage; the diffusion stage also keeps scale and spacing of the latents."""
+def save_stage(nets: MaisiNetworks, stage: str, folder: Path, made: dict) -> None:
+    """The network of one stage; the diffusion stage also keeps scale and spacing of the latents.
+
+    Args:
+        made: code and versions (:func:`pivm.job.made`).
+    """
     keep = {"autoencoder": ("autoencoder.",), "diffusion": ("diffusion.", "scale", "spacing")}[stage]
     weights = {k: v for k, v in nets.state_dict().items() if k.startswith(keep)}
-    save_model(folder, weights, {"stage": stage})
+    save_model(folder, weights, {"stage": stage, "made": made})
 
 
 def put_stage(nets: MaisiNetworks, folder: Path) -> None:
