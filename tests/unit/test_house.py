@@ -18,10 +18,12 @@ def modules() -> dict[str, Path]:
     return {".".join(p.relative_to(LIBRARY.parent).with_suffix("").parts).removesuffix(".__init__"): p for p in paths}
 
 
-def imports(path: Path) -> set[str]:
-    """Modules of the library that a file imports, also for annotations alone."""
-    found, known = set(), modules()
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(path: Path, annotations: bool = True) -> set[str]:
+    """Modules of the library that a file imports; with ``annotations`` also those for type checkers alone."""
+    found, known, tree = set(), modules(), ast.parse(path.read_text())
+    if not annotations:
+        tree.body = [n for n in tree.body if not (isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test))]
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import"
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -49,7 +51,7 @@ def test_imports_run_with_the_order_of_the_stages():
 
 
 def test_there_are_no_circles():
-    edges = {module: imports(path) - {module} for module, path in modules().items()}
+    edges = {module: imports(path, annotations=False) - {module} for module, path in modules().items()}
     done: set[str] = set()
     while free := [m for m in edges if m not in done and not (edges[m] - done - _parents(m))]:
         done.update(free)

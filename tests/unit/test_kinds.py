@@ -84,7 +84,7 @@ config["generators"]["flat"]["level"] = 40
 means = (-1000.0, 50.0, 20.0)
 prior = Prior("body", ("a",), ("a",), means, (9, 9, 9), 60.0, (5.0, 20.0, 30.0), 0.0, 100.0, (-1024, 300))
 generator = kinds()["flat"].load()(generator_settings(config, "flat"), prior, torch.device("cpu"))
-save_generator(generator, folder, TrainedOn(("p",), 1, 8, {}))
+save_generator(generator, folder, TrainedOn(("p",), 1, 8, {}), {"code": "", "versions": {}})
 write_sampler(folder, sampler_settings(config, "flat"))
 print(ModelFolder.open(folder).load(torch.device("cpu")).generate(np.zeros((1, 2, 2), np.uint8), [1]).tolist())
 """

@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pivm.datasets import layouts
 from pivm.errors import PivmError
-from pivm.generators import KINDS
+from pivm.evaluation.image_metrics import IMAGE_METRICS
+from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
+from pivm.generators.kinds import kinds as all_kinds
 from pivm.provenance.code_hash import code_hash, reached_by, read_pins
 from pivm.provenance.reach import ALL, Library
 
@@ -223,6 +226,15 @@ def test_what_a_module_registers_counts_for_all_that_import_it(tmp_path, how):
     assert len(hashes) == 2
 
 
+KINDS = {name: tuple(kind.implementation.split(":")) for name, kind in all_kinds().items()}
+#: names in the rules -> what scripts find by name
+FOUND = {
+    "*IMAGE_METRICS": [(f"pivm.evaluation.image_metrics.{key}", ALL) for key in IMAGE_METRICS],
+    "*SEGMENTATION_METRICS": [(f"pivm.evaluation.segmentation_metrics.{key}", ALL) for key in SEGMENTATION_METRICS],
+    "DATASET.layout.module": [(layout.module, ALL) for layout in layouts().values()],
+}
+
+
 def hashes(root: Path) -> dict[str, str]:
     """rule -> hash, one for each kind where it works with generators."""
     library, found = Library(root), {}
@@ -230,8 +242,10 @@ def hashes(root: Path) -> dict[str, str]:
         for text in re.split(r"^ *rule (?=\w+:)", path.read_text(), flags=re.M)[1:]:
             rule, script = text.split(":")[0], re.search(r'"../workflow_scripts/(\w+)\.py"', text)
             kinds = KINDS.items() if "generator_code(" in text else [("", None)]
+            by_name = [symbol for word, symbols in FOUND.items() if word in text for symbol in symbols]
             for kind, symbol in kinds if script else ():
-                found[f"{rule} {kind}".strip()] = code_hash(script[1], library, PINS, [symbol] if symbol else [])
+                symbols = [*by_name, *([symbol] if symbol else [])]
+                found[f"{rule} {kind}".strip()] = code_hash(script[1], library, PINS, symbols)
     return found
 
 

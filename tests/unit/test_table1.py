@@ -101,7 +101,7 @@ def test_the_footnote_says_what_the_numbers_are(written):
 def test_a_metric_of_all_patients_can_be_a_column(tmp_path):
     shown = shown_metrics(["kid", "ssim"], "efficientnet_lite0")
     cases = pd.DataFrame({"method": ["a", "b"], "patient": "p", "slices": 2, "ssim": [0.1, 0.2], "ssim_body": 0.3})
-    kid = {"method": ["a", "b", "real"], "kid": [0.02, 0.01, 0.0], "ci_low": None, "ci_high": None}
+    kid = {"method": ["a", "b", "real"], "without": "", "kid": [0.02, 0.01, 0.0]}
     floor = pd.DataFrame({"method": ["real"], "patient": ["p"], "slices": [2]})
     scores = ImageScores(cases, floor, pd.DataFrame({**kid, "patients": 1, "slices": 2}))
     table = summarise_images(scores, with_companions(shown), ["a", "b"], Bootstrap(0.95, 200, 1))
@@ -183,11 +183,12 @@ def test_a_metric_is_one_file_and_its_name_in_the_config(tmp_path):
     beside = {name: str(tmp_path / f"table1_{name}.csv") for name in ("cases", "floor", "differences")}
     methods = ["cddpm", "pivm"]
     compute = {"device": "cpu", "precision": "fp32"}
+    machine = {"require_device": False}
     jobs = {
         "image_scores": {
             "input": write_slices(tmp_path),
             "output": scores,
-            "params": {"generators": methods, "compute": compute},
+            "params": {"generators": methods, "compute": compute, "machine": machine},
         },
         "table1": {
             "input": scores,

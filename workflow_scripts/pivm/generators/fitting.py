@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -13,7 +12,6 @@ from pivm.cohort.split import training_rows
 from pivm.cohort.store import SliceStore
 from pivm.generators.kinds import kind_of
 from pivm.generators.model_folder import TrainedOn, save_generator
-from pivm.generators.protocol import Trainable
 from pivm.generators.training_data import TrainingData
 from pivm.learning import processes
 from pivm.learning.device import prepare
@@ -21,6 +19,9 @@ from pivm.learning.loop import Run
 from pivm.learning.model_files import file_hashes
 from pivm.seeds import derived_seed
 from pivm.settings import read_settings
+
+if TYPE_CHECKING:
+    from pivm.generators.protocol import Trainable
 
 
 def trained_on(store: SliceStore, seed: int, split_file: Path | str, store_files: list[str]) -> TrainedOn:
@@ -64,7 +65,7 @@ def fit_generator(
     # one seed for all generators: they start from the same draws and differ by their settings alone
     start = derived_seed(seed, "generator")
     torch.manual_seed(start)
-    generator = typing.cast(Trainable, kind.load()(resolved, prior, local_device))
+    generator = cast("Trainable", kind.load()(resolved, prior, local_device))
     plan = Run.of(**run)
     generator.fit(data["train"], data["val"], start, plan)
     if processes.is_main():

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pivm.cohort.prior import Prior
 from pivm.errors import ConfigError, StateError
 from pivm.generators.kinds import Kind, kind_of, training_settings
-from pivm.generators.protocol import Generator
 from pivm.generators.sampler_file import read_sampler
 from pivm.learning.model_files import load_facts, load_weights, save_model
 from pivm.settings import plain, read_settings
+
+if TYPE_CHECKING:
+    from pivm.generators.protocol import Generator
 
 #: of the folder; raised when what is in it changes
 FORMAT = 4
