@@ -24,7 +24,8 @@ def fit_prior(store: SliceStore, organs: LabelSet, kind: str, names: LabelSet | 
     All sums are integers, so that neither the order nor the number of chunks can change a mean.
 
     Args:
-        organs: label set of the store; names: the organs to keep (all of them unless told; section 3.5 keeps 13);
+        organs: label set of the store.
+        names: the organs to keep (all of them unless told; section 3.5 keeps 13).
         chunk: slices in memory at a time.
     """
     rows = store.rows("train")

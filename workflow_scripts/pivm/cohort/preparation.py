@@ -29,7 +29,9 @@ def prepare_subject(
     """Read one subject, decide whether it is used, and cut its slices.
 
     Args:
-        size: pixels per side of a standardised slice; selection, quality: the config sections.
+        size: pixels per side of a standardised slice.
+        selection: config section ``selection``.
+        quality: config section ``quality``.
 
     Returns:
         (record, arrays ``hu``, ``labels``, ``body`` [N, size, size], one row per slice with ``z``,

@@ -24,19 +24,20 @@ class Prior:
     """Organ means of a training split and the scales that go with them.
 
     Attributes:
-        kind: ``paper`` (mu_k inside organ k, 0 HU elsewhere) or ``body`` (the label map is completed by *body*
-            and *air*, each with its own mean over unclipped HU).
+        kind: ``paper`` (mu_k inside organ k, 0 HU elsewhere) or ``body`` (the label map is completed by *body* and
+            *air*, each with its own mean over unclipped HU).
         names: organs that have an id of their own in the label map the generators see, in order.
         organs: organs of the label maps that are handed over; those not in ``names`` count as unlabelled.
         means: HU per id of the label map the generators see: ``paper`` 0..K, ``body`` 0..K+1 (0 = air).
         voxels: training pixels per id.
         variation_sd: root mean square of the variation over the training pixels, HU; the one global scale.
-        organ_sd: the same per id, HU; at least :data:`SMALLEST_SD`, at most ``variation_sd``: an organ that
-            holds gas would else let errors of a fraction of its huge spread show up as specks in its wall.
-        absolute_mean, absolute_sd: of the HU themselves, for generators of absolute HU.
+        organ_sd: the same per id, HU; at least :data:`SMALLEST_SD`, at most ``variation_sd``: an organ that holds gas
+            would else let errors of a fraction of its huge spread show up as specks in its wall.
+        absolute_mean: mean of the HU themselves, for generators of absolute HU.
+        absolute_sd: standard deviation of the HU themselves.
         hu_range: smallest and largest HU of the training pixels.
-        outline_margins_mm: anterior, posterior and at the sides, from the organs to the patient's outline, for
-            subjects without CT (:func:`pivm.scans.outline.fit_margins`).
+        outline_margins_mm: anterior, posterior and at the sides, from the organs to the patient's outline, for subjects
+            without CT (:func:`pivm.scans.outline.fit_margins`).
     """
 
     kind: str
@@ -68,7 +69,8 @@ class Prior:
         learnt appearance, is handed over as if it had no label.
 
         Args:
-            labels: uint8, 0 = background, k = k-th of ``organs``; body: bool of the same shape.
+            labels: uint8, 0 = background, k = k-th of ``organs``.
+            body: bool of the same shape.
 
         Returns:
             uint8 of the same shape, ids ``0..classes - 1``.

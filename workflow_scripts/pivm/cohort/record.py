@@ -12,13 +12,19 @@ class SubjectRecord:
     """What preparation found in one scan; one row of the selection table.
 
     Attributes:
-        status: ``selected``, ``labels only`` (no CT: serves synthesis alone) or ``set aside``; reason: why.
-        voxels: organ name -> voxels in the scan; missing: organs without a mask or id.
-        overlapping_voxels: claimed by several masks; padding_voxels: below -1500 HU; tiny_masks: below 0.05 ml;
-        resampled: label files brought to the grid of the CT; swapped_pairs: left organ right of the right one.
-        pixel_mm: in-plane pixel size of the standardised slices; step_mm: distance between chosen slices.
-        content: hash of the voxels, the grid and the slices: rules that read a scan or its slices watch the record,
-        and Snakemake takes a small file that holds the same as unchanged.
+        status: ``selected``, ``labels only`` (no CT: serves synthesis alone) or ``set aside``.
+        reason: why it is set aside.
+        voxels: organ name -> voxels in the scan.
+        missing: organs without a mask or id.
+        overlapping_voxels: claimed by several masks.
+        padding_voxels: below -1500 HU.
+        tiny_masks: below 0.05 ml.
+        resampled: label files brought to the grid of the CT.
+        swapped_pairs: left organ right of the right one.
+        pixel_mm: in-plane pixel size of the standardised slices.
+        step_mm: distance between chosen slices.
+        content: hash of the voxels, the grid and the slices: rules that read a scan or its slices watch the record, and
+            Snakemake takes a small file that holds the same as unchanged.
     """
 
     subject: str

@@ -64,8 +64,8 @@ def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, 
     """The subjects whose labels become whole synthetic volumes, by name.
 
     Args:
-        selection: the selection table; wanted: ``train`` (training patients) or ``labels_only`` (subjects that
-            have labels and no CT, in no split).
+        selection: the selection table.
+        wanted: ``train`` (training patients) or ``labels_only`` (subjects that have labels and no CT, in no split).
 
     Raises:
         CohortError: the data set holds no such subject, or none is wanted.

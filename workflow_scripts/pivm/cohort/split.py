@@ -20,7 +20,9 @@ def split_patients(subjects: list[str], settings: dict, own_split: dict[str, str
     a hash of seed and name, so that adding one patient moves at most the patients at the borders.
 
     Args:
-        subjects: selected patients; settings: config section ``split``; own_split: patient -> split.
+        subjects: selected patients.
+        settings: config section ``split``.
+        own_split: patient -> split.
 
     Returns:
         Columns ``subject, split, source``.

@@ -19,7 +19,9 @@ class SliceStore:
     """The slices of a cohort, memory-mapped and read at random.
 
     Attributes:
-        hu: int16 [N, H, W]; labels: uint8 [N, H, W]; body: bool [N, H, W], the patient's outline.
+        hu: int16 [N, H, W].
+        labels: uint8 [N, H, W].
+        body: bool [N, H, W], the patient's outline.
         index: one row per slice: ``subject, split, z, role, previous, pixel_mm, step_mm``.
     """
 

@@ -11,7 +11,8 @@ class Batches:
     """Row numbers of each step's batch: a new permutation per epoch, the tail carried into the next.
 
     Args:
-        rows: how many rows there are; batch: how many a step sees.
+        rows: how many rows there are.
+        batch: how many a step sees.
     """
 
     def __init__(self, rows: int, batch: int, seed: int):

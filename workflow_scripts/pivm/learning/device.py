@@ -77,7 +77,8 @@ def memory_hint(key: str, value: int) -> contextlib.AbstractContextManager[None]
     """:func:`memory_advice` that names the setting to halve.
 
     Args:
-        key: dotted path of the config key that the memory grows with; value: what it is now.
+        key: dotted path of the config key that the memory grows with.
+        value: what it is now.
     """
     if value > 1:
         return memory_advice(f"set {key} to {value // 2} (it is {value})")

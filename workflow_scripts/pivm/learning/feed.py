@@ -35,7 +35,8 @@ class Feed:
     step at 64². The way never changes which rows a step sees.
 
     Args:
-        part: rows of the batch that this process takes; steps: length of the training;
+        part: rows of the batch that this process takes.
+        steps: length of the training.
         way: ``resident``, ``ahead`` or ``direct``; chosen as above where it is not given.
     """
 
@@ -107,7 +108,9 @@ class Draws:
     """The random numbers of one purpose at one step, drawn for the whole batch and cut to this process's part.
 
     Args:
-        batch: rows of the whole batch; part: rows of this process; purpose: what names the step, such as its number.
+        batch: rows of the whole batch.
+        part: rows of this process.
+        purpose: what names the step, such as its number.
     """
 
     def __init__(self, batch: int, part: slice, device: torch.device, seed: int, *purpose: object):

@@ -44,8 +44,11 @@ class Schedule:
     """Length and learning rate of a run.
 
     Attributes:
-        steps: optimiser steps; learning_rate: initial; halve_every: steps between halvings, 0 = never;
-        cosine: fall to zero along a half cosine instead; clip: largest gradient norm.
+        steps: optimiser steps.
+        learning_rate: at the first step.
+        halve_every: steps between halvings, 0 = never.
+        cosine: fall to zero along a half cosine instead.
+        clip: largest gradient norm.
     """
 
     steps: int
@@ -65,9 +68,11 @@ class Run:
     """Where a training writes and how it uses its device.
 
     Attributes:
-        losses: CSV of the losses, ``stats.csv`` with the timings is written beside it; resume: the saved state;
-        tensorboard: folder for event files, ``None`` for none;
-        precision, compile: the keys of the config section ``compute``.
+        losses: CSV of the losses, ``stats.csv`` with the timings is written beside it.
+        resume: the saved state.
+        tensorboard: folder for event files, ``None`` for none.
+        precision: config key ``compute.precision``.
+        compile: config key ``compute.compile``.
     """
 
     losses: Path

@@ -28,8 +28,10 @@ class Monitor:
     """Sums over a period of steps, kept on the device, so that no step waits for the host.
 
     Args:
-        batch: slices per step; scaled: whether a step with an infinite gradient is skipped (fp16) and no fault;
-        tensorboard: folder of the event files; kept: path of the saved state, named when the loss explodes.
+        batch: slices per step.
+        scaled: whether a step with an infinite gradient is skipped (fp16) and no fault.
+        tensorboard: folder of the event files.
+        kept: path of the saved state, named when the loss explodes.
     """
 
     def __init__(

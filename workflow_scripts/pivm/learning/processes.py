@@ -90,8 +90,10 @@ def launch(work: Callable[..., None], arguments: dict, compute: dict, log_file: 
     """Run ``work(**arguments)``, here or in the processes that the config asks for.
 
     Args:
-        work: a function of a module; arguments: values that JSON can hold;
-        compute: config section ``compute``: ``devices`` and ``launcher``; log_file: receives all messages.
+        work: a function of a module.
+        arguments: values that JSON can hold.
+        compute: config section ``compute``: ``devices`` and ``launcher``.
+        log_file: receives all messages.
 
     Raises:
         PivmError: a process failed, with the message of the error where it was one for people.

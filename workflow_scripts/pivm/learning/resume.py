@@ -21,7 +21,8 @@ class Resume:
     """Training state at an undeclared path, so that Snakemake does not delete it with the outputs.
 
     Args:
-        path: the state file; every: seconds between two saves.
+        path: the state file.
+        every: seconds between two saves.
     """
 
     def __init__(self, path: Path | None, every: float = 60.0):

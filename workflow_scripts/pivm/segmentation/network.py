@@ -11,8 +11,10 @@ def make_unet(encoder: str, depth: int, decoder_channels: list[int], classes: in
     """A U-Net with one input channel and random weights.
 
     Args:
-        encoder: encoder name of segmentation-models-pytorch; depth: halvings of the resolution;
-        decoder_channels: one width per decoder level; classes: background included.
+        encoder: encoder name of segmentation-models-pytorch.
+        depth: halvings of the resolution.
+        decoder_channels: one width per decoder level.
+        classes: background included.
     """
     allow_torchvision_import()
     import segmentation_models_pytorch as smp

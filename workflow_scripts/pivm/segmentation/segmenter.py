@@ -94,7 +94,8 @@ def segmentation_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor
     """Cross-entropy plus soft Dice over the classes that occur in the batch.
 
     Args:
-        logits: [N, C, H, W]; truth: int [N, H, W].
+        logits: [N, C, H, W].
+        truth: int [N, H, W].
     """
     entropy = functional.cross_entropy(logits, truth)
     probability = logits.softmax(1)
@@ -110,7 +111,8 @@ def augment(image: torch.Tensor, truth: torch.Tensor, options: dict, generator: 
     """Random rotation, scaling and shift of each slice in float32; no flips, which would swap left and right organs.
 
     Args:
-        image: [N, 1, H, W] in [-1, 1], -1 is air; truth: int [N, H, W];
+        image: [N, 1, H, W] in [-1, 1], -1 is air.
+        truth: int [N, H, W].
         options: ``rotate`` in degrees, ``scale`` and ``shift`` as fractions.
     """
     n = len(image)

@@ -15,7 +15,8 @@ def real_part(store: SliceStore, count: int | str, subjects: set[str]) -> tuple[
     """Real training slices.
 
     Args:
-        count: ``all``, or how many, spread evenly over the training slices; subjects: receives their patients.
+        count: ``all``, or how many, spread evenly over the training slices.
+        subjects: receives their patients.
 
     Returns:
         (int16 HU [N, H, W], uint8 labels [N, H, W])

@@ -22,7 +22,9 @@ def export(subjects: Mapping[str, Subject], label_set: LabelSet, folder: Path, f
     """Write scans with their labels, in RAS+ orientation on their own grid.
 
     Args:
-        subjects: name -> where it lies; form: one of :data:`FORMS`; padding: config key ``quality.padding``.
+        subjects: name -> where it lies.
+        form: one of :data:`FORMS`.
+        padding: config key ``quality.padding``.
 
     Raises:
         DataError: a scan cannot be read.

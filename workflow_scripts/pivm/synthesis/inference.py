@@ -31,7 +31,8 @@ class SyntheticCT:
     """A generated CT.
 
     Attributes:
-        hu: int16 [R, A, S] in RAS+ orientation; affine: float [4, 4], voxel index to mm;
+        hu: int16 [R, A, S] in RAS+ orientation.
+        affine: float [4, 4], voxel index to mm.
         organs: organs of the label map that the generator knows.
     """
 
@@ -63,10 +64,12 @@ def generate_ct(
     The patient's outline is estimated from the labels, with margins that were fitted on the training patients.
 
     Args:
-        model: folder of a trained generator; labels: a NIfTI file that holds all labels, or a folder of masks
-            ``<organ>.nii.gz`` (TotalSegmentator's `segmentations`, or the folder above it);
+        model: folder of a trained generator.
+        labels: a NIfTI file that holds all labels, or a folder of masks ``<organ>.nii.gz`` (TotalSegmentator's
+            `segmentations`, or the folder above it).
         ids: what the ids of a single file mean: ``model`` (k = k-th organ of the model) or the name of a shipped
-            mapping such as ``totalsegmentator_v2``; seed: of the noise.
+            mapping such as ``totalsegmentator_v2``.
+        seed: of the noise.
 
     Raises:
         StateError: no complete generator; DataError: labels that cannot be used.

@@ -19,7 +19,8 @@ def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Store rows whose label maps are synthesised: every row once before any row comes again.
 
     Args:
-        rows: candidate rows; count: how many synthetic slices are wanted.
+        rows: candidate rows.
+        count: how many synthetic slices are wanted.
     """
     rng = np.random.default_rng(seed)
     rounds = [rng.permutation(rows) for _ in range(-(-count // len(rows)))]
@@ -50,7 +51,8 @@ def synthesise_slices(
     """Write ``hu.npy`` int16, ``labels.npy`` uint8 [N, H, W] and ``index.csv`` with the provenance of each slice.
 
     Args:
-        sources: store row of each slice's label map; model: hash of the generator's weights.
+        sources: store row of each slice's label map.
+        model: hash of the generator's weights.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -28,8 +28,10 @@ class Source:
     """One subject whose labels are synthesised.
 
     Attributes:
-        grid: of its CT, or of its labels where it has no CT; labels: uint8 [R, A, S];
-        label_map: uint8 [S, H, W], what the generator is given; plane: the in-plane geometry.
+        grid: of its CT, or of its labels where it has no CT.
+        labels: uint8 [R, A, S].
+        label_map: uint8 [S, H, W], what the generator is given.
+        plane: the in-plane geometry.
         hu: int16 [S, H, W], the real CT in the same standard form, to compare with; ``None`` without CT.
     """
 
@@ -78,7 +80,8 @@ def continuity(source: Source, hu: np.ndarray, generator, prior: Prior, batch: i
     """HU steps along z inside organs: the real CT, the sequential volume, and slices generated independently.
 
     Args:
-        hu: int16 [S, H, W], the sequential volume; batch: slices at a time for the independent ones.
+        hu: int16 [S, H, W], the sequential volume.
+        batch: slices at a time for the independent ones.
 
     Returns:
         As :func:`pivm.evaluation.continuity.compare_z_steps`, with a column ``source``; no ``real`` where the
