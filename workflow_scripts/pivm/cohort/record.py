@@ -13,7 +13,7 @@ class SubjectRecord:
 
     Attributes:
         status: ``selected``, ``labels only`` (no CT: serves synthesis alone) or ``set aside``.
-        reason: why it is set aside.
+        reason: why its status is not ``selected``.
         voxels: organ name -> voxels in the scan.
         missing: organs without a mask or id.
         overlapping_voxels: claimed by several masks.

@@ -79,7 +79,10 @@ class Stored:
     """A volume in the axes of its file.
 
     Attributes:
-        name: its place, for messages; shape: as stored; orientation: of the stored axes (nibabel);
+        name: its place, for messages.
+        shape: as stored.
+        affine: float [4, 4], stored voxel index to mm.
+        orientation: of the stored axes (nibabel).
         grid: the RAS+ grid of the volume.
     """
 
@@ -94,7 +97,7 @@ class Stored:
             raise DataError(f"{name}: header claims {self.shape} voxels, expected 1 to {MAX_VOXELS} in all")
         if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
             raise DataError(f"{name}: the affine is singular or not finite, so spacing is unknown")
-        self.orientation = io_orientation(affine)
+        self.affine, self.orientation = affine, io_orientation(affine)
         ras_shape = tuple(self.shape[i] for i in np.argsort(self.orientation[:, 0]))
         self.grid = Grid(ras_shape, affine @ inv_ornt_aff(self.orientation, self.shape))
 
