@@ -154,12 +154,13 @@ def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, mak
 )
 def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, make, batch, message):
     facts = {"organs": ["a", "b"], "image_size": 8}
-    source = SimpleNamespace(grid=None, label_map=np.zeros((4, 8, 8), np.uint8), spacing=(1, 1, 1))
+    labels = inference._Labels("labels", None, SimpleNamespace(grid=None, array=None))
+    source = SimpleNamespace(label_map=np.zeros((4, 8, 8), np.uint8), spacing=(1, 1, 1))
     generator = make(monkeypatch, batch)
     for name, value in {
         "read_facts_and_prior": (facts, test_training.PRIOR),
-        "_subject": None,
-        "read_source": source,
+        "_read": labels,
+        "standard_source": source,
         "check_grid": None,
         "_organs": ("a",),
         "load_generator": generator,

@@ -225,6 +225,11 @@ class Interrupted(Exception):
     pass
 
 
+# the trained model of the module: one process runs all tests that use it
+ON_MODEL = pytest.mark.xdist_group("maisi")
+
+
+@ON_MODEL
 class TestTraining:
     def test_stages_leave_each_other_alone_and_say_how_they_came_about(self, model):
         generator = load_generator(model, CPU)

@@ -42,6 +42,6 @@ def test_public_names_are_there_and_no_others():
 
 
 def test_the_import_brings_neither_torch_nor_numpy():
-    loaded = "import sys, pivm; print(*sorted({'torch', 'numpy', 'nibabel'} & sys.modules.keys()))"
-    assert python(loaded).strip() == ""
-    assert python(f"{loaded}; pivm.generate_ct; print('torch' in sys.modules)").split() == ["True"]
+    loaded = python("import sys, pivm; print(*sys.modules)").split()
+    assert "pivm" in loaded
+    assert {"torch", "numpy", "nibabel"}.isdisjoint(loaded)

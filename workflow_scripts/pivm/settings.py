@@ -124,7 +124,8 @@ def read_settings(settings: type[T], values: Mapping[str, Any], key: str) -> T:
     Raises:
         ConfigError: an unknown key, or one without a default that is not given.
     """
-    hints, fields = typing.get_type_hints(settings), {f.name: f for f in dataclasses.fields(settings)}
+    known = dataclasses.fields(typing.cast(Any, settings))
+    hints, fields = typing.get_type_hints(settings), {field.name: field for field in known}
     for name in values:
         if name not in fields:
             raise ConfigError(f"{key}.{name}", f"unknown key{nearest(name, fields)}; known: {', '.join(fields)}")

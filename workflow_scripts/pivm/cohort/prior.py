@@ -6,7 +6,7 @@ import json
 from collections.abc import Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -99,8 +99,9 @@ class Prior:
     def load(cls, path: Path) -> Prior:
         """Raises StateError where the file is missing, truncated, of another version, or holds NaN."""
         try:
-            fields = json.loads(Path(path).read_text(), parse_constant=_no_number)
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+            facts = json.loads(Path(path).read_text(), parse_constant=_no_number)
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
+            return cls(**fields)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise StateError(f"{path}: not the organ means of a generator ({error}); fit them again") from None
 

@@ -25,6 +25,11 @@ class SliceStore:
         index: one row per slice: ``subject, split, z, role, previous, pixel_mm, step_mm``.
     """
 
+    hu: np.ndarray
+    labels: np.ndarray
+    body: np.ndarray
+    index: pd.DataFrame
+
     def __init__(self, folder: Path):
         folder = Path(folder)
         self.index = read_patient_csv(folder / "index.csv")

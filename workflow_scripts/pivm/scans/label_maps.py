@@ -70,7 +70,8 @@ def merge_masks(masks: Mapping[int, str | InMemory], grid: Grid | None, policy: 
     """
     merged: LabelMap | None = None
     for label in sorted(masks):
-        image = masks[label] if isinstance(masks[label], InMemory) else Image(masks[label])
+        place = masks[label]
+        image = place if isinstance(place, InMemory) else Image(place)
         merged = merged or _empty(grid, image)
         merged.overlapping += _paint(image, merged, policy, lambda slab, k=label: _member(slab) * np.uint8(k))
     if merged is None:
