@@ -6,7 +6,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
+# not workflow.basedir, which is the folder workflow/ where workflow/Snakefile is run
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pivm.provenance import code_hash
@@ -18,7 +20,7 @@ from pivm.job import gpus_of_this_node, require_writable
 from pivm.labels import ORGANS_34, LabelSet
 
 try:
-    pivm_config.validate(config, Path(workflow.basedir) / "rules/schemas/config.schema.yaml")
+    pivm_config.validate(config, ROOT / "rules/schemas/config.schema.yaml")
     DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
     ARCHIVE = DATASET.to_fetch()
     LISTING = Listing() if ARCHIVE else DATASET.listing()

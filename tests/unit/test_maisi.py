@@ -321,6 +321,7 @@ class TestTraining:
             SlabData(store, make_prior(), np.arange(0), Slab(8, 4, 4))
 
 
+@ON_MODEL
 class TestGenerating:
     def test_volumes_have_the_depth_of_their_label_maps(self, model):
         generator = load_generator(model, CPU)
