@@ -93,6 +93,7 @@ class Prior:
         return np.clip(hu, -32768, 32767).astype(np.int16)
 
     def save(self, path: Path) -> None:
+        """Write it as JSON."""
         Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod

@@ -47,6 +47,7 @@ class SliceStore:
 
     @property
     def size(self) -> int:
+        """Pixels per side of a slice."""
         return self.hu.shape[-1]
 
     def rows(self, split: str) -> np.ndarray:

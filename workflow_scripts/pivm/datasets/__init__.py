@@ -41,11 +41,13 @@ class Dataset:
 
     @property
     def roots(self) -> list[str]:
+        """Its folders or archives, ``~`` expanded."""
         path = self.settings["path"]
         return [os.path.expanduser(one) for one in ([path] if isinstance(path, str) else path)]
 
     @property
     def is_phantom(self) -> bool:
+        """Whether the workflow makes its scans itself."""
         return self.settings["layout"] == "phantom"
 
     def to_fetch(self) -> Path | None:

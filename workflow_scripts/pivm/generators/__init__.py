@@ -1,4 +1,6 @@
-"""What differs between the generators. Every kind offers the same methods:
+"""What differs between the generators.
+
+Every kind offers the same methods:
 
 ``fit(data, validation, seed, run)``
     learn from the training slices; ``run.losses`` receives the losses, header only where nothing is trained.

@@ -58,6 +58,7 @@ class Grid:
         return float(np.linalg.norm(((self.affine - affine) @ corners)[:3], axis=0).max())
 
     def same(self, other: Grid) -> bool:
+        """Whether two grids have the same voxels, up to :data:`SAME_GRID`."""
         return self.shape == other.shape and self.distance(other.affine) <= SAME_GRID * min(self.spacing)
 
 
@@ -76,6 +77,7 @@ class Volume:
 
     @property
     def grid(self) -> Grid:
+        """Where its voxels lie."""
         return Grid(self.hu.shape, self.affine)
 
     @property
@@ -176,6 +178,7 @@ class InMemory(Stored):
         self._array = array
 
     def slabs(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """As :meth:`Image.slabs`: all voxels at once."""
         yield slice(0, self.shape[2]), self._array
 
 

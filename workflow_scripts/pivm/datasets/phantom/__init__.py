@@ -1,0 +1,1 @@
+"""An embedded data set: procedural abdominal CT, written as NIfTI in TotalSegmentator's layout."""

@@ -1,0 +1,1 @@
+"""Generators without a learnt network: what a learnt one must beat."""

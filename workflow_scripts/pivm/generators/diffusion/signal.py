@@ -38,6 +38,7 @@ class Signal:
         return _per_label(self.prior.organ_sd, label_map)
 
     def prior_map(self, label_map: torch.Tensor) -> torch.Tensor:
+        """Prior map I in HU, float [N, 1, H, W]: the mean of each pixel's label."""
         return _per_label(self.prior.means, label_map)
 
     def encode(self, hu: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:

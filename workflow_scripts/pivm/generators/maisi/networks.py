@@ -60,6 +60,7 @@ class MaisiNetworks(nn.Module):
 
 
 def make_autoencoder(options: dict) -> nn.Module:
+    """MONAI's autoencoder with the widths of config section ``maisi.autoencoder``."""
     from monai.apps.generation.maisi.networks.autoencoderkl_maisi import AutoencoderKlMaisi
 
     levels = len(options["channels"])
@@ -79,6 +80,7 @@ def make_autoencoder(options: dict) -> nn.Module:
 
 
 def make_diffusion(settings: dict, flash: bool) -> nn.Module:
+    """MONAI's diffusion network on the latents of the autoencoder."""
     from monai.apps.generation.maisi.networks.diffusion_model_unet_maisi import DiffusionModelUNetMaisi
 
     latent = settings["autoencoder"]["latent_channels"]
@@ -88,6 +90,7 @@ def make_diffusion(settings: dict, flash: bool) -> nn.Module:
 
 
 def make_controlnet(settings: dict, flash: bool) -> nn.Module:
+    """The ControlNet that steers it by the bit-planes of the label map."""
     from monai.apps.generation.maisi.networks.controlnet_maisi import ControlNetMaisi
 
     return ControlNetMaisi(
