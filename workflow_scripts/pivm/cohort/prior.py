@@ -112,7 +112,20 @@ def _no_number(text: str) -> float:
 
 
 def own_ids(organs: LabelSet, names: LabelSet, without: Set[str] = frozenset()) -> np.ndarray:
-    """Table uint8 [256] from ids of ``organs`` to ids of ``names``; 0 for organs not in it or in ``without``."""
+    """Table from the ids of one label set to those of another.
+
+    Args:
+        organs: the label set of the ids that come in.
+        names: the label set of the ids that come out.
+        without: organs that become 0 all the same.
+
+    Returns:
+        uint8 [256]; 0 for organs that are not in ``names``.
+
+    >>> table = own_ids(LabelSet(("liver", "spleen", "colon")), LabelSet(("spleen", "liver")))
+    >>> table[np.array([0, 1, 2, 3])].tolist()
+    [0, 2, 1, 0]
+    """
     table = np.zeros(256, np.uint8)
     for k, name in enumerate(organs.names, start=1):
         if name in names.names and name not in without:
