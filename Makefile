@@ -1,7 +1,8 @@
 # `make tables` sets up .venv on the first call and makes every table; `make test` runs the tests.
 PYTHON ?= python3
 VENV := .venv
-# processes of `make test`; each may start a workflow run on two cores
+# processes of `make test`; each takes whole modules or classes, so that their fixtures are made once, and may start a
+# workflow run on two cores
 WORKERS ?= 2
 READY := $(VENV)/.ready
 SHELL := /bin/bash
@@ -25,7 +26,7 @@ report: tables
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --report report.zip
 
 test: $(READY)
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" OMP_NUM_THREADS=1 pytest -q -n $(WORKERS) --dist loadgroup
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" OMP_NUM_THREADS=1 pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -225,11 +225,6 @@ class Interrupted(Exception):
     pass
 
 
-# the trained model of the module: one process runs all tests that use it
-ON_MODEL = pytest.mark.xdist_group("maisi")
-
-
-@ON_MODEL
 class TestTraining:
     def test_stages_leave_each_other_alone_and_say_how_they_came_about(self, model):
         generator = load_generator(model, CPU)
@@ -321,7 +316,6 @@ class TestTraining:
             SlabData(store, make_prior(), np.arange(0), Slab(8, 4, 4))
 
 
-@ON_MODEL
 class TestGenerating:
     def test_volumes_have_the_depth_of_their_label_maps(self, model):
         generator = load_generator(model, CPU)

@@ -17,9 +17,6 @@ from pivm.synthesis.export import FORMS
 PARTS = ("original", "generated", "combined")
 EXPORTS = tuple(f"results/phantom/export/{part}_{form}" for part, form in itertools.product(PARTS, FORMS))
 
-# one process runs them all, so that the fixture is made once
-ON_EXTENDED = pytest.mark.xdist_group("extended")
-
 
 def listing(path, layout="totalsegmentator"):
     return Dataset("d", {"layout": layout, "path": str(path)}).listing()
@@ -39,7 +36,6 @@ def extended(finished, tmp_path_factory):
     return workflow
 
 
-@ON_EXTENDED
 @pytest.mark.parametrize(("part", "form"), itertools.product(PARTS, FORMS))
 def test_an_export_reads_back_as_what_it_was_made_of(extended, part, form):
     scans = listing(extended.folder / "data/phantom").subjects
@@ -59,7 +55,6 @@ def test_an_export_reads_back_as_what_it_was_made_of(extended, part, form):
         assert one.any()
 
 
-@ON_EXTENDED
 def test_the_ablation_compares_all_labels_with_13(extended):
     tables = extended.folder / "results/phantom/tables"
     tidy, cases = pd.read_csv(tables / "ablation.csv"), pd.read_csv(tables / "ablation_cases.csv")
@@ -71,7 +66,6 @@ def test_the_ablation_compares_all_labels_with_13(extended):
     assert (extended.folder / "results/phantom/figures/fig6.png").stat().st_size > 10_000
 
 
-@ON_EXTENDED
 def test_a_changed_scan_redoes_what_reads_it(extended, tmp_path):
     """Even where preparation alone ran first and finds all the same facts: HU that differ by 1."""
     workflow, subject = extended.twin(tmp_path / "workflow"), min(training_patients(extended))
