@@ -1,6 +1,9 @@
 # `make tables` sets up .venv on the first call and makes every table; `make test` runs the tests.
 PYTHON ?= python3
 VENV := .venv
+# processes of `make test`; each takes whole modules or classes, so that their fixtures are made once, and may start a
+# workflow run on two cores
+WORKERS ?= 2
 READY := $(VENV)/.ready
 SHELL := /bin/bash
 
@@ -23,18 +26,19 @@ report: tables
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --report report.zip
 
 test: $(READY)
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pytest -q
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" OMP_NUM_THREADS=1 pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/snakefmt --check Snakefile rules
+	$(VENV)/bin/basedpyright
+	$(VENV)/bin/snakefmt --check Snakefile workflow/Snakefile rules
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --lint
 
 format: $(READY)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
-	$(VENV)/bin/snakefmt Snakefile rules
+	$(VENV)/bin/snakefmt Snakefile workflow/Snakefile rules
 
 clean:
 	rm -rf $(VENV) .snakemake

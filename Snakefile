@@ -5,7 +5,8 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+# beside this file, also where workflow/Snakefile includes it
+configfile: f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config.yaml"
 
 
 report: "rules/report/workflow.rst"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
+# not workflow.basedir, which is the folder workflow/ where workflow/Snakefile is run
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 # jobs import this library too, also where another checkout is installed: the hashes of `code` speak of this one
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
@@ -144,7 +146,7 @@ wildcard_constraints:
 
 
 LIBRARY = Library(SCRIPTS)
-PINS = code_hash.read_pins(Path(workflow.basedir) / "envs/requirements.lock")
+PINS = code_hash.read_pins(ROOT / "envs/requirements.lock")
 
 
 def code(name, *found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import tomllib
 from importlib import metadata
@@ -32,7 +33,8 @@ def lock() -> dict[str, str]:
 
 def project() -> list[Requirement]:
     meta = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [Requirement(r) for r in meta["dependencies"] + meta["optional-dependencies"]["test"]]
+    lines = {*meta["dependencies"], *itertools.chain.from_iterable(meta["optional-dependencies"].values())}
+    return [requirement for requirement in map(Requirement, sorted(lines)) if requirement.name != "pivm"]
 
 
 def test_every_pin_is_exact():

@@ -28,11 +28,12 @@ def training_patients(workflow) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def extended(finished):
+def extended(finished, tmp_path_factory):
     """The finished run, with what is made on demand alone: exports and the ablation."""
-    done = finished.run(*EXPORTS, "ablation")
+    workflow = finished.twin(tmp_path_factory.mktemp("extended") / "workflow")
+    done = workflow.run(*EXPORTS, "ablation")
     assert done.returncode == 0, done.stdout + done.stderr
-    return finished
+    return workflow
 
 
 @pytest.mark.parametrize(("part", "form"), itertools.product(PARTS, FORMS))

@@ -7,12 +7,20 @@ import logging
 import sys
 from pathlib import Path
 
+from pivm import __version__
 from pivm.datasets.mappings import MAPPINGS
 from pivm.errors import PivmError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status, 1 where something could not be used."""
+    """Run the command.
+
+    Args:
+        arguments: as in the shell, without the name of the command; ``None`` for those of this process.
+
+    Returns:
+        The exit status, 1 where something could not be used.
+    """
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
@@ -25,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("pivm", description="Synthetic abdominal CT from organ labels.")
+    parser.add_argument("--version", action="version", version=f"pivm {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     generate = commands.add_parser("generate", help="make a CT from labels with a trained generator")
     generate.add_argument("--model", type=Path, required=True, help="folder of a trained generator")
@@ -56,7 +65,7 @@ def _generate(options: argparse.Namespace) -> None:
     if options.device == "gpu" and not available:
         raise PivmError("--device gpu: torch finds no GPU")
     device = "cuda" if available and options.device != "cpu" else "cpu"
-    ct = generate_ct(options.model, options.labels, options.ids, options.seed, device)
+    ct = generate_ct(options.model, options.labels, ids=options.ids, seed=options.seed, device=device)
     ct.save(options.out)
     shape = " x ".join(map(str, ct.hu.shape))
     print(f"{options.out}: {shape} voxels, HU {ct.hu.min()} to {ct.hu.max()}, {len(ct.organs)} organs")

@@ -69,6 +69,7 @@ class LabelSet:
 
     @property
     def body_id(self) -> int:
+        """The id of *body* in a label map completed for the ``body`` prior."""
         return len(self.names) + 1
 
     @classmethod

@@ -145,7 +145,8 @@ def read_settings(settings: type[T], values: Mapping[str, Any], key: str, comple
     """
     if not isinstance(values, Mapping):
         raise ConfigError(key, f"found {values!r}, expected a mapping")
-    hints, fields = typing.get_type_hints(settings), {f.name: f for f in dataclasses.fields(settings)}
+    known = dataclasses.fields(typing.cast(Any, settings))
+    hints, fields = typing.get_type_hints(settings), {field.name: field for field in known}
     for name in values:
         if name not in fields:
             raise ConfigError(f"{key}.{name}", f"unknown key{nearest(name, fields)}; known: {', '.join(fields)}")

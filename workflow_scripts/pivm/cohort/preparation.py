@@ -105,7 +105,7 @@ def _content(affine: np.ndarray, *stacks: np.ndarray) -> str:
     for stack in stacks:
         digest.update(f"{stack.shape} {stack.dtype}\0".encode())
         for part in stack:
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()[:20]
 
 

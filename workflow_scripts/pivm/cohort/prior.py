@@ -6,7 +6,7 @@ import json
 from collections.abc import Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -93,14 +93,16 @@ class Prior:
         return np.clip(hu, -32768, 32767).astype(np.int16)
 
     def save(self, path: Path) -> None:
+        """Write it as JSON."""
         Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Prior:
         """Raises StateError where the file is missing, truncated, of another version, or holds NaN."""
         try:
-            fields = json.loads(Path(path).read_text(), parse_constant=_no_number)
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+            facts = json.loads(Path(path).read_text(), parse_constant=_no_number)
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
+            return cls(**fields)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise StateError(f"{path}: not the organ means of a generator ({error}); fit them again") from None
 
@@ -110,7 +112,20 @@ def _no_number(text: str) -> float:
 
 
 def own_ids(organs: LabelSet, names: LabelSet, without: Set[str] = frozenset()) -> np.ndarray:
-    """Table uint8 [256] from ids of ``organs`` to ids of ``names``; 0 for organs not in it or in ``without``."""
+    """Table from the ids of one label set to those of another.
+
+    Args:
+        organs: the label set of the ids that come in.
+        names: the label set of the ids that come out.
+        without: organs that become 0 all the same.
+
+    Returns:
+        uint8 [256]; 0 for organs that are not in ``names``.
+
+    >>> table = own_ids(LabelSet(("liver", "spleen", "colon")), LabelSet(("spleen", "liver")))
+    >>> table[np.array([0, 1, 2, 3])].tolist()
+    [0, 2, 1, 0]
+    """
     table = np.zeros(256, np.uint8)
     for k, name in enumerate(organs.names, start=1):
         if name in names.names and name not in without:

@@ -46,8 +46,10 @@ class SubjectRecord:
     missing: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
+        """Write it as JSON."""
         Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> SubjectRecord:
+        """Read what :meth:`save` wrote."""
         return cls(**json.loads(Path(path).read_text()))

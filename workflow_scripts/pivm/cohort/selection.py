@@ -127,9 +127,19 @@ def choose_slices(per_slice: np.ndarray, count: int, min_labels: int) -> np.ndar
 
     Args:
         per_slice: voxels of each id in each slice [S, ids], id 0 is background.
+        count: slices to choose, at most.
+        min_labels: organs that make a slice part of the extent.
+
+    Returns:
+        Ascending slice numbers, int [n].
 
     Raises:
         DataError: no slice holds enough organs.
+
+    >>> per_slice = np.zeros((12, 3), int)
+    >>> per_slice[2:11, 1:] = 50  # both organs in slices 2 to 10
+    >>> choose_slices(per_slice, count=4, min_labels=2).tolist()
+    [3, 5, 7, 9]
     """
     inside = np.flatnonzero((per_slice[:, 1:] > 0).sum(1) >= min_labels)
     if not inside.size:

@@ -25,6 +25,11 @@ class SliceStore:
         index: one row per slice: ``subject, split, z, role, previous, pixel_mm, step_mm``.
     """
 
+    hu: np.ndarray
+    labels: np.ndarray
+    body: np.ndarray
+    index: pd.DataFrame
+
     def __init__(self, folder: Path):
         folder = Path(folder)
         self.index = read_patient_csv(folder / "index.csv")
@@ -42,6 +47,7 @@ class SliceStore:
 
     @property
     def size(self) -> int:
+        """Pixels per side of a slice."""
         return self.hu.shape[-1]
 
     def rows(self, split: str) -> np.ndarray:

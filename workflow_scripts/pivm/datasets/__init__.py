@@ -114,6 +114,7 @@ class Dataset:
 
     @property
     def layout(self) -> Layout:
+        """Its layout; raises ConfigError where there is none of that name."""
         return layout_of(self.entry["layout"])
 
     @property
@@ -130,6 +131,7 @@ class Dataset:
 
     @property
     def roots(self) -> list[str]:
+        """Its folders or archives, ``~`` expanded."""
         path = self.settings.path
         return [os.path.expanduser(root) for root in ([path] if isinstance(path, str) else path)]
 

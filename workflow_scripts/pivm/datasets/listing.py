@@ -41,6 +41,7 @@ class Subject:
         return sorted(f for f in files if os.path.isfile(f))
 
     def as_params(self) -> dict:
+        """As values that Snakemake can hold as params."""
         return asdict(self)
 
 
@@ -76,6 +77,7 @@ class Listing:
             self.subjects[name] = subject
 
     def refuse(self, name: str, reason: str) -> None:
+        """Note a folder or file that is no subject, with the reason."""
         self.refused[printable(name)] = reason
 
 

@@ -1,0 +1,1 @@
+"""Scores of synthetic images and of segmentations, and the statistics over patients."""

@@ -13,7 +13,7 @@ from pivm.seeds import derived_seed
 if TYPE_CHECKING:
     from pivm.cohort.prior import Prior
     from pivm.generators.protocol import Generator
-    from pivm.synthesis.volumes import LabelSource
+    from pivm.synthesis.source import LabelSource
 
 #: name of the row that takes all organs together
 ALL = "all organs"

@@ -45,18 +45,22 @@ class ClassMasks:
 
     @cached_property
     def truth_voxels(self) -> int:
+        """Voxels of the truth."""
         return int(self.truth.sum())
 
     @cached_property
     def predicted_voxels(self) -> int:
+        """Voxels of the prediction."""
         return int(self.predicted.sum())
 
     @cached_property
     def common_voxels(self) -> int:
+        """Voxels that both hold."""
         return int((self.truth & self.predicted).sum())
 
     @cached_property
     def surface_distances(self) -> SurfaceDistances:
+        """Of both masks, which must hold something, mm."""
         return surface_distances(self.truth, self.predicted, self.spacing_mm)
 
     @property

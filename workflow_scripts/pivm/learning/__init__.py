@@ -1,0 +1,1 @@
+"""Training that generators and segmenters share: loop, feed of slices, device, processes, model files."""

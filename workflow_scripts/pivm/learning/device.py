@@ -47,7 +47,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 def pays_to_compile(choice: bool | str, device: torch.device, steps: int) -> bool:
     """Whether a training of so many steps is compiled; ``auto`` wants a GPU, its compilers and enough steps."""
-    if choice != "auto":
+    if isinstance(choice, bool):
         return choice
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
     ready = compiler and importlib.util.find_spec("triton")

@@ -23,8 +23,9 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def batch(self, rows: torch.Tensor, /) -> tuple[torch.Tensor, ...]:
         """Tensors [len(rows), ...] in their smallest types."""
+        ...
 
 
 class Feed:

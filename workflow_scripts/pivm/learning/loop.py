@@ -32,6 +32,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: torch.nn.Module, step: int) -> None:
+        """Take up the weights after one step; what is no float (counters) is copied."""
         state, average = model.state_dict(), get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
         floating = [k for k, v in state.items() if v.dtype.is_floating_point]
         average([self.shadow[k] for k in floating], [state[k] for k in floating], None)
@@ -58,6 +59,7 @@ class Schedule:
     clip: float = 1.0
 
     def rate(self, step: int) -> float:
+        """Learning rate of one step."""
         if self.cosine:
             return self.learning_rate * 0.5 * float(1 + torch.cos(torch.tensor(torch.pi * step / self.steps)))
         return self.learning_rate * 0.5 ** (step // self.halve_every if self.halve_every else 0)
@@ -101,8 +103,7 @@ def train(
     validate_every: int = 0,
     name: str = "train",
 ) -> dict[str, torch.Tensor]:
-    """AdamW on ``loss_at(step)`` for ``schedule.steps`` steps, in the processes of
-    :mod:`pivm.learning.processes`.
+    """AdamW on ``loss_at(step)`` for ``schedule.steps`` steps, in the processes of :mod:`pivm.learning.processes`.
 
     Args:
         loss_at: the loss of a step over this process's part of the batch, called under autocast; all its randomness

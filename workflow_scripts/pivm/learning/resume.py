@@ -45,8 +45,7 @@ class Resume:
 
     def save(self, make: Callable[[], dict]) -> None:
         """Write what ``make`` returns when it is time again; a state with a NaN in it must make it raise."""
-        due = self.path is not None and time.monotonic() - self._last >= self.every
-        if not (due and processes.is_main()):
+        if self.path is None or time.monotonic() - self._last < self.every or not processes.is_main():
             return
         state = make()
         self.path.parent.mkdir(parents=True, exist_ok=True)

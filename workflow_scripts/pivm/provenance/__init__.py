@@ -1,0 +1,1 @@
+"""What made a result: hashes of the code behind a script."""

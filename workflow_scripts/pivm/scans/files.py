@@ -7,7 +7,7 @@ import io
 import os
 import zipfile
 import zlib
-from typing import BinaryIO
+from typing import cast
 
 from isal import igzip, isal_zlib
 
@@ -15,7 +15,15 @@ from pivm.errors import DataError, first_line
 
 SEPARATOR = "::"
 #: what reading a damaged file may raise
-READ_ERRORS = (OSError, EOFError, zlib.error, isal_zlib.error, zipfile.BadZipFile, ValueError, KeyError)
+READ_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    zlib.error,
+    cast(type[Exception], isal_zlib.error),  # its stub declares an exception where the class stands
+    zipfile.BadZipFile,
+    ValueError,
+    KeyError,
+)
 
 
 def open_zip(path: str) -> zipfile.ZipFile:
@@ -28,7 +36,7 @@ def _open_zip(path: str, _changed: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def open_stream(place: str) -> BinaryIO:
+def open_stream(place: str) -> io.IOBase:
     """Open a file, or the member of ``archive.zip::member``; gzip is told by its magic bytes.
 
     Raises:
@@ -37,7 +45,7 @@ def open_stream(place: str) -> BinaryIO:
     archive, _, member = str(place).partition(SEPARATOR)
     try:
         if member:
-            stream: BinaryIO = io.BytesIO(open_zip(archive).read(member))
+            stream: io.IOBase = io.BytesIO(open_zip(archive).read(member))
         else:
             stream = open(archive, "rb")  # noqa: SIM115 - the caller reads on
     except FileNotFoundError:

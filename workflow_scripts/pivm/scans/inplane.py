@@ -80,6 +80,6 @@ def _resize(slices: np.ndarray, sides: tuple[int, int], smooth: bool) -> np.ndar
     out = np.empty((len(slices), *sides), slices.dtype)
     for i, one in enumerate(slices):
         image = Image.fromarray(one.astype(np.float32) if smooth else one)
-        resized = np.asarray(image.resize(sides[::-1], method))
+        resized = np.asarray(image.resize((sides[1], sides[0]), method))
         out[i] = np.rint(resized) if smooth else resized
     return out

@@ -70,7 +70,8 @@ def merge_masks(masks: Mapping[int, str | InMemory], grid: Grid | None, policy: 
     """
     merged: LabelMap | None = None
     for label in sorted(masks):
-        image = masks[label] if isinstance(masks[label], InMemory) else Image(masks[label])
+        place = masks[label]
+        image = place if isinstance(place, InMemory) else Image(place)
         merged = merged or _empty(grid, image)
         merged.overlapping += _paint(image, merged, policy, lambda slab, k=label: _member(slab) * np.uint8(k))
     if merged is None:
@@ -78,16 +79,17 @@ def merge_masks(masks: Mapping[int, str | InMemory], grid: Grid | None, policy: 
     return merged
 
 
-def relabel(place: str, ids: Mapping[int, int], grid: Grid | None, policy: Policy) -> LabelMap:
-    """Read a file that holds all labels and change its ids.
+def relabel(place: str | Image | InMemory, ids: Mapping[int, int], grid: Grid | None, policy: Policy) -> LabelMap:
+    """Read a volume that holds all labels and change its ids.
 
     Args:
-        ids: id in the file -> label id; other ids become background.
+        place: file, or a volume that is open or in memory.
+        ids: id in the volume -> label id; other ids become background.
 
     Raises:
         DataError: as :func:`merge_masks`; or values that are no whole numbers from 0 to 65535.
     """
-    image = Image(place)
+    image = Image(place) if isinstance(place, str) else place
     merged = _empty(grid, image)
     table = np.zeros(2**16, np.uint8)
     table[list(ids)] = list(ids.values())
@@ -95,7 +97,7 @@ def relabel(place: str, ids: Mapping[int, int], grid: Grid | None, policy: Polic
     def change(slab: np.ndarray) -> np.ndarray:
         whole = slab.astype(np.uint16) if slab.dtype != np.uint8 else slab
         if slab.dtype != np.uint8 and not np.array_equal(whole, slab):
-            raise DataError(f"{place}: label values from {slab.min():g} to {slab.max():g}, expected whole ids")
+            raise DataError(f"{image.name}: label values from {slab.min():g} to {slab.max():g}, expected whole ids")
         return table[whole]
 
     _paint(image, merged, policy, change)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError
@@ -23,7 +24,14 @@ SAME_GRID = 0.1
 #: bytes of a slab: small enough to stay in a core's cache
 SLAB_BYTES = 2**20
 _RAS = np.array([[0, 1], [1, 1], [2, 1]])
-_HEADER_ERRORS = (*READ_ERRORS, ImageFileError, HeaderDataError, HeaderTypeError, WrapStructError, TypeError)
+_HEADER_ERRORS: tuple[type[Exception], ...] = (
+    *READ_ERRORS,
+    ImageFileError,
+    HeaderDataError,
+    HeaderTypeError,
+    WrapStructError,
+    TypeError,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,8 @@ class Grid:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Voxel size in mm along R, A and S."""
-        return tuple(float(s) for s in nib.affines.voxel_sizes(self.affine))
+        r, a, s = map(float, voxel_sizes(self.affine))
+        return r, a, s
 
     def distance(self, affine: np.ndarray) -> float:
         """Largest distance in mm between the corners of this grid under its own and another affine."""
@@ -49,6 +58,7 @@ class Grid:
         return float(np.linalg.norm(((self.affine - affine) @ corners)[:3], axis=0).max())
 
     def same(self, other: Grid) -> bool:
+        """Whether two grids have the same voxels, up to :data:`SAME_GRID`."""
         return self.shape == other.shape and self.distance(other.affine) <= SAME_GRID * min(self.spacing)
 
 
@@ -67,6 +77,7 @@ class Volume:
 
     @property
     def grid(self) -> Grid:
+        """Where its voxels lie."""
         return Grid(self.hu.shape, self.affine)
 
     @property
@@ -79,24 +90,28 @@ class Stored:
     """A volume in the axes of its file.
 
     Attributes:
-        name: its place, for messages; shape: as stored; orientation: of the stored axes (nibabel);
+        name: its place, for messages.
+        shape: as stored.
+        affine: float [4, 4], stored voxel index to mm.
+        orientation: of the stored axes (nibabel).
         grid: the RAS+ grid of the volume.
     """
 
-    def __init__(self, name: str, shape: tuple[int, int, int], affine: np.ndarray):
+    def __init__(self, name: str, shape: tuple[int, ...], affine: np.ndarray):
         """Check the header's facts.
 
         Raises:
             DataError: a side of length 0, too many voxels, or no usable spacing.
         """
-        self.name, self.shape = name, tuple(int(n) for n in shape)
+        i, j, k = map(int, shape)
+        self.name, self.shape = name, (i, j, k)
         if min(self.shape) < 1 or int(np.prod(self.shape, dtype=object)) > MAX_VOXELS:
             raise DataError(f"{name}: header claims {self.shape} voxels, expected 1 to {MAX_VOXELS} in all")
         if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
             raise DataError(f"{name}: the affine is singular or not finite, so spacing is unknown")
-        self.orientation = io_orientation(affine)
-        ras_shape = tuple(self.shape[i] for i in np.argsort(self.orientation[:, 0]))
-        self.grid = Grid(ras_shape, affine @ inv_ornt_aff(self.orientation, self.shape))
+        self.affine, self.orientation = affine, io_orientation(affine)
+        r, a, s = (self.shape[axis] for axis in np.argsort(self.orientation[:, 0]))
+        self.grid = Grid((r, a, s), affine @ inv_ornt_aff(self.orientation, self.shape))
 
     def to_ras(self, stored: np.ndarray) -> np.ndarray:
         """A view of an array in stored axes, [R, A, S]."""
@@ -121,7 +136,7 @@ class Image(Stored):
         self._extra = (0,) * (len(shape) - 3) if shape[3:] == (1,) * (len(shape) - 3) else ()
         if len(shape) - len(self._extra) != 3:
             raise DataError(f"{place}: found {len(shape)} dimensions {shape}, expected a 3D volume")
-        super().__init__(str(place), shape[:3], self._image.affine)
+        super().__init__(str(place), shape[:3], np.asarray(self._image.affine))
 
     def forms_apart(self) -> float:
         """Distance in mm between the corners under sform and qform; 0 where the header has only one of them.
@@ -131,9 +146,9 @@ class Image(Stored):
         """
         header = self._image.header
         try:
-            if header["sform_code"] < 1 or header["qform_code"] < 1:
+            if int(header["sform_code"]) < 1 or int(header["qform_code"]) < 1:
                 return 0.0
-            return Grid(self.shape, header.get_sform()).distance(header.get_qform())
+            return Grid(self.shape, np.asarray(header.get_sform())).distance(np.asarray(header.get_qform()))
         except HeaderDataError as error:
             raise DataError(f"{self.name}: the qform cannot be read ({short(error)})") from None
 
@@ -143,7 +158,7 @@ class Image(Stored):
         Raises:
             DataError: the file ends early or is corrupt.
         """
-        per_slice = int(np.prod(self.shape[:2])) * self._image.get_data_dtype().itemsize
+        per_slice = int(np.prod(self.shape[:2])) * np.dtype(self._image.get_data_dtype()).itemsize
         depth = max(SLAB_BYTES // max(per_slice, 1), 1)
         for start in range(0, self.shape[2], depth):
             part = slice(start, min(start + depth, self.shape[2]))
@@ -163,6 +178,7 @@ class InMemory(Stored):
         self._array = array
 
     def slabs(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """As :meth:`Image.slabs`: all voxels at once."""
         yield slice(0, self.shape[2]), self._array
 
 
@@ -243,6 +259,7 @@ def read_ct(place: str | Path, padding_hu: float = -1500) -> Volume:
             stored = np.empty(image.shape, np.int16, order="F")
         stored[..., part] = values.take(slab)
     values.check()
+    assert stored is not None  # every side has a length, so there was a slab
     return Volume(image.to_ras(stored), image.grid.affine, values.padding)
 
 

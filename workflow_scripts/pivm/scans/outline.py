@@ -51,7 +51,8 @@ def fit_margins(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> t
         if one.any() and inside.any():
             top, bottom, left, right = (_box(one > 0) - _box(inside)) * [1, -1, 1, -1] * side
             margins.append((top, bottom, (left + right) / 2))
-    return tuple(float(m) for m in np.mean(margins, 0)) if margins else (0.0, 0.0, 0.0)
+    anterior, posterior, side = map(float, np.mean(margins, 0)) if margins else (0.0, 0.0, 0.0)
+    return anterior, posterior, side
 
 
 def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: tuple[float, float, float]) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The downstream U-Net and its training sets (paper, section 3.4)."""

@@ -129,7 +129,7 @@ def augment(image: torch.Tensor, truth: torch.Tensor, options: AugmentationSetti
     shift = draw[:, 2:] * 2 * options.shift
     theta = torch.stack([cos, -sin, shift[:, 0], sin, cos, shift[:, 1]], 1).reshape(n, 2, 3).to(image.device)
     with torch.autocast(image.device.type, enabled=False):  # half precision would move pixels
-        grid = functional.affine_grid(theta, image.shape, align_corners=False)
+        grid = functional.affine_grid(theta, list(image.shape), align_corners=False)
         moved = functional.grid_sample(image + 1, grid, align_corners=False) - 1
         labels = functional.grid_sample(truth[:, None].float(), grid, mode="nearest", align_corners=False)
     return moved.contiguous(memory_format=torch.channels_last), labels[:, 0].long()

@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.store import SliceStore
-
-
-def real_part(store: SliceStore, count: int | str, subjects: set[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Real training slices.
-
-    Args:
-        count: ``all``, or how many, spread evenly over the training slices.
-        subjects: receives their patients.
-
-    Returns:
-        (int16 HU [N, H, W], uint8 labels [N, H, W])
-    """
-    rows = store.rows("train")
-    if count != "all" and count < len(rows):
-        rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
-    subjects.update(store.index["subject"][rows])
-    return Rows(store.hu, rows), Rows(store.labels, rows)
-
-
-def synthetic_part(folder: Path, subjects: set[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Synthetic slices as :mod:`pivm.synthesis.slices` wrote them, memory-mapped.
-
-    Args:
-        subjects: receives the patients whose labels were used.
-    """
-    subjects.update(read_patient_csv(folder / "index.csv")["source_subject"])
-    return tuple(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
 
 
 class Rows:
@@ -51,21 +25,59 @@ class Rows:
         return self._array[self._rows[i]]
 
 
+class Part(NamedTuple):
+    """Slices of one source, read row by row.
+
+    Attributes:
+        hu: int16 [N, H, W].
+        labels: uint8 [N, H, W].
+    """
+
+    hu: np.ndarray | Rows
+    labels: np.ndarray | Rows
+
+
+def real_part(store: SliceStore, count: int | str, subjects: set[str]) -> Part:
+    """Real training slices.
+
+    Args:
+        count: ``all``, or how many, spread evenly over the training slices.
+        subjects: receives their patients.
+    """
+    rows = store.rows("train")
+    if isinstance(count, int) and count < len(rows):
+        rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+    subjects.update(store.index["subject"][rows])
+    return Part(Rows(store.hu, rows), Rows(store.labels, rows))
+
+
+def synthetic_part(folder: Path, subjects: set[str]) -> Part:
+    """Synthetic slices as :mod:`pivm.synthesis.slices` wrote them, memory-mapped.
+
+    Args:
+        subjects: receives the patients whose labels were used.
+    """
+    subjects.update(read_patient_csv(folder / "index.csv")["source_subject"])
+    hu, labels = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
+    return Part(hu, labels)
+
+
 class TrainingSlices:
     """The union of the parts of a training set.
 
     Args:
-        parts: each (int16 HU [N, H, W], uint8 labels [N, H, W]), read row by row.
+        parts: in any order that is the same in every run.
     """
 
-    def __init__(self, parts: list[tuple[np.ndarray, np.ndarray]]):
-        self._parts, self._starts = parts, np.cumsum([0, *(len(hu) for hu, _ in parts)])
+    def __init__(self, parts: list[Part]):
+        self._parts, self._starts = parts, np.cumsum([0, *(len(part.hu) for part in parts)])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def batch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """int16 HU and uint8 labels [n, H, W]."""
-        part = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
-        picked = [(self._parts[p], int(r) - self._starts[p]) for p, r in zip(part, rows, strict=True)]
-        return tuple(torch.from_numpy(np.stack([arrays[which][r] for arrays, r in picked])) for which in (0, 1))
+        numbers = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
+        picked = [(self._parts[p], int(row) - self._starts[p]) for p, row in zip(numbers, rows, strict=True)]
+        hu, labels = ([part.hu[row] for part, row in picked], [part.labels[row] for part, row in picked])
+        return torch.from_numpy(np.stack(hu)), torch.from_numpy(np.stack(labels))

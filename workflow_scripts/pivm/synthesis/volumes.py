@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,47 +10,17 @@ import numpy as np
 from pivm.cohort.prior import Prior
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
-from pivm.generators.protocol import Spacing
 from pivm.labels import LabelSet
-from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import Policy
-from pivm.scans.nifti import Grid, write_volume
-from pivm.scans.outline import outline, outline_from_labels
+from pivm.scans.nifti import write_volume
 from pivm.scans.quality import clean_padding
-
-
-@dataclass
-class LabelSource:
-    """One subject whose labels are synthesised.
-
-    Attributes:
-        grid: of its CT, or of its labels where it has no CT.
-        labels: uint8 [R, A, S].
-        label_map: uint8 [S, H, W], what the generator is given.
-        plane: the in-plane geometry.
-        hu: int16 [S, H, W], the real CT in the same standard form, to compare with; ``None`` without CT.
-    """
-
-    subject: str
-    grid: Grid
-    labels: np.ndarray
-    label_map: np.ndarray
-    plane: InPlane
-    hu: np.ndarray | None
-
-    @property
-    def spacing_mm(self) -> Spacing:
-        """Of the standardised slices along W, H and z, mm."""
-        return self.plane.pixel_mm, self.plane.pixel_mm, self.grid.spacing[2]
+from pivm.synthesis.source import LabelSource, standard_source
 
 
 def read_source(
     name: str, subject: Subject, label_set: LabelSet, size: int, policy: Policy, padding: str, prior: Prior
 ) -> LabelSource:
     """Read the labels of a subject and bring every axial slice to the in-plane standard.
-
-    The patient's outline comes from the CT; where there is none, from the labels and the margins of the training
-    split (:func:`pivm.scans.outline.outline_from_labels`).
 
     Args:
         padding: config key ``quality.padding``, as at preparation.
@@ -63,14 +32,7 @@ def read_source(
     if volume:
         clean_padding(volume, "air" if padding == "aside" else padding)
     labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
-    plane = InPlane(labels.grid.shape[:2], labels.grid.spacing[:2], size)
-    slices = plane.standardise(labels.array, 0, smooth=False)
-    hu = plane.standardise(volume.hu, AIR_HU, smooth=True) if volume else None
-    if hu is None:
-        body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margins_mm)
-    else:
-        body = outline(hu, slices, plane.pixel_mm)
-    return LabelSource(name, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)
+    return standard_source(name, labels, volume, size, prior)
 
 
 def write_synthetic(source: LabelSource, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:

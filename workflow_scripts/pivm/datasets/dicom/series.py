@@ -55,10 +55,12 @@ class Series:
 
     @property
     def uids(self) -> list[str]:
+        """SOP instance UID of each slice."""
         return [instance_uid(h) for h in self.headers]
 
     @property
     def frame(self) -> str:
+        """Its frame of reference, empty where the headers have none."""
         return str(self.headers[0].get("FrameOfReferenceUID", ""))
 
     @property
@@ -73,6 +75,7 @@ def sop_class(header: pydicom.Dataset) -> str:
 
 
 def instance_uid(header: pydicom.Dataset) -> str:
+    """The UID of an object, from its header or its file's meta information."""
     return str(header.get("SOPInstanceUID") or header.file_meta.get("MediaStorageSOPInstanceUID") or "")
 
 

@@ -42,6 +42,7 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.conv2.bias)
 
     def forward(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        """Features [N, c_in, h, w] and step embedding [N, c_time] to [N, c_out, h, w]."""
         h = self.conv1(functional.silu(self.norm1(x)))
         scale, shift = self.film(step)[:, :, None, None].chunk(2, dim=1)
         h = self.norm2(h) * (1 + scale) + shift
@@ -61,6 +62,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features [N, channels, h, w] to the same shape."""
         n, c, h, w = x.shape
         qkv = self.qkv(self.norm(x)).reshape(n, 3, self.heads, c // self.heads, h * w)
         q, k, v = qkv.transpose(3, 4).unbind(1)

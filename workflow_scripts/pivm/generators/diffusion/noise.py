@@ -27,7 +27,6 @@ def cosine_betas(steps: int, shift: float = 1.0, terminal_signal: float = 0.0) -
             out over its pixels, so that the mean outlasts the texture.
         terminal_signal: a_T of the last step; 0 lets it fall as far as the schedule goes.
     """
-
     # where signal^2 = 1 / (1 + (tan(angle) / shift)^2) has fallen to the terminal one
     last = math.atan(shift * math.sqrt(1 / terminal_signal**2 - 1)) / math.pi * 2 if terminal_signal else 1.0
 
