@@ -113,7 +113,7 @@ def test_masks_keep_their_axes_too(model, tmp_path):
     [
         (labels(), {}, "an array needs its affine"),
         (labels()[0], {"affine": AFFINE}, r"found uint8 .32, 6., expected whole ids in a 3D volume"),
-        (labels() + 0.5, {"affine": AFFINE}, "label values from 0.5 to 2.5, expected whole ids"),
+        (labels() + 0.5, {"affine": AFFINE}, r"label value 0\.5, expected whole ids"),
         (labels(), {"affine": AFFINE[:3]}, r"the affine has shape .3, 4., expected .4, 4."),
         (labels(), {"affine": np.zeros((4, 4))}, "the affine is singular"),
         (labels() * 9, {"affine": AFFINE}, "label 18 is outside the label set of the model"),

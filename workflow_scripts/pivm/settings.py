@@ -95,7 +95,7 @@ def schema_of(settings: type, partial: bool = False) -> dict[str, Any]:
 def _section(kind: Any) -> type | None:
     """The settings class that a type is, alone or beside None."""
     members = [member for member in typing.get_args(kind) or (kind,) if member is not type(None)]
-    return members[0] if len(members) == 1 and dataclasses.is_dataclass(members[0]) else None
+    return typing.cast(type, members[0]) if len(members) == 1 and dataclasses.is_dataclass(members[0]) else None
 
 
 def _schema_of_type(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import traceback
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,9 @@ from pivm.cohort.selection import SelectionSettings, choose_slices, require_abdo
 from pivm.cohort.store import ARRAYS, DTYPES
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
-from pivm.errors import DataError
+from pivm.errors import DataError, PivmError
 from pivm.labels import LabelSet
+from pivm.scans.files import short
 from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import LabelMap, Policy, voxels_per_slice
 from pivm.scans.nifti import Volume
@@ -28,6 +31,7 @@ from pivm.scans.quality import (
     swapped_pairs,
 )
 
+log = logging.getLogger("pivm")
 NO_ROWS = ("z", "role", "previous")
 
 
@@ -53,9 +57,20 @@ def prepare_subject(
     try:
         arrays, rows = _prepare(record, subject, label_set, size, selection, quality)
     except DataError as error:
-        record.status, record.reason, record.slices = "set aside", str(error), 0
-        arrays, rows = _nothing(size)
+        arrays, rows = _set_aside(record, str(error), size)
+    except PivmError:
+        raise  # of the config, not of the scan
+    except Exception as error:
+        # no file may end a run: whatever a reader stumbles over is the reason of this scan alone
+        log.info("%s: %s", name, traceback.format_exc())
+        reason = f"{subject.ct or subject.labels}: cannot be read ({type(error).__name__}: {short(error)})"
+        arrays, rows = _set_aside(record, reason, size)
     return record, arrays, rows
+
+
+def _set_aside(record: SubjectRecord, reason: str, size: int):
+    record.status, record.reason, record.slices = "set aside", reason, 0
+    return _nothing(size)
 
 
 def _nothing(size: int) -> tuple[dict[str, np.ndarray], pd.DataFrame]:

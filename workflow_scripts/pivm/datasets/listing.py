@@ -14,6 +14,9 @@ from pivm.errors import DataError
 #: names that are safe as file names, wildcards and table cells
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+#: what anonymisers write for a patient's ID
+NOBODY = frozenset(("", "0", "anon", "anonym", "anonymous", "anonymized", "anonymised", "none", "na", "n/a", "unknown"))
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -26,6 +29,8 @@ class Subject:
         ids: id in the label file -> organ name, for files that hold all labels.
         fault: why it cannot be used, known from the file names alone; empty for most.
         fingerprint: changes when a file changes that is read but not in :meth:`inputs`.
+        person: hash of the patient it is a scan of (:func:`person_key`), where the data set says; empty for most.
+        expected: where labels of its own were looked for, for messages.
     """
 
     layout: str
@@ -34,6 +39,8 @@ class Subject:
     ids: dict[str, str] = field(default_factory=dict)
     fault: str = ""
     fingerprint: str = ""
+    person: str = ""
+    expected: str = ""
 
     def inputs(self) -> list[str]:
         """The files that Snakemake watches: one or two per subject, whatever the number of masks."""
@@ -79,6 +86,18 @@ class Listing:
     def refuse(self, name: str, reason: str) -> None:
         """Note a folder or file that is no subject, with the reason."""
         self.refused[printable(name)] = reason
+
+
+def person_key(patient: str) -> str:
+    """A hash of a patient's ID, so that no output names it; empty for IDs that name nobody.
+
+    Args:
+        patient: PatientID, or the column ``patient`` of ``meta.csv``.
+    """
+    plain = patient.strip().casefold()
+    if plain in NOBODY:
+        return ""
+    return hashlib.sha256(f"patient\0{plain}".encode()).hexdigest()[:12]
 
 
 def printable(name: str) -> str:

@@ -77,16 +77,16 @@ def _read_json(path: Path) -> dict:
     return facts
 
 
-def _label_names(facts: dict, path: Path) -> dict[str, str]:
-    """id -> name, from version 1 (id: name) or version 2 (name: id, or name: list of ids)."""
-    names: dict[str, str] = {}
+def _label_names(facts: dict, path: Path) -> dict[str, list[str]]:
+    """id -> its names, from version 1 (id: name) or version 2 (name: id, or name: list of ids)."""
+    names: dict[str, list[str]] = {}
     for key, value in facts["labels"].items():
         pairs = [(key, value)] if str(key).isdecimal() else [(i, key) for i in _as_list(value)]
         for i, name in pairs:
             if not str(i).isdecimal() or int(i) > LARGEST_ID or not isinstance(name, str):
                 raise DataError(f"{path}: label {key!r}: {value!r}, expected an id up to {LARGEST_ID} and a name")
-            if int(i) and name != "ignore":
-                names.setdefault(str(int(i)), name)
+            if int(i) and name not in ("ignore", "background"):
+                names.setdefault(str(int(i)), []).append(name)
     return names
 
 
@@ -124,10 +124,12 @@ def _files(folder: Path, ending: str) -> dict[str, Path]:
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
     """Read the file of all labels; see :func:`pivm.datasets.read_labels`."""
     known = {int(i): label_set.id_of(organ) for i, organ in subject.ids.items() if organ in label_set.names}
+    unused = {organ for organ in subject.ids.values() if organ not in label_set.names}
     if not known:
-        raise DataError(f"{subject.labels}: none of its labels ({', '.join(subject.ids.values())}) is in the label set")
+        raise DataError(f"{subject.labels}: none of its labels ({', '.join(sorted(unused))}) is in the label set")
     merged = relabel(subject.labels, known, grid, policy)
     merged.files = {organ for organ in subject.ids.values() if organ in label_set.names}
+    merged.unused = unused
     return merged
 
 

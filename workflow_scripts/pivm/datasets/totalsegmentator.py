@@ -12,14 +12,14 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pivm.datasets.fetch import Download
 from pivm.datasets.layout import Layout
 from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
-from pivm.datasets.mappings import check_mapping
+from pivm.datasets.mappings import check_mapping, organ_in
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
 from pivm.scans.files import READ_ERRORS, SEPARATOR, open_zip, short
@@ -28,7 +28,7 @@ from pivm.scans.nifti import Grid
 from pivm.settings import setting
 
 CT_NAMES = ("ct.nii.gz", "ct.nii")
-SUFFIX = ".nii.gz"
+SUFFIXES = (".nii.gz", ".nii")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def list_subjects(settings: TotalSegmentatorSettings) -> Listing:
     Raises:
         DataError: no such folder, no subject in it, or two subjects of one name.
     """
-    listing, mapping = Listing(), settings.mapping or {}
+    listing, mapping = Listing(), settings.mapping if isinstance(settings.mapping, dict) else {}
     for root in map(Path, settings.path):
         if root.suffix == ".zip" and not root.is_dir():
             _list_zip(root, mapping, listing)
@@ -155,28 +155,58 @@ def own_split(content: bytes, path: Path | str) -> dict[str, str]:
     return {row["image_id"]: row["split"] for row in rows if row.get("image_id") and row.get("split")}
 
 
-def mask_files(folder: str, organs: Iterable[str], mapping: dict | None = None) -> dict[str, str]:
-    """organ -> mask file or zip member, for those of ``organs`` that have one.
+@dataclass(frozen=True)
+class MaskFiles:
+    """The masks of one subject.
+
+    Attributes:
+        places: organ -> mask file or zip member.
+        unused: names of masks that mean no organ of the label set.
+    """
+
+    places: dict[str, str]
+    unused: set[str]
+
+
+def mask_files(folder: str, organs: Iterable[str], mapping: Mapping[str, str] | None = None) -> MaskFiles:
+    """Find the masks of some organs, by their names as far as these are understood; compressed or not.
 
     Args:
-        folder: the folder of the masks, or ``archive.zip::folder``; mapping: mask name -> organ name.
+        folder: the folder of the masks, or ``archive.zip::folder``.
+        organs: that are looked for.
+        mapping: mask name -> organ name.
+
+    Raises:
+        DataError: two masks of one organ.
     """
     root, _, inside = folder.partition(SEPARATOR)
     if inside:
-        names = {n.removeprefix(f"{inside}/") for n in open_zip(root).namelist() if n.startswith(f"{inside}/")}
+        names = [n.removeprefix(f"{inside}/") for n in open_zip(root).namelist() if n.startswith(f"{inside}/")]
     else:
-        names = {e.name for e in os.scandir(root) if e.is_file()} if os.path.isdir(root) else set()
-    theirs = {**{o: o for o in organs}, **{ours: name for name, ours in (mapping or {}).items() if ours in set(organs)}}
-    return {o: f"{folder}/{theirs[o]}{SUFFIX}" for o in organs if f"{theirs[o]}{SUFFIX}" in names}
+        names = [e.name for e in os.scandir(root) if e.is_file()] if os.path.isdir(root) else []
+    known, places, unused = tuple(organs), {}, set()
+    for name in sorted(names):
+        stem = name.removesuffix(".gz").removesuffix(".nii")
+        if name.startswith(".") or "/" in name or not name.endswith(SUFFIXES):
+            continue
+        organ = organ_in(stem, known, mapping or {})
+        if organ is None:
+            unused.add(stem)
+        elif organ in places:
+            raise DataError(f"{folder}: two masks of {organ}: {PurePosixPath(places[organ]).name} and {name}")
+        else:
+            places[organ] = f"{folder}/{name}"
+    return MaskFiles(places, unused)
 
 
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
     """Merge the masks of a subject; see :func:`pivm.datasets.read_labels`."""
     masks = mask_files(subject.labels, label_set.names, subject.ids)
-    if not masks:
-        raise DataError(f"{subject.labels}: no mask of any organ in the label set")
-    merged = merge_masks({label_set.id_of(name): path for name, path in masks.items()}, grid, policy)
-    merged.files = set(masks)
+    if not masks.places:
+        found = f"found {', '.join(sorted(masks.unused)[:8])}" if masks.unused else "no .nii.gz or .nii file in it"
+        raise DataError(f"{subject.labels}: no mask of any organ in the label set; {found}")
+    merged = merge_masks({label_set.id_of(name): path for name, path in masks.places.items()}, grid, policy)
+    merged.files, merged.unused = set(masks.places), masks.unused
     return merged
 
 

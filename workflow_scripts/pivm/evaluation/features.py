@@ -1,3 +1,5 @@
+# pyright: basic, reportCallIssue=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportIndexIssue=false
+# the networks are modules of timm, whose attributes have no types
 """Image features for the Fréchet distance and KID, from networks trained on ImageNet (paper, section 3.2)."""
 
 from __future__ import annotations

@@ -55,12 +55,13 @@ class PairedSlices:
         Raises:
             StateError: a patient is none of the test split, or two generators have other slices.
         """
-        synthetic, rows = {}, None
+        synthetic: dict[str, np.ndarray] = {}
+        rows = np.zeros(0, int)
         for method, folder in folders.items():
             index = read_patient_csv(Path(folder) / "index.csv")
             require_split(index["source_subject"], split, ("test",), f"image fidelity of {method}")
             source_rows = index["source_row"].to_numpy()
-            rows = source_rows if rows is None else rows
+            rows = rows if synthetic else source_rows
             if not np.array_equal(source_rows, rows):
                 raise StateError(
                     f"{folder}: holds {len(source_rows)} slices that are not those of the first generator "

@@ -61,13 +61,14 @@ def fit_generator(
     store, prior = SliceStore(Path(files["store"][0]).parent), Prior.load(Path(files["prior"]))
     below = store.index["previous"].to_numpy()
     rows = training_rows(store, Path(files["split"]), f"generator {resolved.name}")
-    data = {part: TrainingData(store, prior, chosen, below) if len(chosen) else None for part, chosen in rows.items()}
+    data = TrainingData(store, prior, rows["train"], below)
+    validation = TrainingData(store, prior, rows["val"], below) if len(rows["val"]) else None
     # one seed for all generators: they start from the same draws and differ by their settings alone
     start = derived_seed(seed, "generator")
     torch.manual_seed(start)
     generator = cast("Trainable", kind.load()(resolved, prior, local_device))
     plan = Run.of(**run)
-    generator.fit(data["train"], data["val"], start, plan)
+    generator.fit(data, validation, start, plan)
     if processes.is_main():
         facts = trained_on(store, seed, files["split"], files["store"])
         save_generator(generator, Path(files["folder"]), facts, made)

@@ -72,9 +72,9 @@ class ModelFolder:
         """
         folder = Path(folder)
         facts = load_facts(folder)
-        entry = facts.get("settings")
+        entry = facts["settings"] if isinstance(facts.get("settings"), dict) else {}
         try:
-            kind = kind_of(entry if isinstance(entry, dict) else {}, "settings")
+            kind = kind_of(entry, "settings")
         except ConfigError as error:
             raise StateError(f"{folder}/model.json: no generator: {error}") from None
         if facts.get("format") != FORMAT:

@@ -1,3 +1,5 @@
+# pyright: basic, reportAttributeAccessIssue=false
+# nodes are told apart by functions
 """A hash of what a result depends on: the code that its script reaches and the packages that this code uses.
 
 Snakemake reruns a rule when its script changes, but not when a function that the script calls does.

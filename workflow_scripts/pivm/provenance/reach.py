@@ -1,3 +1,5 @@
+# pyright: basic, reportOptionalMemberAccess=false, reportOptionalOperand=false, reportAttributeAccessIssue=false
+# a symbol that was found has a file
 """What a script reaches of a library, read from the source with :mod:`ast`: nothing is imported or run.
 
 A script reaches the functions, classes and module-level names that it uses, these reach what they use, and so on. Two

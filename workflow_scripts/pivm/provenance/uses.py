@@ -1,3 +1,5 @@
+# pyright: basic, reportAssignmentType=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# visitors share one method for several nodes, and nodes are told apart by functions
 """Names that a statement uses, by Python's rules of scope, and the texts for people that count for no result."""
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
         axes[line, 0].set_ylabel(f"{store.index['subject'][row]}\nslice {store.index['z'][row]}", fontsize=8)
     figure.subplots_adjust(left=0.035, right=0.995, top=0.93, bottom=0.11, wspace=0.03, hspace=0.03)
     for x, image, label in ((0.1, hu_image, "HU"), (0.55, variation_image, "variation (HU)")):
-        bar = figure.colorbar(image, cax=figure.add_axes([x, 0.06, 0.3, 0.018]), orientation="horizontal")
+        bar = figure.colorbar(image, cax=figure.add_axes((x, 0.06, 0.3, 0.018)), orientation="horizontal")
         bar.set_label(label, fontsize=9)
         bar.ax.tick_params(labelsize=8)
     figure.savefig(path, dpi=130)

@@ -76,4 +76,5 @@ def detail(labels: np.ndarray) -> Detail:
     count = sum(windows(organ, (side, side)).any((2, 3)).astype(float) for organ in organs)
     filled = windows(labels > 0, (side, side)).mean((2, 3))
     best = np.argmax(count + filled / 2)
-    return Detail(*map(int, np.unravel_index(best, filled.shape)), side)
+    row, column = np.unravel_index(best, filled.shape)
+    return Detail(int(row), int(column), side)

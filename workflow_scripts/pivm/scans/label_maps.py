@@ -11,6 +11,11 @@ from scipy import ndimage
 from pivm.errors import DataError
 from pivm.scans.nifti import Grid, Image, InMemory, Stored
 
+#: ids in files of floating point may be off by this much
+NEARLY_WHOLE = 1e-3
+#: different values that make a mask of 0 to 255 one of probabilities; fewer may be ids, or 255 a mark for "ignore"
+FEWEST_SHARES = 8
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -30,9 +35,13 @@ class LabelMap:
     """Labels of one subject.
 
     Attributes:
-        array: uint8 [R, A, S], 0 = background; grid: where it lies.
-        files: organs that have a mask or an id, present or not; overlapping: voxels that several masks claim;
+        array: uint8 [R, A, S], 0 = background.
+        grid: where it lies.
+        overlapping: voxels that several masks claim.
         resampled: files that were brought to the grid of the CT.
+        files: organs that have a mask or an id, present or not.
+        unused: names of masks, segments or ids that mean no organ of the label set.
+        notes: what was repaired or left out, one sentence each.
     """
 
     array: np.ndarray
@@ -40,6 +49,8 @@ class LabelMap:
     overlapping: int = 0
     resampled: int = 0
     files: set[str] = field(default_factory=set)
+    unused: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
 
 def voxels_per_slice(labels: np.ndarray) -> np.ndarray:
@@ -59,24 +70,85 @@ def voxels_per_slice(labels: np.ndarray) -> np.ndarray:
 
 
 def merge_masks(masks: Mapping[int, str | InMemory], grid: Grid | None, policy: Policy) -> LabelMap:
-    """Merge one mask per organ; voxels above 0.5 belong to it.
+    """Merge one mask per organ.
+
+    A mask holds 0 and one other value, or shares from 0 to 1 of which those above 0.5 belong to the organ; 8-bit
+    probabilities count as shares of 255.
 
     Args:
-        masks: label id -> file, zip member, or volume in memory;
+        masks: label id -> file, zip member, or volume in memory.
         grid: that of the CT, or ``None`` to take the first mask's.
+        policy: what is done about masks that do not fit.
 
     Raises:
-        DataError: an unreadable mask, one of another grid, or an overlap, as the policy says; no mask at all.
+        DataError: an unreadable mask, other values, another grid, or an overlap, as the policy says; no mask at all.
     """
+    try:
+        return _merge(masks, grid, policy, look_first=False)
+    except _LateValues:
+        return _merge(masks, grid, policy, look_first=True)
+
+
+class _LateValues(Exception):
+    """A mask turned out to be no plain 0 and 1 after a part of it was painted as such."""
+
+
+def _merge(masks: Mapping[int, str | InMemory], grid: Grid | None, policy: Policy, look_first: bool) -> LabelMap:
     merged: LabelMap | None = None
     for label in sorted(masks):
-        place = masks[label]
-        image = place if isinstance(place, InMemory) else Image(place)
+        source = masks[label]
+        image = source if isinstance(source, InMemory) else Image(source)
         merged = merged or _empty(grid, image)
-        merged.overlapping += _paint(image, merged, policy, lambda slab, k=label: _member(slab) * np.uint8(k))
+        member = _Member(image, look_first)
+        merged.overlapping += _paint(image, merged, policy, lambda slab, k=label, m=member: m(slab) * np.uint8(k))
     if merged is None:
         raise DataError("no mask of any organ in the label set")
     return merged
+
+
+class _Member:
+    """Tells which voxels of a mask belong to its organ, slab by slab; values beyond 0 and 1 are looked at once."""
+
+    def __init__(self, image: Image | InMemory, look_first: bool):
+        self.image, self.cut, self.painted = image, None, False
+        if look_first:
+            self.cut = mask_threshold(image)
+
+    def __call__(self, slab: np.ndarray) -> np.ndarray:
+        if self.cut is None:
+            if slab.dtype == bool:
+                return slab
+            low, high = 0 if slab.dtype.kind == "u" else slab.min(), slab.max()
+            if low >= 0 and high <= 1:
+                self.painted = self.painted or bool(high > 0)
+                return slab > 0.5 if slab.dtype.kind == "f" else slab > 0
+            if self.painted:
+                raise _LateValues
+            self.cut = mask_threshold(self.image)
+        return slab > self.cut
+
+
+def mask_threshold(image: Image | InMemory) -> float:
+    """The value above which voxels of a mask belong to its organ; the whole mask is read.
+
+    Raises:
+        DataError: its values are neither 0 and one other, nor shares of 1, nor 8-bit probabilities.
+    """
+    values: set[float] = set()
+    for _, slab in image.slabs():
+        if slab.dtype.kind == "f" and not np.isfinite(slab).all():
+            raise DataError(f"{image.name}: mask values are NaN or infinite, expected 0 and 1")
+        found = np.unique(slab)
+        # of many values the ends and a few between are enough to judge and to tell
+        values |= set(found[:: max(len(found) // 64, 1)].tolist()) | {found[0].item(), found[-1].item()}
+    low, high = min(values), max(values)
+    if low >= 0 and (high <= 1 or len(values - {0}) <= 1):
+        return 0.5 * max(high, 1)
+    if low >= 0 and high == 255 and len(values) >= FEWEST_SHARES and all(float(v).is_integer() for v in values):
+        return 0.5 * high
+    ordered = sorted(values)
+    some = ", ".join(f"{v:g}" for v in (ordered if len(ordered) <= 6 else [*ordered[:4], ordered[-1]]))
+    raise DataError(f"{image.name}: mask values {some}, expected 0 and one other, or shares from 0 to 1")
 
 
 def relabel(place: str | Image | InMemory, ids: Mapping[int, int], grid: Grid | None, policy: Policy) -> LabelMap:
@@ -95,17 +167,16 @@ def relabel(place: str | Image | InMemory, ids: Mapping[int, int], grid: Grid | 
     table[list(ids)] = list(ids.values())
 
     def change(slab: np.ndarray) -> np.ndarray:
-        whole = slab.astype(np.uint16) if slab.dtype != np.uint8 else slab
-        if slab.dtype != np.uint8 and not np.array_equal(whole, slab):
-            raise DataError(f"{image.name}: label values from {slab.min():g} to {slab.max():g}, expected whole ids")
-        return table[whole]
+        if slab.dtype == np.uint8:
+            return table[slab]
+        whole = np.rint(slab) if slab.dtype.kind == "f" else slab
+        wrong = ~((np.abs(slab - whole) <= NEARLY_WHOLE) & (whole >= 0) & (whole < 2**16))
+        if wrong.any():
+            raise DataError(f"{image.name}: label value {slab[wrong][0]:.6g}, expected whole ids from 0 to 65535")
+        return table[whole.astype(np.uint16)]
 
     _paint(image, merged, policy, change)
     return merged
-
-
-def _member(slab: np.ndarray) -> np.ndarray:
-    return slab > 0.5 if slab.dtype.kind == "f" else slab > 0
 
 
 def _empty(grid: Grid | None, image: Stored) -> LabelMap:

@@ -69,11 +69,13 @@ class Volume:
     Attributes:
         hu: int16 [R, A, S]; affine: float [4, 4], voxel index to mm.
         padding: voxels below :data:`pivm.scans.quality.PADDING_HU`, as read.
+        person: hash of the ID of the patient, where the files say.
     """
 
     hu: np.ndarray
     affine: np.ndarray
     padding: int = 0
+    person: str = ""
 
     @property
     def grid(self) -> Grid:
@@ -129,13 +131,17 @@ class Image(Stored):
         """Open a file or zip member and check its header.
 
         Raises:
-            DataError: as :class:`Stored`; or missing, not NIfTI, or not 3D.
+            DataError: as :class:`Stored`; or missing, not NIfTI, not 3D, or voxels that are no numbers.
         """
         self._image = _parse(str(place))
         shape = self._image.shape
         self._extra = (0,) * (len(shape) - 3) if shape[3:] == (1,) * (len(shape) - 3) else ()
         if len(shape) - len(self._extra) != 3:
             raise DataError(f"{place}: found {len(shape)} dimensions {shape}, expected a 3D volume")
+        kind = np.dtype(self._image.get_data_dtype())
+        if kind.kind not in "biuf":
+            colours = " (colours)" if kind.names else ""
+            raise DataError(f"{place}: voxels are {kind}{colours}, expected numbers")
         super().__init__(str(place), shape[:3], np.asarray(self._image.affine))
 
     def forms_apart(self) -> float:
@@ -216,8 +222,6 @@ class HuRange:
             finite = np.isfinite(values)
             self.wrong += values.size - int(np.count_nonzero(finite))
             values = values if finite.all() else np.where(finite, values, 0)
-        elif values.dtype.kind not in "iu":
-            raise DataError(f"{self.place}: voxels are {values.dtype}, expected numbers")
         low, high = float(values.min()), float(values.max())
         if low < -32768 or high > 32767:
             raise DataError(f"{self.place}: values {low:g} to {high:g} do not fit HU in int16")

@@ -156,7 +156,7 @@ def _in_memory(labels: np.ndarray, affine: np.ndarray | None) -> InMemory:
 
 def _read_masks(folder: Path, label_set: LabelSet) -> _Labels:
     inside = folder / "segmentations"
-    masks = mask_files(str(inside if inside.is_dir() else folder), label_set.names)
+    masks = mask_files(str(inside if inside.is_dir() else folder), label_set.names).places
     if not masks:
         raise DataError(f"{folder}: no mask of any organ of the model ({', '.join(label_set.names)})")
     by_id = {label_set.id_of(organ): path for organ, path in masks.items()}

@@ -81,7 +81,11 @@ def list_subjects(settings: DicomSettings) -> Listing:
             facts = file_facts(files)
             if labels.is_dir():
                 facts = hashlib.sha256(f"{facts}{file_facts(files_below(labels))}".encode()).hexdigest()[:20]
-            listing.add(folder.name, str(folder), Subject("dicom", str(folder), place, dict(ids), fingerprint=facts))
+            listing.add(
+                folder.name,
+                str(folder),
+                Subject("dicom", str(folder), place, dict(ids), fingerprint=facts, expected=str(labels)),
+            )
     labelled = [s for s in listing.subjects.values() if s.labels]
     if len(labelled) > 1 and template.format(subject="") == template:
         raise ConfigError(
@@ -125,7 +129,12 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
 
     files = files_below(Path(subject.ct))
     objects = [place] if subject.labels else files
-    return read_objects(files, objects, subject.ct, subject.ids, label_set, grid, policy)
+    places = f"a DICOM-SEG or RTSTRUCT {f'in {place}' if subject.labels else f'among the files of {subject.ct}'}"
+    if not subject.labels:
+        places = f"{subject.expected} (file or folder) and for {places}"
+    if grid is None:
+        raise DataError(f"{subject.labels}: DICOM labels without their series, whose grid they are drawn on")
+    return read_objects(files, objects, places, subject.ids, label_set, grid, policy)
 
 
 LAYOUT = Layout("dicom", DicomSettings, list_subjects, read_labels, read_ct, check)

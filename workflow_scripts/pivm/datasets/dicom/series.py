@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
+from pivm.datasets.dicom.headers import instance_uid, numbers, read_headers, sop_class, text, whole_number
+from pivm.datasets.dicom.pixels import slice_hu
+from pivm.datasets.listing import person_key
 from pivm.errors import DataError
-from pivm.scans.files import short
 from pivm.scans.nifti import HuRange, Stored, Volume
 
-#: steps between slices may differ by this share of the median step
-UNEVEN_STEP = 0.05
+#: slices may lie this share of a step off a regular stack
+UNEVEN_STEP = 0.1
 #: angle between the line of the slice positions and the normal of the slices that still counts as none, degrees
 MAX_TILT_DEGREES = 1.0
+#: deviation of the row and column directions from unit vectors at right angles
+MAX_SKEW = 1e-2
+MULTI_FRAME = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_TAGS = [
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "SeriesDescription",
-    "FrameOfReferenceUID",
-    "Modality",
-    "ImageType",
-    "Rows",
-    "Columns",
-    "PixelSpacing",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-    "RescaleSlope",
-    "RescaleIntercept",
-]
-_PIXEL_ERRORS = (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError, RuntimeError, TypeError)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The facts of one slice, checked.
+
+    Attributes:
+        path: of the file.
+        uid: of the object.
+        rows, columns: pixels.
+        spacing: mm between rows and between columns.
+        orientation: float [2, 3], directions along a row and along a column in LPS.
+        position: float [3], centre of the first pixel in LPS, mm.
+        slope, intercept: from stored values to HU.
+        frame: UID of the frame of reference.
+        series: UID of the series.
+        patient: PatientID.
+    """
+
+    path: Path
+    uid: str
+    rows: int
+    columns: int
+    spacing: np.ndarray
+    orientation: np.ndarray
+    position: np.ndarray
+    slope: float
+    intercept: float
+    frame: str
+    series: str
+    patient: str
 
 
 @dataclass(frozen=True)
@@ -44,56 +62,31 @@ class Series:
     """The slices of one CT series, lowest position along the normal first.
 
     Attributes:
-        files, headers, uids: one per slice; frame: UID of the frame of reference.
+        name: of its folder, for messages.
+        shape: columns, rows, slices.
         affine: index (column, row, slice) to mm in the patient's LPS coordinates.
+        frame: UID of the frame of reference.
+        uid: of the series.
+        patient: PatientID.
+        slices: one per file; empty for a multi-frame object.
+        multi_frame: the file that holds all slices; ``None`` for one file per slice.
     """
 
     name: str
-    files: list[Path]
-    headers: list[pydicom.Dataset]
+    shape: tuple[int, int, int]
     affine: np.ndarray
-
-    @property
-    def uids(self) -> list[str]:
-        """SOP instance UID of each slice."""
-        return [instance_uid(h) for h in self.headers]
-
-    @property
-    def frame(self) -> str:
-        """Its frame of reference, empty where the headers have none."""
-        return str(self.headers[0].get("FrameOfReferenceUID", ""))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Columns, rows, slices."""
-        return int(self.headers[0].Columns), int(self.headers[0].Rows), len(self.files)
-
-
-def sop_class(header: pydicom.Dataset) -> str:
-    """The kind of object; de-identified files may keep it in the file's meta information alone."""
-    return str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
-
-
-def instance_uid(header: pydicom.Dataset) -> str:
-    """The UID of an object, from its header or its file's meta information."""
-    return str(header.get("SOPInstanceUID") or header.file_meta.get("MediaStorageSOPInstanceUID") or "")
-
-
-def read_headers(files: Iterable[Path]) -> list[tuple[Path, pydicom.Dataset]]:
-    """The headers of those files that are DICOM; pixels are not read."""
-    found = []
-    for path in files:
-        try:
-            found.append((path, pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)))
-        except (InvalidDicomError, OSError, EOFError, ValueError):
-            continue  # notes, DICOMDIR and the like; a damaged slice shows as a gap
-    return found
+    frame: str
+    uid: str
+    patient: str
+    slices: Sequence[Slice] = ()
+    multi_frame: Path | None = None
 
 
 def find_series(files: Iterable[Path], name: str) -> Series:
     """The one CT series among some files; localisers are left out.
 
     Args:
+        files: of a folder.
         name: of the folder, for messages.
 
     Raises:
@@ -101,50 +94,99 @@ def find_series(files: Iterable[Path], name: str) -> Series:
     """
     found = read_headers(files)
     images = [(p, h) for p, h in found if sop_class(h) == CTImageStorage and not _is_localiser(h)]
+    frames = [(p, h) for p, h in found if sop_class(h) in MULTI_FRAME and not _is_localiser(h)]
+    if frames and (images or len(frames) > 1):
+        raise DataError(f"{name}: {len(frames)} multi-frame CT and {len(images)} CT slices, expected one series")
+    if frames:
+        from pivm.datasets.dicom.multi_frame import find_multi_frame
+
+        return find_multi_frame(*frames[0], name)
     if not images:
-        if any(sop_class(h) == EnhancedCTImageStorage for _, h in found):
-            raise DataError(f"{name}: enhanced multi-frame CT, which is not read; convert it to single slices")
-        kinds = sorted({str(h.get("Modality", "?")) for _, h in found})
+        kinds = sorted({text(h, "Modality") or "?" for _, h in found})
         raise DataError(
             f"{name}: no CT slice among {len(found)} DICOM files (modalities: {', '.join(kinds) or 'none'})"
         )
-    series = sorted({str(h.get("SeriesInstanceUID", "")) for _, h in images})
+    slices = [_facts(path, header) for path, header in images]
+    series = sorted({one.series for one in slices})
     if len(series) > 1:
-        texts = sorted({str(h.get("SeriesDescription", "?"))[:40] for _, h in images})
+        texts = sorted({(text(h, "SeriesDescription") or "?")[:40] for _, h in images})
+        if "" in series:
+            lacking = next(one.path for one in slices if not one.series)
+            raise DataError(f"{lacking}: the header lacks SeriesInstanceUID, which other slices in the folder have")
         raise DataError(f"{name}: {len(series)} CT series in one folder ({', '.join(texts)}), expected one")
-    once = {instance_uid(h) or str(p): (p, h) for p, h in reversed(images)}  # the same slice copied twice counts once
+    # the same slice copied twice counts once; slices that share a UID by mistake differ in their position
+    once = {(one.uid or str(one.path), tuple(one.position)): one for one in reversed(slices)}
     return _stack(list(once.values()), name)
 
 
 def _is_localiser(header: pydicom.Dataset) -> bool:
-    return bool({"LOCALIZER", "SCOUT"} & {str(v).upper() for v in header.get("ImageType", [])})
+    return any(word in text(header, "ImageType").upper() for word in ("LOCALIZER", "SCOUT"))
 
 
-def _stack(images: list[tuple[Path, pydicom.Dataset]], name: str) -> Series:
+def _facts(path: Path, header: pydicom.Dataset) -> Slice:
+    lacking = [
+        tag
+        for tag in (
+            *("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"),
+            *("ImagePositionPatient", "RescaleSlope", "RescaleIntercept"),
+        )
+        if tag not in header
+    ]
+    if lacking:
+        raise DataError(f"{path}: the header lacks {', '.join(lacking)}")
+    spacing = numbers(path, header, "PixelSpacing", 2)
+    if spacing.min() <= 0:
+        raise DataError(f"{path}: PixelSpacing is {spacing.tolist()}, expected two lengths above 0 mm")
+    orientation = numbers(path, header, "ImageOrientationPatient", 6).reshape(2, 3)
+    if np.abs(orientation @ orientation.T - np.eye(2)).max() > MAX_SKEW:
+        raise DataError(
+            f"{path}: ImageOrientationPatient is {orientation.ravel().tolist()}, expected two unit vectors at right "
+            "angles"
+        )
+    slope = float(numbers(path, header, "RescaleSlope", 1)[0])
+    if slope == 0:
+        raise DataError(f"{path}: RescaleSlope is 0, so the pixels hold no HU")
+    return Slice(
+        path=path,
+        uid=instance_uid(header),
+        rows=whole_number(path, header, "Rows", 1, 65535),
+        columns=whole_number(path, header, "Columns", 1, 65535),
+        spacing=spacing,
+        orientation=orientation,
+        position=numbers(path, header, "ImagePositionPatient", 3),
+        slope=slope,
+        intercept=float(numbers(path, header, "RescaleIntercept", 1)[0]),
+        frame=text(header, "FrameOfReferenceUID"),
+        series=text(header, "SeriesInstanceUID"),
+        patient=text(header, "PatientID"),
+    )
+
+
+def _stack(slices: list[Slice], name: str) -> Series:
     """Order slices along their normal and find the affine of the stack."""
-    for path, header in images:
-        lacking = [t for t in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient") if t not in header]
-        lacking += [t for t in ("ImagePositionPatient", "RescaleSlope", "RescaleIntercept") if t not in header]
-        if lacking:
-            raise DataError(f"{path}: the header lacks {', '.join(lacking)}")
-    first = images[0][1]
-    for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "FrameOfReferenceUID"):
-        values = [np.atleast_1d(h.get(tag, "")) for _, h in images]
-        alike = [
-            np.allclose(v, values[0], atol=1e-3) if tag != "FrameOfReferenceUID" else v == values[0] for v in values
-        ]
-        if not np.all(alike):
+    first = slices[0]
+    for tag, attribute in (
+        ("Rows", "rows"),
+        ("Columns", "columns"),
+        ("PixelSpacing", "spacing"),
+        ("ImageOrientationPatient", "orientation"),
+    ):
+        if not all(np.allclose(getattr(s, attribute), getattr(first, attribute), atol=1e-3) for s in slices):
             raise DataError(f"{name}: slices of one series differ in {tag}")
-    along_row, along_column = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
+    for tag, attribute in (("FrameOfReferenceUID", "frame"), ("PatientID", "patient")):
+        if len({getattr(s, attribute) for s in slices}) > 1:
+            raise DataError(f"{name}: slices of one series differ in {tag}")
+    along_row, along_column = first.orientation
     normal = np.cross(along_row, along_column)
-    positions = np.array([h.ImagePositionPatient for _, h in images], float)
+    positions = np.array([s.position for s in slices])
     order = np.argsort(positions @ normal, kind="stable")
     positions = positions[order]
     step = _step(positions, normal, name)
-    between_rows, between_columns = (float(v) for v in first.PixelSpacing)
+    between_rows, between_columns = first.spacing
     affine = np.eye(4)
     affine[:3] = np.column_stack([along_row * between_columns, along_column * between_rows, step, positions[0]])
-    return Series(name, [images[i][0] for i in order], [images[i][1] for i in order], affine)
+    shape = (first.columns, first.rows, len(slices))
+    return Series(name, shape, affine, first.frame, first.series, first.patient, [slices[i] for i in order])
 
 
 def _step(positions: np.ndarray, normal: np.ndarray, name: str) -> np.ndarray:
@@ -153,13 +195,14 @@ def _step(positions: np.ndarray, normal: np.ndarray, name: str) -> np.ndarray:
         raise DataError(f"{name}: a single slice, so its thickness is unknown")
     heights = positions @ normal
     steps = np.diff(heights)
-    usual = float(np.median(steps))
     double = np.flatnonzero(steps < 1e-3)
     if double.size:
         raise DataError(f"{name}: {double.size + 1} or more slices at one position, {heights[double[0]]:.6g} mm")
-    uneven = np.flatnonzero(np.abs(steps - usual) > UNEVEN_STEP * usual)
-    if uneven.size:
-        at = uneven[0]
+    # positions are often rounded, so they are held against a regular stack and not against their neighbours
+    usual = float(np.median(steps))
+    regular = np.linspace(heights[0], heights[-1], len(heights))
+    if np.abs(heights - regular).max() > UNEVEN_STEP * usual:
+        at = int(np.abs(steps - usual).argmax())
         raise DataError(
             f"{name}: slices are missing or uneven: {steps[at]:.4g} mm from {heights[at]:.6g} to "
             f"{heights[at + 1]:.6g} mm, elsewhere {usual:.4g} mm"
@@ -174,21 +217,30 @@ def _step(positions: np.ndarray, normal: np.ndarray, name: str) -> np.ndarray:
 def read_series(files: Iterable[Path], name: str, padding_hu: float) -> Volume:
     """Read the one CT series among some files as int16 HU; slope and intercept are those of each slice.
 
+    Args:
+        files: of a folder.
+        name: of the folder, for messages.
+        padding_hu: values below it are counted as padding.
+
     Raises:
         DataError: as :func:`find_series`; or pixels that cannot be decoded, or are not HU.
     """
     series = find_series(files, name)
-    image = Stored(name, series.shape, LPS_TO_RAS @ series.affine)
-    stored, values = np.empty(series.shape, np.int16, order="F"), HuRange(name, padding_hu)
-    for k, (path, header) in enumerate(zip(series.files, series.headers, strict=True)):
-        try:
-            pixels = pydicom.dcmread(path).pixel_array
-        except _PIXEL_ERRORS as error:
-            raise DataError(f"{path}: pixels cannot be decoded ({short(error)})") from None
-        slope, intercept = float(header.RescaleSlope), float(header.RescaleIntercept)
-        if slope == 1 and intercept.is_integer():
-            stored[..., k] = values.take(pixels.astype(np.int32) + int(intercept)).T
-        else:
-            stored[..., k] = values.take(pixels * slope + intercept).T
+    image, values = Stored(name, series.shape, LPS_TO_RAS @ series.affine), HuRange(name, padding_hu)
+    if series.multi_frame:
+        from pivm.datasets.dicom.multi_frame import frames_hu
+
+        planes = frames_hu(series)
+    else:
+        shape = (series.shape[1], series.shape[0])
+        planes = (slice_hu(s.path, shape, s.slope, s.intercept) for s in series.slices)
+    stored = None
+    for k, plane in enumerate(planes):
+        taken = values.take(plane).T
+        if stored is None:  # only now do the files prove to hold pixels at all
+            stored = np.empty(series.shape, np.int16, order="F")
+        stored[..., k] = taken
+    if stored is None:
+        raise DataError(f"{name}: no slice with pixels")
     values.check()
-    return Volume(image.to_ras(stored), image.grid.affine, values.padding)
+    return Volume(image.to_ras(stored), image.grid.affine, values.padding, person_key(series.patient))

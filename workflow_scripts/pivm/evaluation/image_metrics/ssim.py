@@ -42,7 +42,7 @@ def ssim(real: np.ndarray, synthetic: np.ndarray, body: np.ndarray, window: tupl
     whole, inside = [], []
     for real_slice, synthetic_slice, outline in zip(real, synthetic, body, strict=True):
         x, y = (np.clip(hu, low, high).astype(np.float64) - low for hu in (real_slice, synthetic_slice))
-        value, similarity = structural_similarity(
+        value, similarity = structural_similarity(  # pyright: ignore[reportAssignmentType] - two values with `full`
             x, y, data_range=float(high - low), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
         )
         whole.append(value)

@@ -71,7 +71,7 @@ class GaussianOrgans(SliceWise):
         hu = means[label_map]
         for k in np.unique(label_map):
             inside = label_map == k
-            hu[inside] += self.moments["within"][k] * _smooth(white, self.moments["blur"][k])[inside]
+            hu[inside] += self.moments["within"][k] * _smooth(white, float(self.moments["blur"][k]))[inside]
         return np.clip(np.rint(hu), *self.prior.hu_range).astype(np.int16)
 
     def weights(self) -> dict[str, torch.Tensor]:

@@ -56,7 +56,8 @@ class DiffusionGenerator(SliceWise):
         self.settings, self.prior, self.device = settings, prior, device
         self.signal = Signal(settings.target, settings.noise.scale, prior)
         self.net = Denoiser(prior.classes, settings.condition, settings.network)
-        self.net = self.net.to(device, memory_format=torch.channels_last)
+        self.net.to(device)
+        self.net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - the stub lacks it
         noise = settings.noise
         self.noise = NoiseProcess(noise.steps, noise.zero_terminal_snr, device, noise.shift)
 
@@ -204,9 +205,9 @@ class DiffusionGenerator(SliceWise):
             slice_maps = np.stack([label_maps[i][z] for i in live])
             fresh = _start_noise(slice_maps, [seeds[i] + z for i in live])
             for i, noise in zip(live, fresh, strict=True):
-                *pixel_mm, step_mm = spacings_mm[i] if spacings_mm else (1.0, 1.0, 1.0)
+                width_mm, height_mm, step_mm = spacings_mm[i] if spacings_mm else (1.0, 1.0, 1.0)
                 coupled = z and reach
-                starts[i] = coupled_noise(starts[i], noise, tuple(pixel_mm), step_mm, reach) if coupled else noise
+                starts[i] = coupled_noise(starts[i], noise, (width_mm, height_mm), step_mm, reach) if coupled else noise
             below = None
             if z:
                 below = SlicesBelow(*(np.stack([stack[i][z - 1] for i in live]) for stack in (volumes, label_maps)))

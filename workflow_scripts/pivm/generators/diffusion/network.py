@@ -29,6 +29,12 @@ def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(channels, 8), channels)
 
 
+def zero(layer: nn.Module) -> None:
+    """Let a layer start as zero."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions; the step enters as scale and shift of the second norm."""
 
@@ -38,8 +44,7 @@ class ResidualBlock(nn.Module):
         self.norm2, self.conv2 = _norm(c_out), nn.Conv2d(c_out, c_out, 3, padding=1)
         self.film = nn.Linear(c_time, 2 * c_out)
         self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        zero(self.conv2)
 
     def forward(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         """Features [N, c_in, h, w] and step embedding [N, c_time] to [N, c_out, h, w]."""
@@ -58,8 +63,7 @@ class Attention(nn.Module):
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
         self.heads = channels // 64 if channels % 64 == 0 else 1
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        zero(self.out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features [N, channels, h, w] to the same shape."""
@@ -115,8 +119,7 @@ class Denoiser(nn.Module):
         self.head_norm, self.head_gain = _norm(fine), nn.Linear(c_time, 1)
         self.head = nn.Conv2d(fine + 1, 1, 3, padding=1)
         for layer in (self.head, self.head_gain):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            zero(layer)
 
     def forward(self, noisy, t, label_map, prior=None, previous=None, known=None) -> torch.Tensor:
         """Predict the target of the noise process.

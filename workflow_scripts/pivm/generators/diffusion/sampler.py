@@ -20,7 +20,9 @@ def make_scheduler(name: str, noise: NoiseSettings) -> Any:
         name: ``dpm++`` (DPM-Solver++ 2M), ``ddim`` or ``ddpm`` (ancestral sampling, the reference).
         noise: of the training.
     """
-    from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
     common = {
         "num_train_timesteps": noise.steps,

@@ -124,7 +124,7 @@ class MaisiGenerator:
 
     def _sample(self, depths, cuts, planes, spacing, seeds: Sequence[int]) -> list[torch.Tensor]:
         """Latents [C, x, y, z] of volumes, all slabs of all volumes side by side."""
-        from monai.networks.schedulers import RFlowScheduler
+        from monai.networks.schedulers.rectified_flow import RFlowScheduler
 
         side, compression = planes.shape[2] // self.slab.compression, self.slab.compression
         channels = self.settings.autoencoder.latent_channels

@@ -1,3 +1,5 @@
+# pyright: basic, reportCallIssue=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportIndexIssue=false
+# the networks are modules of MONAI, whose attributes have no types
 """The three trainings of MAISI, in order: autoencoder, diffusion on its latents, ControlNet on a frozen diffusion."""
 
 from __future__ import annotations
