@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 
 from pivm.datasets.dicom.headers import text
-from pivm.datasets.dicom.series import UNEVEN_STEP, Series
+from pivm.datasets.dicom.stack import UNEVEN_STEP, Series
 from pivm.errors import DataError
 from pivm.scans.files import short
 

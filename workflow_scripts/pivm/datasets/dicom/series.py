@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,75 +10,19 @@ import pydicom
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
 from pivm.datasets.dicom.headers import instance_uid, numbers, read_headers, sop_class, text, whole_number
+from pivm.datasets.dicom.multi_frame import find_multi_frame, frames_hu
 from pivm.datasets.dicom.pixels import slice_hu
+from pivm.datasets.dicom.stack import UNEVEN_STEP, Series, Slice
 from pivm.datasets.listing import person_key
 from pivm.errors import DataError
 from pivm.scans.nifti import HuRange, Stored, Volume
 
-#: slices may lie this share of a step off a regular stack
-UNEVEN_STEP = 0.1
 #: angle between the line of the slice positions and the normal of the slices that still counts as none, degrees
 MAX_TILT_DEGREES = 1.0
 #: deviation of the row and column directions from unit vectors at right angles
 MAX_SKEW = 1e-2
 MULTI_FRAME = (EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-@dataclass(frozen=True)
-class Slice:
-    """The facts of one slice, checked.
-
-    Attributes:
-        path: of the file.
-        uid: of the object.
-        rows, columns: pixels.
-        spacing: mm between rows and between columns.
-        orientation: float [2, 3], directions along a row and along a column in LPS.
-        position: float [3], centre of the first pixel in LPS, mm.
-        slope, intercept: from stored values to HU.
-        frame: UID of the frame of reference.
-        series: UID of the series.
-        patient: PatientID.
-    """
-
-    path: Path
-    uid: str
-    rows: int
-    columns: int
-    spacing: np.ndarray
-    orientation: np.ndarray
-    position: np.ndarray
-    slope: float
-    intercept: float
-    frame: str
-    series: str
-    patient: str
-
-
-@dataclass(frozen=True)
-class Series:
-    """The slices of one CT series, lowest position along the normal first.
-
-    Attributes:
-        name: of its folder, for messages.
-        shape: columns, rows, slices.
-        affine: index (column, row, slice) to mm in the patient's LPS coordinates.
-        frame: UID of the frame of reference.
-        uid: of the series.
-        patient: PatientID.
-        slices: one per file; empty for a multi-frame object.
-        multi_frame: the file that holds all slices; ``None`` for one file per slice.
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    affine: np.ndarray
-    frame: str
-    uid: str
-    patient: str
-    slices: Sequence[Slice] = ()
-    multi_frame: Path | None = None
 
 
 def find_series(files: Iterable[Path], name: str) -> Series:
@@ -98,8 +41,6 @@ def find_series(files: Iterable[Path], name: str) -> Series:
     if frames and (images or len(frames) > 1):
         raise DataError(f"{name}: {len(frames)} multi-frame CT and {len(images)} CT slices, expected one series")
     if frames:
-        from pivm.datasets.dicom.multi_frame import find_multi_frame
-
         return find_multi_frame(*frames[0], name)
     if not images:
         kinds = sorted({text(h, "Modality") or "?" for _, h in found})
@@ -228,8 +169,6 @@ def read_series(files: Iterable[Path], name: str, padding_hu: float) -> Volume:
     series = find_series(files, name)
     image, values = Stored(name, series.shape, LPS_TO_RAS @ series.affine), HuRange(name, padding_hu)
     if series.multi_frame:
-        from pivm.datasets.dicom.multi_frame import frames_hu
-
         planes = frames_hu(series)
     else:
         shape = (series.shape[1], series.shape[0])
