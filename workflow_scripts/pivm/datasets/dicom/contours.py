@@ -11,8 +11,8 @@ import numpy as np
 import pydicom
 from scipy import ndimage
 
+from pivm.datasets.dicom.drawing import Drawn, Names, require_frame
 from pivm.datasets.dicom.headers import read_dicom, text
-from pivm.datasets.dicom.labels import Drawn, Names, require_frame
 from pivm.datasets.dicom.series import Series
 from pivm.errors import DataError
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
+from pivm.datasets.dicom.drawing import Names
 from pivm.datasets.dicom.headers import read_headers, sop_class
-from pivm.datasets.dicom.series import LPS_TO_RAS, Series, find_series
-from pivm.datasets.mappings import organ_in
+from pivm.datasets.dicom.series import LPS_TO_RAS, find_series
 from pivm.errors import DataError
 from pivm.labels import LabelSet
 from pivm.scans.files import short
@@ -20,44 +18,6 @@ from pivm.scans.nifti import Grid, InMemory
 
 #: segmentation objects that hold one id per pixel
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
-
-
-@dataclass
-class Drawn:
-    """What a label object holds of the label set.
-
-    Attributes:
-        masks: organ -> bool [columns, rows, slices].
-        affine: index of the masks to mm in LPS.
-        unused: names of the object that are no organ of the label set.
-        notes: what was repaired or left out, one sentence each.
-    """
-
-    masks: dict[str, np.ndarray] = field(default_factory=dict)
-    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
-    unused: set[str] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, organ: str, mask: np.ndarray) -> None:
-        """Add a mask; parts of one organ are joined."""
-        self.masks[organ] = self.masks[organ] | mask if organ in self.masks else mask
-
-
-@dataclass(frozen=True)
-class Names:
-    """What the names of a label object mean.
-
-    Attributes:
-        mapping: their name -> organ.
-        label_set: the organs that are looked for.
-    """
-
-    mapping: Mapping[str, str]
-    label_set: LabelSet
-
-    def organ(self, name: str) -> str | None:
-        """The organ of the label set that a name means, or ``None``."""
-        return organ_in(name, self.label_set.names, self.mapping)
 
 
 def read_objects(
@@ -117,9 +77,3 @@ def read_objects(
     merged = merge_masks(masks, grid, policy)
     merged.files, merged.unused, merged.notes = set(drawn.masks), drawn.unused, [*merged.notes, *drawn.notes]
     return merged
-
-
-def require_frame(path: Path, frame: str, series: Series) -> None:
-    """Raises DataError where labels were drawn in another frame of reference than that of the CT."""
-    if frame != series.frame:
-        raise DataError(f"{path}: drawn in another frame of reference ({frame}) than the CT ({series.frame})")

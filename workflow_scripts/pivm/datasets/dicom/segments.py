@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pivm.datasets.dicom.drawing import Drawn, Names, require_frame
 from pivm.datasets.dicom.headers import text
-from pivm.datasets.dicom.labels import Drawn, Names, require_frame
 from pivm.datasets.dicom.series import UNEVEN_STEP, Series
 from pivm.errors import DataError
 from pivm.scans.lattice import on_lattice
