@@ -2,13 +2,13 @@
 
 What is a surface. The test slices of a patient are samples of its anatomy, 20 to 25 mm apart while pixels are 6 mm
 wide; between them nothing is known. Their surface is therefore the outline of the class in each slice (``contours``):
-the polygon of marching squares, its corners being the middles of the pixel edges between inside and outside, each weighted
-by the length of outline around it. A distance is taken in 3D to the nearest such corner in any slice.
+the polygon of marching squares, whose corners are the middles of the pixel edges between inside and outside, each
+weighted by the length of outline around it. A distance is taken in 3D to the nearest such corner in any slice. In
+volumes whose slices touch, it is within a quarter of the distance between two balls' surfaces that are 1 to 8 mm apart.
 
-In a volume whose slices touch, tops and bottoms of organs are surface too. ``surfels`` are the elements of the package
-``surface-distance`` (Nikolov et al. 2018, arXiv:1809.04430): corners of the voxel grid, weighted by area. They agree
-with figures published that way, and lie up to a quarter lower than the distance of the surfaces themselves where
-these are less than a few voxels apart.
+``surfels`` are the elements of the package ``surface-distance`` (Nikolov et al. 2018, arXiv:1809.04430): corners of the
+voxel grid in 3D, weighted by area. They are there to compare volumes with figures published that way. On slices with
+gaps their flat tops and bottoms outweigh the outlines, and below one voxel they lose up to two thirds of a distance.
 
 Which cases count. Dice and IoU over classes that the truth holds (0 where they are missed), distances over classes that
 truth and prediction both hold, ``missed`` over classes that the truth holds, ``invented`` over those that it lacks.
@@ -96,7 +96,7 @@ def score_patient(
         predicted: uint8 [S, H, W].
         classes: labels ``1..classes`` are scored.
         spacing_mm: distance of slices, rows and columns, mm.
-        surface: ``contours`` for slices with gaps between them, ``surfels`` for volumes whose slices touch.
+        surface: ``contours`` or ``surfels``, see the head of this module.
 
     Returns:
         One row per class, in the order of the labels; also for a class that neither holds, so that rates have their
