@@ -133,12 +133,12 @@ class _MeanSquare:
 def _mean_squares(values: np.ndarray) -> dict[tuple[int, ...], _MeanSquare]:
     """Mean square of every effect, by its axes; axes of length 1 have none."""
     axes = [axis for axis in range(values.ndim) if values.shape[axis] > 1]
+    parts = [(), *_subsets(axes)]
+    means = {p: values.mean(axis=tuple(a for a in range(values.ndim) if a not in p), keepdims=True) for p in parts}
     found = {}
-    for effect in _subsets(axes):
-        deviation = np.zeros(())
-        for part in [(), *_subsets(effect)]:
-            others = tuple(axis for axis in range(values.ndim) if axis not in part)
-            deviation = deviation + (-1) ** (len(effect) - len(part)) * values.mean(axis=others, keepdims=True)
+    for effect in parts[1:]:
+        within = [part for part in parts if set(part) <= set(effect)]
+        deviation = sum((-1) ** (len(effect) - len(part)) * means[part] for part in within)
         freedom = math.prod(values.shape[axis] - 1 for axis in effect)
         repeats = values.size // math.prod(values.shape[axis] for axis in effect)
         found[effect] = _MeanSquare(float((deviation**2).sum()) * repeats / freedom, freedom)
@@ -171,6 +171,6 @@ def _standard_error(squares: dict[tuple[int, ...], _MeanSquare], size: int) -> t
     return math.sqrt(max(moments, largest.value) / size), freedom
 
 
-def _subsets(axes: list[int] | tuple[int, ...]) -> list[tuple[int, ...]]:
+def _subsets(axes: list[int]) -> list[tuple[int, ...]]:
     """All subsets but the empty one."""
     return [subset for size in range(1, len(axes) + 1) for subset in itertools.combinations(axes, size)]

@@ -46,7 +46,6 @@ def cross_scores(cases: pd.DataFrame, metric: str) -> CrossedTable:
             case is scored everywhere.
     """
     unit = ["patient", "label"] if "label" in cases else ["patient"]
-    # a seed that does not apply is one value as well: 0 seeds and a missing one are told apart by the sources
     runs = cases[["method", *SOURCES[1:]]].drop_duplicates()
     if cases.duplicated([*CASE, *unit[1:]]).any():
         raise ValueError(f"{metric}: a case occurs twice; expected one row per {', '.join([*CASE, *unit[1:]])}")
@@ -74,8 +73,10 @@ def _array(means: pd.Series, runs: pd.DataFrame, patients: tuple[str, ...], meth
         sources += [source] if len(given) else []
         seeds.append(sorted(given) if len(given) else [None])
     if len(runs) != len(seeds[0]) * len(seeds[1]):
-        raise ValueError(f"{method}: {len(runs)} runs of {len(seeds[0])} generator and {len(seeds[1])} segmenter seeds, "
-                         "expected every combination")  # fmt: skip
+        raise ValueError(
+            f"{method}: {len(runs)} runs of {len(seeds[0])} generator and {len(seeds[1])} segmenter seeds; expected "
+            "every combination of them"
+        )
     frame = means.loc[method].reset_index()
     order = [pd.Index(patients), *(pd.Index(s) for s in seeds)]
     values = np.empty([len(index) for index in order])

@@ -65,7 +65,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
         p_values: one per test.
 
     Returns:
-        float64, in the order of ``p_values``: each is at most ``1 - level`` where the claim holds at ``level``.
+        float64, in the order of ``p_values``; a claim holds at a level where its p is at most ``1 - level``.
     """
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")

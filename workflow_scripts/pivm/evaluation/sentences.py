@@ -68,12 +68,12 @@ def _difference_holds(metric: MetricWords, pair: PairedDifference, pairs: int) -
 def _difference_open(metric: MetricWords, pair: PairedDifference, pairs: int, level: float) -> str:
     difference = pair.difference
     text = (
-        f"{metric.title} of {pair.method} and {pair.reference}: no difference holds at {_percent(level)} "
-        f"({_difference(metric, pair)}, {_p(pair, pairs)})"
+        f"{metric.title} of {pair.method} and {pair.reference}: no difference holds at {_percent(level)}: "
+        f"{_difference(metric, pair)}, {_p(pair, pairs)}"
     )
     if difference.low > 0 or difference.high < 0:
         return f"{text}; alone this pair would differ, among {pairs} pairs that may be chance."
-    return f"{text}; nor does equality: a true difference anywhere in that interval fits the data."
+    return f"{text}; nor does equality, since a true difference anywhere in that interval fits the data."
 
 
 def _limits(metric: MetricWords, means: Mapping[str, CrossedMean], level: float) -> list[str]:
