@@ -118,7 +118,8 @@ def test_interval_of_a_rate_by_hand():
     every = interval_of_rate([3, 2], [3, 2], LEVEL)
     assert (every.estimate, every.high, every.low) == (1, 1, pytest.approx(math.sqrt(0.05)))
     equal = interval_of_rate([1, 2], [10, 20], LEVEL)
-    assert (equal.estimate, equal.low, equal.high) == pytest.approx((0.1, 0.1, 0.1))
+    assert equal.estimate == pytest.approx(0.1)
+    assert equal.low < 0.01 < 0.5 < equal.high
     # all events in one patient of four: the rate is known far worse than from 40 independent trials
     clustered = interval_of_rate([4, 0, 0, 0], [10, 10, 10, 10], LEVEL)
     assert clustered.estimate == 0.1

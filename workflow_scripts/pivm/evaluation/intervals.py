@@ -30,9 +30,9 @@ class _ScaleFunctions(NamedTuple):
 
 _SCALES: dict[Scale, _ScaleFunctions] = {
     "identity": _ScaleFunctions(float, lambda mean: 1.0, float, -math.inf, math.inf),
-    "log": _ScaleFunctions(math.log, lambda mean: 1 / mean, math.exp, 0.0, math.inf),
+    "log": _ScaleFunctions(np.log, lambda mean: 1 / mean, np.exp, 0.0, math.inf),
     "logit": _ScaleFunctions(logit, lambda mean: 1 / (mean * (1 - mean)), expit, 0.0, 1.0),
-    "fisher": _ScaleFunctions(math.atanh, lambda mean: 1 / (1 - mean**2), math.tanh, -1.0, 1.0),
+    "fisher": _ScaleFunctions(np.arctanh, lambda mean: 1 / (1 - mean**2), np.tanh, -1.0, 1.0),
 }
 
 
@@ -79,9 +79,10 @@ def interval_of_mean(values: Sequence[float], level: float, scale: Scale) -> Int
 def interval_of_rate(events: Sequence[int], trials: Sequence[int], level: float) -> Interval:
     """Interval of a rate whose trials come in patients: the trials of one patient are not independent.
 
-    The rate is that of all trials together; its variance is that of a ratio over patients. Where no trial or every
-    trial is an event, there is no variance to go by; the interval then ends at the largest share of patients with an
-    event that leaves a chance of ``1 - level`` to see none, which no dependence within patients can break.
+    The rate is that of all trials together; its variance is that of a ratio over patients, and where all patients have
+    the same rate, that of independent trials. Where no trial or every trial is an event, there is no variance to go by;
+    the interval then ends at the largest share of patients with an event that leaves a chance of ``1 - level`` to see
+    none, which no dependence within patients can break.
 
     Args:
         events: per patient, for example classes missed.
@@ -104,8 +105,10 @@ def interval_of_rate(events: Sequence[int], trials: Sequence[int], level: float)
         return Interval(rate, *((0.0, widest) if rate == 0 else (1 - widest, 1.0)), None, n)
     if n == 1:
         return Interval(rate, None, None, None, 1)
-    standard_error = math.sqrt(n / (n - 1) * float(((e - rate * t) ** 2).sum())) / t.sum()
-    low, high = interval_on_scale(rate, standard_error, n - 1, level, "logit")
+    variance = n / (n - 1) * float(((e - rate * t) ** 2).sum()) / t.sum() ** 2
+    # patients of just the same rate show no spread, but their trials are still a sample
+    variance = variance if variance > 1e-12 else rate * (1 - rate) / t.sum()
+    low, high = interval_on_scale(rate, math.sqrt(variance), n - 1, level, "logit")
     return Interval(rate, low, high, None, n)
 
 
@@ -153,15 +156,12 @@ def interval_on_scale(
     if standard_error == 0:
         return estimate, estimate
     functions = _SCALES[scale]
-    # values with spread have a mean inside the range, but that of a rounded sum may touch its end
+    # scores with spread have their mean inside the range, but rounding may carry it to the end
     inside = min(max(estimate, functions.low + 1e-12), functions.high - 1e-12)
     middle = functions.forward(inside)
     half = stdtrit(degrees_of_freedom, (1 + level) / 2) * standard_error * functions.slope(inside)
-    # beyond these ends the inverse of the logarithm overflows
-    ends = (functions.inverse(min(max(middle + side * half, -700.0), 700.0)) if scale != "identity"
-            else middle + side * half for side in (-1, 1))  # fmt: skip
-    low, high = ends
-    return float(low), float(high)
+    with np.errstate(over="ignore"):
+        return float(functions.inverse(middle - half)), float(functions.inverse(middle + half))
 
 
 def checked_scores(values: Sequence[float] | np.ndarray, scale: Scale) -> np.ndarray:
