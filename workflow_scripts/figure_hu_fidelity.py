@@ -2,7 +2,7 @@
 
 import pandas as pd
 from pivm.job import job
-from pivm.report.organ_hu import plot_hu_fidelity
+from pivm.report.organ_hu_figure import plot_hu_fidelity
 
 with job(snakemake):
     plot_hu_fidelity(pd.read_csv(snakemake.input.table), snakemake.output[0])

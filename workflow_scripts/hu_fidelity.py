@@ -6,7 +6,7 @@ from pivm.evaluation.organ_intensity import compare_organ_intensity
 from pivm.evaluation.paired import PairedSlices
 from pivm.job import job
 from pivm.labels import LabelSet
-from pivm.report.organ_hu import markdown
+from pivm.report.organ_hu_table import markdown
 
 with job(snakemake):
     pairs = PairedSlices.read(snakemake.input, snakemake.params.generators)

@@ -19,7 +19,8 @@ from pivm.evaluation.image_summary import summarise_images
 from pivm.evaluation.organ_intensity import HU_FIDELITY
 from pivm.evaluation.statistics import TIDY, Bootstrap
 from pivm.report.image_table import write_image_table
-from pivm.report.organ_hu import markdown, plot_hu_fidelity
+from pivm.report.organ_hu_figure import plot_hu_fidelity
+from pivm.report.organ_hu_table import markdown
 
 ROOT = Path(__file__).parents[2]
 SSIM = {"cddpm": [0.2, 0.7, 0.3], "pivm": [0.8, 0.6, 0.7]}

@@ -1,4 +1,4 @@
-"""HU fidelity per organ as a Markdown table and as a figure."""
+"""HU fidelity per organ as a figure."""
 
 from __future__ import annotations
 
@@ -24,29 +24,6 @@ MAIN_ORGANS = (
 )
 #: real standard deviation, HU, from which an organ is drawn on a scale of its own
 _WIDE_SD = 200
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A row per organ: mean ± standard deviation inside the label, with the histogram distance of each method."""
-    methods = list(dict.fromkeys(table["method"]))
-    rows = {}
-    for organ, part in table.groupby("organ", sort=False):
-        part = part.set_index("method")
-        cells = {"Real": f"{part['real_mean'].iloc[0]:.0f} ± {part['real_sd'].iloc[0]:.0f}"}
-        for m in methods:
-            cells[method_title(m)] = f"{part.loc[m, 'mean']:.0f} ± {part.loc[m, 'sd']:.0f}"
-            cells[f"{method_title(m)}, distance"] = f"{part.loc[m, 'wasserstein']:.1f}"
-        rows[organ.replace("_", " ")] = cells
-    error = (table["mean"] - table["real_mean"]).abs().groupby(table["method"]).mean()
-    distance = table.groupby("method")["wasserstein"].mean()
-    shaped = pd.DataFrame.from_dict(rows, orient="index").rename_axis("Organ")
-    average = [f"{method_title(m)}: mean off by {error[m]:.1f}, distance {distance[m]:.1f}" for m in methods]
-    note = (
-        f"HU inside the label, mean ± standard deviation over the pixels of {int(table['patients'].max())} test "
-        "patients; distance: first Wasserstein distance of the histograms, HU. "
-        f"Averaged over organs, in HU: {'; '.join(average)}."
-    )
-    return f"{shaped.to_markdown(disable_numparse=True)}\n\n{note}\n"
 
 
 def plot_hu_fidelity(table: pd.DataFrame, path: Path) -> None:
