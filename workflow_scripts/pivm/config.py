@@ -99,7 +99,9 @@ def _explain(error) -> ConfigError:
         names = [allowed] if isinstance(allowed, str) else allowed
         hint = ""
         if isinstance(found, str) and "number" in names and _is_number(found):
-            hint = f"; YAML reads {found} as text, write {float(found):.1e}"
+            exponent = "e" in found.lower()
+            hint = f"; YAML reads {found} as text, write {float(found):.1e}" if exponent else ""
+            hint = hint or "; numbers nested in --config arrive as text, put them into a file for --configfile"
         return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}{hint}")
     if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[error.validator]

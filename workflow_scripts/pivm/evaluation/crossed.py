@@ -138,7 +138,9 @@ def _mean_squares(values: np.ndarray) -> dict[tuple[int, ...], _MeanSquare]:
     found = {}
     for effect in parts[1:]:
         within = [part for part in parts if set(part) <= set(effect)]
-        deviation = sum((-1) ** (len(effect) - len(part)) * means[part] for part in within)
+        deviation = np.zeros(())
+        for part in within:
+            deviation = deviation + (-1) ** (len(effect) - len(part)) * means[part]
         freedom = math.prod(values.shape[axis] - 1 for axis in effect)
         repeats = values.size // math.prod(values.shape[axis] for axis in effect)
         found[effect] = _MeanSquare(float((deviation**2).sum()) * repeats / freedom, freedom)

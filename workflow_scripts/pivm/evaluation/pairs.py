@@ -55,7 +55,10 @@ def compare_pairs(scores: Mapping[str, CrossedScores], level: float) -> list[Pai
         found.append((method, reference, mean, p_value(mean)))
     known = [p for *_, p in found if p is not None]
     corrected = iter(holm(known))
-    return [PairedDifference(*row, None if row[3] is None else float(next(corrected))) for row in found]
+    return [
+        PairedDifference(method, reference, mean, p, None if p is None else float(next(corrected)))
+        for method, reference, mean, p in found
+    ]
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

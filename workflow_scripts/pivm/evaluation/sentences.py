@@ -1,3 +1,5 @@
+# pyright: basic, reportOptionalOperand=false, reportArgumentType=false
+# a pair that was tested has an interval and a p-value
 """What holds of a metric and what does not, in plain words made from the numbers."""
 
 from __future__ import annotations
