@@ -170,8 +170,8 @@ def test_a_read_only_file_system_is_explained():
 def test_a_gpu_where_there_is_none_is_a_warning_or_an_error(caplog):
 
     def job(**settings):
-        numbers = {"device": settings["device"], "precision": "auto"}
-        return SimpleNamespace(threads=1, config={"compute": settings}, params=SimpleNamespace(compute=numbers))
+        tracked = {"device": settings.pop("device"), "precision": "auto"}
+        return SimpleNamespace(threads=1, params=SimpleNamespace(compute=tracked, machine=settings))
 
     logging.getLogger("pivm").propagate = True
     with caplog.at_level("WARNING", "pivm"):
