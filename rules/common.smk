@@ -10,17 +10,17 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
-# jobs import this library too, also where another checkout is installed: the hashes of `code` speak of this one
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
 
 from pivm import config as pivm_config, errors
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
-from pivm.job import gpus_of_this_node, require_writable
+from pivm.job import gpus_of_this_node, put_library_first, require_writable
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.provenance import code_hash
 from pivm.provenance.reach import ALL, Library
+
+put_library_first(SCRIPTS)
 
 try:
     pivm_config.validate(config)

@@ -43,6 +43,14 @@ def require_writable(folder: str) -> None:
         raise PivmError(f"results: {folder}: cannot be written: {place}: {_DISK_HINTS[errno.EACCES]}")
 
 
+def put_library_first(scripts: Path) -> None:
+    """Let jobs import the library of this checkout, also where another one is installed.
+
+    The hashes of ``params: code`` speak of this one.
+    """
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scripts), os.environ.get("PYTHONPATH")]))
+
+
 def gpus_of_this_node() -> int:
     """Number of NVIDIA GPUs that the driver lists, without importing torch."""
     try:
