@@ -17,8 +17,8 @@ from pivm.evaluation.image_metrics import IMAGE_METRICS, shown_metrics, with_com
 from pivm.evaluation.metrics import REAL
 from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
 from pivm.evaluation.settings import ExtractorSettings, TableSettings
-from pivm.generators import kinds as registry
 from pivm.generators.kinds import Kind, kind_of, kinds
+from pivm.generators.kinds import training_settings as without_sampler
 from pivm.labels import LabelSet
 from pivm.learning.settings import ComputeSettings
 from pivm.scans.quality import QualitySettings
@@ -225,7 +225,7 @@ def known_labels(config: dict[str, Any], name: str) -> int | None:
 
 def training_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
     """What the weights of a generator depend on, as plain values: its settings without those of the sampler."""
-    return registry.training_settings(generator_settings(config, name))
+    return without_sampler(generator_settings(config, name))
 
 
 def sampler_settings(config: dict[str, Any], name: str) -> dict[str, Any]:

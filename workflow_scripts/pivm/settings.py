@@ -8,6 +8,7 @@ job.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,12 @@ def setting(help: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any
     return dataclasses.field(default=default, metadata={"help": help, "limits": limits})
 
 
+@functools.cache
+def type_hints(settings: type) -> dict[str, Any]:
+    """Field -> type of a settings class; resolving the annotations takes longer than reading the values."""
+    return typing.get_type_hints(settings)
+
+
 def schema_of(settings: type, partial: bool = False) -> dict[str, Any]:
     """JSON Schema of a settings class.
 
@@ -74,7 +81,7 @@ def schema_of(settings: type, partial: bool = False) -> dict[str, Any]:
         settings: a dataclass whose fields are made by :func:`setting`, or are settings classes themselves.
         partial: no key must be given, on any level: for what is laid over a complete section.
     """
-    hints, properties, required = typing.get_type_hints(settings), {}, []
+    hints, properties, required = type_hints(settings), {}, []
     for field in dataclasses.fields(settings):
         kind = hints[field.name]
         if section := _section(kind):
@@ -146,7 +153,7 @@ def read_settings(settings: type[T], values: Mapping[str, Any], key: str, comple
     if not isinstance(values, Mapping):
         raise ConfigError(key, f"found {values!r}, expected a mapping")
     known = dataclasses.fields(typing.cast(Any, settings))
-    hints, fields = typing.get_type_hints(settings), {field.name: field for field in known}
+    hints, fields = type_hints(settings), {field.name: field for field in known}
     for name in values:
         if name not in fields:
             raise ConfigError(f"{key}.{name}", f"unknown key{nearest(name, fields)}; known: {', '.join(fields)}")

@@ -117,7 +117,7 @@ class Dataset:
         """Its layout; raises ConfigError where there is none of that name."""
         return layout_of(self.entry["layout"])
 
-    @property
+    @functools.cached_property
     def settings(self) -> Any:
         """The settings object of the layout.
 
@@ -129,7 +129,7 @@ class Dataset:
             own["mapping"] = {str(theirs): ours for theirs, ours in own["mapping"].items()}
         return read_settings(self.layout.settings, own, f"datasets.{self.name}")
 
-    @property
+    @functools.cached_property
     def roots(self) -> list[str]:
         """Its folders or archives, ``~`` expanded."""
         path = self.settings.path

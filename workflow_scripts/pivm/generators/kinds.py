@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pivm.errors import ConfigError, nearest
-from pivm.settings import plain, read_settings, schema_of, setting
+from pivm.settings import plain, read_settings, schema_of, setting, type_hints
 
 if TYPE_CHECKING:
     from pivm.generators.protocol import Generator
@@ -68,7 +68,7 @@ class Kind:
     @functools.cached_property
     def sections(self) -> dict[str, type]:
         """Names and classes of the sections that all generators of the kind share."""
-        hints = typing.get_type_hints(self.settings)
+        hints = type_hints(self.settings)
         names = (field.name for field in dataclasses.fields(self.settings))
         return {name: hints[name] for name in names if dataclasses.is_dataclass(hints[name])}
 

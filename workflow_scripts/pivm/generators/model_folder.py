@@ -124,11 +124,11 @@ class ModelFolder:
 
 
 def _settings(folder: Path, kind: Kind, entry: dict[str, Any]) -> Any:
-    sampler = {"sampler": plain(read_sampler(folder, kind))} if kind.sampler else {}
-    if not kind.sampler:
-        read_sampler(folder, kind)
+    sampler = read_sampler(folder, kind)
+    if sampler is not None:
+        entry = {**entry, "sampler": plain(sampler)}
     try:
-        settings = read_settings(kind.settings, {**entry, **sampler}, "settings", complete=True)
+        settings = read_settings(kind.settings, entry, "settings", complete=True)
     except ConfigError as error:
         raise StateError(f"{folder}/model.json: {error}: train the generator again") from None
     if wrong := kind.misfit(settings):
