@@ -1,11 +1,7 @@
 # Test slices from all labels and from fewer -> table and figure of the ablation; target `ablation`.
-# in: store/, synthesis/<name>/test/   out: tables/ablation.*, figures/fig6.png
+# in: store/, images/<name>/seed_<n>/   out: tables/ablation.*, figures/fig6.png
 ABLATION = pivm_config.ablation_methods(config)
-ABLATION_SLICES = expand(
-    f"{RESULTS}/synthesis/{{generator}}/test/{{name}}",
-    generator=ABLATION.values(),
-    name=["index.csv", "hu.npy"],
-)
+ABLATION_SLICES = paired_slices([(name, FIRST_SEED) for name in ABLATION.values()], cohort="")
 
 
 rule ablation:
@@ -20,7 +16,7 @@ rule ablation_table:
         store=rules.slice_store.output,
         synthetic=ABLATION_SLICES,
     output:
-        **table_forms("ablation", "report/ablation.rst"),
+        **table_forms("ablation", "report/ablation.rst", cohort=""),
         cases=f"{RESULTS}/tables/ablation_cases.csv",
         differences=f"{RESULTS}/tables/ablation_differences.csv",
     log:
@@ -29,10 +25,9 @@ rule ablation_table:
         "../envs/images.yaml"
     params:
         code=code("ablation_table"),
-        methods=list(ABLATION),
+        runs=[(method, FIRST_SEED) for method in ABLATION],
         labels=config["labels"],
-        tables={k: config["tables"][k] for k in ("image_window", "confidence", "resamples")},
-        seed=config["seed"],
+        tables={k: config["tables"][k] for k in ("image_window", "confidence")},
     script:
         "../workflow_scripts/ablation_table.py"
 
@@ -42,7 +37,7 @@ rule figure_ablation:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
         synthetic=ABLATION_SLICES,
-        priors=expand(f"{RESULTS}/generators/{{generator}}/prior.json", generator=ABLATION.values()),
+        priors=expand(f"{RESULTS}/generators/{{generator}}/seed_{FIRST_SEED}/prior.json", generator=ABLATION.values()),
     output:
         report(
             f"{RESULTS}/figures/fig6.png",
@@ -56,6 +51,6 @@ rule figure_ablation:
         "../envs/report.yaml"
     params:
         code=code("figure_ablation"),
-        methods=list(ABLATION),
+        runs=[(method, FIRST_SEED) for method in ABLATION],
     script:
         "../workflow_scripts/figure_ablation.py"

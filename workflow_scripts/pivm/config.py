@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, validators
 
@@ -126,7 +126,12 @@ def schema() -> dict[str, Any]:
         "dataset": _NAME,
         "datasets": datasets,
         "results": {"type": "string", "minLength": 1},
-        "seed": {"type": "integer", "minimum": 0},
+        "generator_seeds": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
         "labels": {"type": ["integer", "array"], "items": {"type": "string"}},
         "prior": {"enum": list(PRIOR_KINDS)},
         "generators": _generators_schema(),
@@ -236,6 +241,48 @@ def sampler_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
 def table_generators(config: dict[str, Any]) -> list[str]:
     """The columns of Tables 1 and 2: the learnt generators, then the controls."""
     return [*config["tables"]["generators"], *config["tables"]["controls"]]
+
+
+def generator_seeds(config: dict[str, Any], name: str) -> list[int]:
+    """Seeds of the trainings of a generator; a control, which learns nothing, is made once."""
+    seeds = config["generator_seeds"]
+    return seeds if kind_named(config, name).learnt else seeds[:1]
+
+
+class TrainingSet(NamedTuple):
+    """Slices that a segmenter learns from.
+
+    Attributes:
+        folder: its folder below ``segmentation/``.
+        real: it holds the real training slices.
+        generator: of its synthetic slices; None without any.
+        generator_seed: of that generator; None likewise.
+        segmenter_seeds: of the segmenters that learn from it.
+    """
+
+    folder: str
+    real: bool
+    generator: str | None
+    generator_seed: int | None
+    segmenter_seeds: list[int]
+
+
+def training_sets(config: dict[str, Any], name: str) -> list[TrainingSet]:
+    """The training sets behind a column of Tables 2 and 3, one for each training of its generator.
+
+    Args:
+        config: the whole config.
+        name: ``original``, ``combined``, or a generator.
+    """
+    segmentation = config["segmentation"]
+    seeds = segmentation["control_seeds" if name in config["tables"]["controls"] else "seeds"]
+    if name == "original":
+        return [TrainingSet(name, True, None, None, seeds)]
+    generator = config["tables"]["generated"] if name == "combined" else name
+    return [
+        TrainingSet(f"{name}/generator_seed_{seed}", name == "combined", generator, seed, seeds)
+        for seed in generator_seeds(config, generator)
+    ]
 
 
 def image_metrics(config: dict[str, Any]) -> list[str]:
