@@ -59,7 +59,7 @@ WRONG = [
     ("tables.ablation", ["pivm", "cddpm"], "expected a generator and the same one with `labels: 13`"),
     ("diffusion.noise.prediction", "epsilon", "set zero_terminal_snr: false, or predict v or sample"),
     ("diffusion.network.channels", [49, 64, 96], "diffusion.network.channels.0: found 49"),
-    ("sede", 3, "sede: unknown key (did you mean 'seed'?)"),
+    ("generatorseeds", [3], "generatorseeds: unknown key (did you mean 'generator_seeds'?)"),
     ("split.tset", 3, "split.tset: unknown key (did you mean 'test'?)"),
     ("image.size", "64", "image.size: found '64', expected a whole number"),
     ("image.size", 8, "image.size: found 8, expected >= 16"),

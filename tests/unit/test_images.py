@@ -17,9 +17,9 @@ from pivm.evaluation.image_metrics.kid import kid
 from pivm.evaluation.image_metrics.ssim import ssim
 from pivm.evaluation.image_scoring import same_number_of_real
 from pivm.evaluation.organ_intensity import HU_FIDELITY, compare_organ_intensity
-from pivm.evaluation.paired import PairedSlices
+from pivm.evaluation.paired import PairedSlices, SyntheticRun
 from pivm.evaluation.patient_images import PatientImages, SliceSet
-from pivm.evaluation.statistics import jackknife_interval
+from pivm.evaluation.pooled import PooledScores, pooled_mean
 from pivm.labels import LabelSet
 from pivm.report.zoom import detail
 from pivm.segmentation.training_set import synthetic_part
@@ -123,8 +123,9 @@ def kid_over_patients(real, synthetic, confidence):
     ]
     compute = IMAGE_METRICS["kid"].compute
     value, several = compute(patients), len(patients) > 1
-    without_each = [compute([p for p in patients if p is not left_out]) for left_out in patients] if several else []
-    return value, *jackknife_interval(value, without_each, confidence)
+    without_each = [compute([p for p in patients if p is not left_out]) for left_out in patients] if several else [0.0]
+    found = pooled_mean(PooledScores(np.array([value]), np.array([without_each]), (1,)), confidence, "identity")
+    return found.mean, found.low, found.high
 
 
 def draws(rng, patients=5, count=6, shift=0.0):
@@ -175,9 +176,8 @@ def test_hu_fidelity_of_a_shift_by_hand():
     store = Store()
     synthetic = store.hu[:4].copy()
     synthetic[store.labels[:4] == 1] += 10
-    table = compare_organ_intensity(
-        PairedSlices(store, np.arange(4), {"g": synthetic}), LabelSet(("liver", "spleen", "aorta"))
-    )
+    pairs = PairedSlices(store, np.arange(4), {SyntheticRun("g", seed): synthetic for seed in (1, 2)})
+    table = compare_organ_intensity(pairs, LabelSet(("liver", "spleen", "aorta")), 0.95)
     assert list(table.columns) == HU_FIDELITY
     liver, spleen = table.to_dict("records")
     real = store.hu[:4][store.labels[:4] == 1]
@@ -185,6 +185,9 @@ def test_hu_fidelity_of_a_shift_by_hand():
     assert liver["real_mean"] == pytest.approx(real.mean())
     assert liver["mean"] == pytest.approx(real.mean() + 10)
     assert (liver["sd"], liver["wasserstein"]) == pytest.approx((real.std(), 10))
+    assert (liver["difference"], liver["ci_low"], liver["ci_high"]) == pytest.approx((10, 10, 10))
+    assert liver["generator_seeds"] == 2
+    assert pd.isna(spleen["ci_low"])
     assert (spleen["organ"], spleen["patients"], spleen["wasserstein"]) == ("spleen", 1, 0)
 
 
@@ -201,21 +204,21 @@ SPLIT = {"t1": "test", "t2": "test", "x": "train"}
 
 def test_slices_are_paired_by_patient(tmp_path):
     folder = write_test_slices(tmp_path / "a", ["t1", "t1", "t2"], [0, 1, 2])
-    pairs = PairedSlices.load(Store(), SPLIT, {"a": folder})
+    pairs = PairedSlices.load(Store(), SPLIT, {SyntheticRun("a", 1): folder}, "test")
     assert {p: list(own) for p, own in pairs.patients()} == {"t1": [0, 1], "t2": [2]}
 
 
 def test_a_training_patient_among_the_test_slices_is_refused(tmp_path):
     folder = write_test_slices(tmp_path / "a", ["t1", "x"], [0, 4])
     with pytest.raises(StateError, match="'x' is in split 'train', allowed are test"):
-        PairedSlices.load(Store(), SPLIT, {"a": folder})
+        PairedSlices.load(Store(), SPLIT, {SyntheticRun("a", 1): folder}, "test")
 
 
 def test_generators_of_other_slices_are_refused(tmp_path):
     one = write_test_slices(tmp_path / "a", ["t1", "t2"], [0, 2])
     two = write_test_slices(tmp_path / "b", ["t1", "t2"], [0, 3])
     with pytest.raises(StateError, match="are not those of the first generator"):
-        PairedSlices.load(Store(), SPLIT, {"a": one, "b": two})
+        PairedSlices.load(Store(), SPLIT, {SyntheticRun("a", 1): one, SyntheticRun("a", 2): two}, "test")
 
 
 def test_test_slices_never_pass_as_a_training_set(tmp_path):
