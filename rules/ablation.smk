@@ -1,11 +1,22 @@
 # Test slices from all labels and from fewer -> table and figure of the ablation; target `ablation`.
 # in: store/, synthesis/<name>/test/   out: tables/ablation.*, figures/fig6.png
-ABLATION = pivm_config.ablation_methods(config)
-ABLATION_SLICES = expand(
-    f"{RESULTS}/synthesis/{{generator}}/test/{{name}}",
-    generator=ABLATION.values(),
-    name=["index.csv", "hu.npy"],
-)
+def ablation_methods(wildcards):
+    """Method -> generator; the config is checked for them when they are asked for."""
+    try:
+        return pivm_config.ablation_methods(config)
+    except errors.ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def ablation_slices(wildcards):
+    generators = ablation_methods(wildcards).values()
+    return expand(
+        f"{RESULTS}/synthesis/{{generator}}/test/{{name}}", generator=generators, name=["index.csv", "hu.npy"]
+    )
+
+
+def ablation_priors(wildcards):
+    return expand(f"{RESULTS}/generators/{{generator}}/prior.json", generator=ablation_methods(wildcards).values())
 
 
 rule ablation:
@@ -18,7 +29,7 @@ rule ablation_table:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        synthetic=ABLATION_SLICES,
+        synthetic=ablation_slices,
     output:
         **table_forms("ablation", "report/ablation.rst"),
         cases=f"{RESULTS}/tables/ablation_cases.csv",
@@ -29,7 +40,7 @@ rule ablation_table:
         "../envs/images.yaml"
     params:
         code=code("ablation_table"),
-        methods=list(ABLATION),
+        methods=lambda wildcards: list(ablation_methods(wildcards)),
         labels=config["labels"],
         tables={k: config["tables"][k] for k in ("image_window", "confidence", "resamples")},
         seed=config["seed"],
@@ -41,8 +52,8 @@ rule figure_ablation:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        synthetic=ABLATION_SLICES,
-        priors=expand(f"{RESULTS}/generators/{{generator}}/prior.json", generator=ABLATION.values()),
+        synthetic=ablation_slices,
+        priors=ablation_priors,
     output:
         report(
             f"{RESULTS}/figures/fig6.png",
@@ -56,6 +67,6 @@ rule figure_ablation:
         "../envs/report.yaml"
     params:
         code=code("figure_ablation"),
-        methods=list(ABLATION),
+        methods=lambda wildcards: list(ablation_methods(wildcards)),
     script:
         "../workflow_scripts/figure_ablation.py"

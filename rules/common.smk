@@ -29,7 +29,9 @@ try:
     LISTING = Listing() if ARCHIVE else DATASET.listing()
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
-    CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in config["generators"].items() if g.get("weights")}
+    CHECKPOINTS = {
+        n: checkpoint_files(g["weights"]) for n, g in pivm_config.generators(config).items() if g.get("weights")
+    }
 except (errors.PivmError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -39,7 +41,9 @@ SEEDS = config["segmentation"]["seeds"]
 GENERATORS = pivm_config.table_generators(config)
 GENERATED = config["tables"]["generated"]
 # rules files of the kinds that take more than one training
-KIND_RULES = sorted({pivm_config.kind_named(config, name).rules for name in config["generators"]} - {"generators"})
+KIND_RULES = sorted(
+    {pivm_config.kind_named(config, name).rules for name in pivm_config.generators(config)} - {"generators"}
+)
 TABLES = ["table1", "table2", "table3"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
 # training set of the segmenter behind each column of Tables 2 and 3
@@ -117,7 +121,9 @@ def label_subset(generator):
 
 # suffix of the organ means -> the labels they know
 KNOWN_LABELS = {"": config["labels"]}
-KNOWN_LABELS |= {label_subset(n): pivm_config.known_labels(config, n) or config["labels"] for n in config["generators"]}
+KNOWN_LABELS |= {
+    label_subset(n): pivm_config.known_labels(config, n) or config["labels"] for n in pivm_config.generators(config)
+}
 
 
 def prior_of(wildcards):
@@ -131,7 +137,7 @@ def model_of(wildcards):
 
 def generators_of(rules, released=False):
     """Wildcard constraint: generators whose kind is trained by rules/<rules>.smk, with released weights or without."""
-    kinds = {n: pivm_config.kind_named(config, n) for n in config["generators"]}
+    kinds = {n: pivm_config.kind_named(config, n) for n in pivm_config.generators(config)}
     chosen = [n for n, kind in kinds.items() if kind.rules == rules and (n in CHECKPOINTS) == released]
     return "|".join(chosen) or "(?!)"
 
@@ -139,7 +145,7 @@ def generators_of(rules, released=False):
 wildcard_constraints:
     subset="|".join(KNOWN_LABELS),
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
-    generator="|".join(config["generators"]),
+    generator="|".join(pivm_config.generators(config)),
     training_set="|".join(SETS),
     seed=r"\d+",
     table="|".join(COLUMNS),

@@ -33,6 +33,14 @@ class ExtractorSettings:
 
 
 @dataclass(frozen=True)
+class AblationSettings:
+    """The pair that the target `ablation` compares (paper, section 3.5): a generator and its twin with fewer labels."""
+
+    of: str = setting("the generator, which knows all labels of the run", "pivm")
+    labels: Literal[13] = setting("how many of them the twin knows, the same otherwise and named <of>_<labels>", 13)
+
+
+@dataclass(frozen=True)
 class TableSettings:
     """Columns, metrics and statistics of the tables."""
 
@@ -42,9 +50,7 @@ class TableSettings:
     controls: tuple[str, ...] = setting(
         "more columns, of generators without training", ("prior", "gaussian"), unique=True
     )
-    ablation: tuple[str, str] = setting(
-        "a generator that knows all labels, and the same one with 13", ("pivm", "pivm_13"), unique=True
-    )
+    ablation: AblationSettings = AblationSettings()
     generated: str = setting("the generator behind generated and combined in Table 3", "pivm")
     metrics: tuple[str, ...] = setting(
         "rows of Tables 2 and 3",

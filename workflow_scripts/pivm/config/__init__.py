@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from jsonschema import Draft202012Validator, validators
 from pivm.cohort.prior import KINDS as PRIOR_KINDS
 from pivm.cohort.selection import SelectionSettings
 from pivm.cohort.split import SplitSettings
+from pivm.config.messages import explain
+from pivm.config.texts import read_texts
 from pivm.datasets import check_dataset, dataset_schema
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.image_metrics import IMAGE_METRICS, shown_metrics, with_companions
@@ -47,74 +50,35 @@ SECTIONS = {
 }
 _NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}
 
-#: as Draft202012Validator, but 40.0 is no whole number: what counts or names a size is used as such
+
+def _is_whole(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    return _is_whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+#: as Draft202012Validator, but 40.0 is no whole number, and neither .nan nor .inf a number
 _Validator = validators.extend(
     Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    ),
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_whole, "number": _is_number}),
 )
-_TYPES = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "null",
-}
 
 
 def validate(config: dict[str, Any]) -> None:
-    """Check a merged config.
+    """Check a merged config; texts where a number, true, false or null is wanted are read as such, in place.
 
     Raises:
         ConfigError: the first wrong key, type or value, with what was found, what is allowed and, for a name,
             the nearest right one.
     """
-    errors = sorted(_Validator(schema()).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    whole = schema()
+    read_texts(config, whole)
+    errors = sorted(_Validator(whole).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
-        raise _explain(errors[0])
+        raise explain(errors[0])
     _cross_check(config)
-
-
-def _explain(error) -> ConfigError:
-    while error.context:  # anyOf: the branch that got furthest says most
-        error = max(error.context, key=lambda e: (len(e.absolute_path), e.validator != "type"))
-    key = ".".join(str(p) for p in error.absolute_path) or "(top level)"
-    found, allowed = error.instance, error.validator_value
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        wrong = next(k for k in found if k not in known)
-        inside = f"{key}.{wrong}" if error.absolute_path else str(wrong)
-        return ConfigError(inside, f"unknown key{nearest(wrong, known)}; allowed here: {', '.join(known)}")
-    if error.validator == "required":
-        lacking = next(k for k in allowed if k not in found)
-        return ConfigError(key, f"the key {lacking!r} is missing")
-    if error.validator == "enum":
-        return ConfigError(
-            key, f"found {found!r}{nearest(found, allowed)}, expected one of {', '.join(map(str, allowed))}"
-        )
-    if error.validator == "type":
-        names = [allowed] if isinstance(allowed, str) else allowed
-        hint = ""
-        if isinstance(found, str) and "number" in names and _is_number(found):
-            exponent = "e" in found.lower()
-            hint = f"; YAML reads {found} as text, write {float(found):.1e}" if exponent else ""
-            hint = hint or "; numbers nested in --config arrive as text, put them into a file for --configfile"
-        return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}{hint}")
-    if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
-        sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[error.validator]
-        return ConfigError(key, f"found {found!r}, expected {sign} {allowed}")
-    return ConfigError(key, f"found {found!r}: {error.message}")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def schema() -> dict[str, Any]:
@@ -148,15 +112,15 @@ def _generators_schema() -> dict[str, Any]:
 def _cross_check(config: dict[str, Any]) -> None:
     """What a schema cannot say: names that must point to something, and settings that must go together."""
     _one_of("dataset", config["dataset"], config["datasets"])
-    tables, generators = config["tables"], config["generators"]
+    tables, entries = config["tables"], generators(config)
     for name in tables["generators"]:
-        _one_of("tables.generators", name, generators)
-    controls = [name for name, entry in generators.items() if not kinds()[entry["kind"]].learnt]
+        _one_of("tables.generators", name, entries)
+    controls = [name for name, entry in entries.items() if not kinds()[entry["kind"]].learnt]
     for name in tables["controls"]:
         _one_of("tables.controls", name, controls)
         if name in tables["generators"]:
             raise ConfigError("tables.controls", f"{name!r} is in tables.generators already")
-    _one_of("tables.generated", tables["generated"], generators)
+    _one_of("tables.generated", tables["generated"], entries)
     for metric in tables["metrics"]:
         _one_of("tables.metrics", metric, SEGMENTATION_METRICS)
     _check_image_metrics(tables)
@@ -179,11 +143,10 @@ def _cross_check(config: dict[str, Any]) -> None:
 
 
 def _check_generators(config: dict[str, Any], labels: LabelSet) -> None:
-    for name in config["generators"]:
+    for name in generators(config):
         if name in ("original", "combined", "generated", REAL):
             raise ConfigError(f"generators.{name}", "this name is taken by a column or row of the tables")
         kind_named(config, name).check(generator_settings(config, name), config["image"]["size"])
-    ablation_methods(config)
     for name in {*table_generators(config), config["tables"]["generated"]}:
         for organ in LabelSet.from_config(known_labels(config, name) or config["labels"]).names:
             _one_of(f"generators.{name}.labels", organ, labels.names)
@@ -205,7 +168,7 @@ def _one_of(key: str, name: str, known: Iterable[str]) -> None:
 
 def kind_named(config: dict[str, Any], name: str) -> Kind:
     """The kind of a generator of the config."""
-    return kind_of(config["generators"][name], f"generators.{name}")
+    return kind_of(generators(config)[name], f"generators.{name}")
 
 
 def generator_settings(config: dict[str, Any], name: str) -> Any:
@@ -215,7 +178,7 @@ def generator_settings(config: dict[str, Any], name: str) -> Any:
         An object of the kind's settings class.
     """
     kind = kind_named(config, name)
-    return kind.resolve(name, config["generators"][name], config[kind.name] if kind.sections else {})
+    return kind.resolve(name, generators(config)[name], config[kind.name] if kind.sections else {})
 
 
 def known_labels(config: dict[str, Any], name: str) -> int | None:
@@ -248,28 +211,54 @@ def _extractor(tables: dict[str, Any]) -> str:
     return read_settings(ExtractorSettings, tables["extractor"], "tables.extractor").network
 
 
+def generators(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name -> entry: those under ``generators``, and the twin that the ablation derives of one of them."""
+    own, ablation = config["generators"], config["tables"]["ablation"]
+    if _ablation_fault(config):
+        return own
+    return {**own, _twin(ablation): {**own[ablation["of"]], "labels": ablation["labels"]}}
+
+
 def ablation_methods(config: dict[str, Any]) -> dict[str, str]:
-    """Method -> generator of the ablation; empty where the run's labels are not more than the 13.
+    """Method -> generator of the ablation: one that knows all labels of the run, and its twin with fewer.
 
     Raises:
-        ConfigError: the pair is not one generator that knows all labels and the same one with 13.
+        ConfigError: there is no such pair.
     """
-    full, few = config["tables"]["ablation"]
-    for name in (full, few):
-        _one_of("tables.ablation", name, config["generators"])
-    all_labels, few_labels = (LabelSet.from_config(value) for value in (config["labels"], 13))
-    first, second = dict(config["generators"][full]), dict(config["generators"][few])
-    if "labels" in first or second.pop("labels", None) != 13 or first != second:
-        raise ConfigError(
-            "tables.ablation", f"found [{full}, {few}], expected a generator and the same one with `labels: 13`"
+    if fault := _ablation_fault(config):
+        raise ConfigError("tables.ablation", fault)
+    ablation = config["tables"]["ablation"]
+    labels = len(LabelSet.from_config(config["labels"]))
+    return {f"labels_{labels}": ablation["of"], f"labels_{ablation['labels']}": _twin(ablation)}
+
+
+def _twin(ablation: dict[str, Any]) -> str:
+    return f"{ablation['of']}_{ablation['labels']}"
+
+
+def _ablation_fault(config: dict[str, Any]) -> str:
+    """Why there is no ablation; empty where there is one."""
+    ablation, own = config["tables"]["ablation"], config["generators"]
+    of, labels = ablation["of"], ablation["labels"]
+    if of not in own:
+        return f"unknown generator {of!r}{nearest(of, own)}, expected one of {', '.join(own)}"
+    if "labels" not in kind_of(own[of], f"generators.{of}").entry_schema()["properties"]:
+        return f"generator {of!r} is of kind {own[of]['kind']}, which learns no labels"
+    if own[of].get("labels") is not None:
+        return f"generator {of!r} knows {own[of]['labels']} labels itself, expected one without `labels`"
+    every, few = (LabelSet.from_config(value).names for value in (config["labels"], labels))
+    if not set(few) < set(every):
+        return (
+            f"the run's own labels are {len(every)}, expected more than the {labels} of the twin, and these among them"
         )
-    if not set(few_labels.names) < set(all_labels.names):
-        return {}
-    return {f"labels_{len(all_labels)}": full, "labels_13": few}
+    twin = _twin(ablation)
+    if twin in own and own[twin] != {**own[of], "labels": labels}:
+        return f"the twin is named {twin}, but `generators` has another entry of that name; rename it"
+    return ""
 
 
 def weights_note(config: dict[str, Any], names: list[str]) -> str:
     """Which generators of a table could come with released weights, and whether they did; empty where none could."""
-    settings = {name: generator_settings(config, name) for name in names if name in config["generators"]}
+    settings = {name: generator_settings(config, name) for name in names if name in generators(config)}
     described = {name: kind_named(config, name).describe(s) for name, s in settings.items() if hasattr(s, "weights")}
     return "".join(f" Weights of {name}: {origin}." for name, origin in described.items())
