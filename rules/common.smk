@@ -12,6 +12,7 @@ SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pivm import config as pivm_config, errors
+from pivm.config.data import check_data
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
@@ -27,6 +28,8 @@ try:
     DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
     ARCHIVE = DATASET.to_fetch()
     LISTING = Listing() if ARCHIVE else DATASET.listing()
+    if not ARCHIVE:
+        check_data(config, DATASET, LISTING)
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
     CHECKPOINTS = {

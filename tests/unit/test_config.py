@@ -57,7 +57,7 @@ WRONG = [
     ("generators.real", {"kind": "prior_map"}, "generators.real: this name is taken"),
     ("tables.generators", ["pivm", "prior"], "tables.controls: 'prior' is in tables.generators already"),
     ("tables.ablation", ["pivm", "pivm_13"], "tables.ablation: found ['pivm', 'pivm_13'], expected a mapping"),
-    ("tables.ablation.labels", 12, "tables.ablation.labels: found 12, expected one of 13"),
+    ("tables.ablation.labels", 12, "tables.ablation.labels: found 12 (did you mean '13'?), expected one of 13"),
     ("diffusion.noise.prediction", "epsilon", "set zero_terminal_snr: false, or predict v or sample"),
     ("diffusion.network.channels", [49, 64, 96], "diffusion.network.channels.0: found 49"),
     ("sede", 3, "sede: unknown key (did you mean 'seed'?)"),
@@ -65,7 +65,7 @@ WRONG = [
     ("image.size", "64 px", "image.size: found '64 px', expected a whole number"),
     ("image.size", "64", None),
     ("image.size", 8, "image.size: found 8, expected >= 16"),
-    ("image.size", 60, "image.size: found 60, expected a multiple of 8"),
+    ("image.size", 60, "image.size: found 60, expected a multiple of 16"),
     ("prior", "bdy", "prior: found 'bdy' (did you mean 'body'?), expected one of body, paper"),
     ("diffusion.training.learning_rate", "1e-4", None),
     ("diffusion.training.betas", [0.9, 1.0], "diffusion.training.betas.1: found 1.0, expected < 1"),
@@ -93,6 +93,15 @@ WRONG = [
     ("generators.combined", {"kind": "diffusion", "target": "absolute", "condition": ["labels"]}, "is taken"),
     ("generators.pivm.condition", ["prior"], "generators.pivm.condition"),
     ("generators.pivm.overrides", {"sampler": {"step": 5}}, "step: unknown key (did you mean 'steps'?)"),
+    ("segmentation.encoder", "resnet19", "segmentation.encoder: unknown 'resnet19' (did you mean 'resnet1"),
+    ("segmentation.encoder", "tu-resnet10t", None),
+    ("segmentation.encoder", "tu-resnet10x", "segmentation.encoder: unknown 'tu-resnet10x' (did you mean 'tu-resnet1"),
+    ("segmentation.depth", 3, "segmentation.decoder_channels: found [128, 64, 32, 16], expected 3 widths"),
+    ("selection.min_organs", 7, "selection.min_organs: found 7, expected at most the 6 selection.organs"),
+    ("selection.min_labels_per_slice", 99, "found 99, expected at most the 34 labels of the run"),
+    ("split.test", 2.5, "split.test: found 2.5, expected a whole number or a share below 1"),
+    ("tables.confidence", float("nan"), "tables.confidence: found nan, expected a number"),
+    ("diffusion.training.learning_rate", float("inf"), "learning_rate: found inf, expected a number"),
     ("segmentation.window", [300, -200], "segmentation.window: found [300, -200]"),
     ("segmentation.real_slices", "al", "segmentation.real_slices"),
     ("compute.precision", "bf61", "compute.precision: found 'bf61' (did you mean 'bf16'?), expected one of auto, fp32"),
@@ -244,11 +253,11 @@ def test_label_sets():
 
 def test_a_run_of_few_labels_has_no_ablation_and_is_valid(config):
     few = put(config, "labels", ["liver", "spleen", "kidney_right"])
-    few = put(few, "selection.organs", ["liver"])
+    few = put(put(few, "selection.organs", ["liver"]), "selection.min_organs", 1)
     validate(few)
     for run in (few, put(config, "labels", 13)):
         validate(run)
-        with pytest.raises(ConfigError, match="tables.ablation: the run's own labels are"):
+        with pytest.raises(ConfigError, match=r"tables\.ablation: the run's own labels are"):
             ablation_methods(run)
         assert generators(run) == run["generators"]
 

@@ -89,7 +89,7 @@ def schema() -> dict[str, Any]:
     properties = {
         "dataset": _NAME,
         "datasets": datasets,
-        "results": {"type": "string", "minLength": 1},
+        "results": {"type": "string", "pattern": r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$"},
         "seed": {"type": "integer", "minimum": 0},
         "labels": {"type": ["integer", "array"], "items": {"type": "string"}},
         "prior": {"enum": list(PRIOR_KINDS)},
@@ -124,25 +124,46 @@ def _cross_check(config: dict[str, Any]) -> None:
     for metric in tables["metrics"]:
         _one_of("tables.metrics", metric, SEGMENTATION_METRICS)
     _check_image_metrics(tables)
-    labels = LabelSet.from_config(config["labels"])
+    _check_selection(config)
+    _check_windows(config)
+    _check_generators(config)
+
+
+def _check_selection(config: dict[str, Any]) -> None:
+    labels, selection = LabelSet.from_config(config["labels"]), config["selection"]
     check_dataset(config["dataset"], config["datasets"][config["dataset"]], labels.names)
-    for organ in config["selection"]["organs"]:
+    for organ in selection["organs"]:
         _one_of("selection.organs", organ, labels.names)
-    low, high = config["selection"]["axial_slices"]
+    for key, most, there in (
+        ("min_organs", len(selection["organs"]), "selection.organs"),
+        ("min_labels_per_slice", len(labels), "labels of the run"),
+    ):
+        if selection[key] > most:
+            raise ConfigError(f"selection.{key}", f"found {selection[key]}, expected at most the {most} {there}")
+    low, high = selection["axial_slices"]
     if low > high:
         raise ConfigError("selection.axial_slices", f"found [{low}, {high}], expected [fewest, most]")
+    for key in ("val", "test"):
+        if config["split"][key] > 1 and config["split"][key] % 1:
+            raise ConfigError(
+                f"split.{key}", f"found {config['split'][key]}, expected a whole number or a share below 1"
+            )
+
+
+def _check_windows(config: dict[str, Any]) -> None:
     for key in ("organ_hu", "spacing_mm"):
         low, high = config["quality"][key]
         if low >= high:
             raise ConfigError(f"quality.{key}", f"found [{low}, {high}], expected [smallest, largest]")
-    low, high = tables["image_window"]
+    low, high = config["tables"]["image_window"]
     if low >= high:
         raise ConfigError("tables.image_window", f"found [{low}, {high}], expected [low, high] in HU")
-    segmentation.check(read_settings(segmentation.SegmentationSettings, config["segmentation"], "segmentation"))
-    _check_generators(config, labels)
+    settings = read_settings(segmentation.SegmentationSettings, config["segmentation"], "segmentation")
+    segmentation.check(settings, config["image"]["size"])
 
 
-def _check_generators(config: dict[str, Any], labels: LabelSet) -> None:
+def _check_generators(config: dict[str, Any]) -> None:
+    labels = LabelSet.from_config(config["labels"])
     for name in generators(config):
         if name in ("original", "combined", "generated", REAL):
             raise ConfigError(f"generators.{name}", "this name is taken by a column or row of the tables")

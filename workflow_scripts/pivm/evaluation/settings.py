@@ -21,7 +21,7 @@ class ExtractorSettings:
     weights: str | None = setting(
         "file with weights; null: the packaged ones, or for inception those that torch-fidelity names",
         None,
-        pattern=".",
+        pattern=r"\S",
     )
 
     @property
@@ -64,5 +64,7 @@ class TableSettings:
     confidence: float = setting("of the bootstrap interval over patients", 0.95, above=0, below=1)
     resamples: int = setting("of the bootstrap", 5000, minimum=100)
     image_patients: int = setting("test patients of Table 1", 5, minimum=1)
-    image_window: tuple[float, float] = setting("HU that image metrics and the extractor see", (-200, 300))
+    image_window: tuple[float, float] = setting(
+        "HU that image metrics and the extractor see", (-200, 300), minimum=-2048, maximum=4096
+    )
     extractor: ExtractorSettings = ExtractorSettings()
