@@ -1,22 +1,24 @@
 # Test slices from all labels and from fewer -> table and figure of the ablation; target `ablation`.
-# in: store/, synthesis/<name>/test/   out: tables/ablation.*, figures/fig6.png
+# in: store/, images/<name>/seed_<n>/   out: tables/ablation.*, figures/fig6.png
 def ablation_methods(wildcards):
     """Method -> generator; the config is checked for them when they are asked for."""
     try:
-        return pivm_config.ablation_methods(config)
+        return pivm_ablation.ablation_methods(config)
     except errors.ConfigError as error:
         raise WorkflowError(str(error)) from None
 
 
 def ablation_slices(wildcards):
-    generators = ablation_methods(wildcards).values()
-    return expand(
-        f"{RESULTS}/synthesis/{{generator}}/test/{{name}}", generator=generators, name=["index.csv", "hu.npy"]
-    )
+    return paired_slices([(name, FIRST_SEED) for name in ablation_methods(wildcards).values()], cohort="")
 
 
 def ablation_priors(wildcards):
-    return expand(f"{RESULTS}/generators/{{generator}}/prior.json", generator=ablation_methods(wildcards).values())
+    generators = ablation_methods(wildcards).values()
+    return expand(f"{RESULTS}/generators/{{generator}}/seed_{FIRST_SEED}/prior.json", generator=generators)
+
+
+def ablation_runs(wildcards):
+    return [(method, FIRST_SEED) for method in ablation_methods(wildcards)]
 
 
 rule ablation:
@@ -31,7 +33,7 @@ rule ablation_table:
         store=rules.slice_store.output,
         synthetic=ablation_slices,
     output:
-        **table_forms("ablation", "report/ablation.rst"),
+        **table_forms("ablation", "report/ablation.rst", cohort=""),
         cases=f"{RESULTS}/tables/ablation_cases.csv",
         differences=f"{RESULTS}/tables/ablation_differences.csv",
     log:
@@ -40,10 +42,9 @@ rule ablation_table:
         "../envs/images.yaml"
     params:
         code=code("ablation_table"),
-        methods=lambda wildcards: list(ablation_methods(wildcards)),
+        runs=ablation_runs,
         labels=config["labels"],
-        tables={k: config["tables"][k] for k in ("image_window", "confidence", "resamples")},
-        seed=config["seed"],
+        tables={k: config["tables"][k] for k in ("image_window", "confidence")},
     script:
         "../workflow_scripts/ablation_table.py"
 
@@ -67,6 +68,6 @@ rule figure_ablation:
         "../envs/report.yaml"
     params:
         code=code("figure_ablation"),
-        methods=lambda wildcards: list(ablation_methods(wildcards)),
+        runs=ablation_runs,
     script:
         "../workflow_scripts/figure_ablation.py"

@@ -12,6 +12,7 @@ SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pivm import config as pivm_config, errors
+from pivm.config import ablation as pivm_ablation
 from pivm.config.data import check_data
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
@@ -25,6 +26,8 @@ put_library_first(SCRIPTS)
 
 try:
     pivm_config.validate(config)
+    # of all generators, the one that the ablation derives included
+    ENTRIES = pivm_ablation.generators(config)
     DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
     ARCHIVE = DATASET.to_fetch()
     LISTING = Listing() if ARCHIVE else DATASET.listing()
@@ -32,41 +35,48 @@ try:
         check_data(config, DATASET, LISTING)
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
-    CHECKPOINTS = {
-        n: checkpoint_files(g["weights"]) for n, g in pivm_config.generators(config).items() if g.get("weights")
-    }
+    CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in ENTRIES.items() if g.get("weights")}
 except (errors.PivmError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 LABELS = LabelSet.from_config(config["labels"])
 SUBJECTS = sorted(LISTING.subjects)
-SEEDS = config["segmentation"]["seeds"]
 GENERATORS = pivm_config.table_generators(config)
 GENERATED = config["tables"]["generated"]
+# figures, volumes and exports show the first training of a generator
+FIRST_SEED = config["generator_seeds"][0]
+# patients that are scored -> prefix of the paths of their scores and tables; choices are made on the validation patients
+COHORTS = {"": "test", "development/": "val"}
 # rules files of the kinds that take more than one training
-KIND_RULES = sorted(
-    {pivm_config.kind_named(config, name).rules for name in pivm_config.generators(config)} - {"generators"}
-)
+KIND_RULES = sorted({pivm_config.kind_named(config, name).rules for name in ENTRIES} - {"generators"})
 TABLES = ["table1", "table2", "table3"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
-# training set of the segmenter behind each column of Tables 2 and 3
+# column of Tables 2 and 3 -> training sets of its segmenters, one for each training of the generator behind it
 COLUMNS = {
-    "table2": {name: name for name in GENERATORS},
-    "table3": {"original": "original", "generated": GENERATED, "combined": "combined"},
+    "table2": {name: pivm_config.training_sets(config, name) for name in GENERATORS},
+    "table3": {name: pivm_config.training_sets(config, name) for name in ("original", GENERATED, "combined")},
 }
-SETS = sorted({one for columns in COLUMNS.values() for one in columns.values()})
+COLUMNS["table3"] = {
+    "generated" if name == GENERATED else name: training_sets for name, training_sets in COLUMNS["table3"].items()
+}
+SETS = {one.folder: one for columns in COLUMNS.values() for training_sets in columns.values() for one in training_sets}
 # modules of the metrics, which are found by name: part of the code behind scores and tables
 SEGMENTATION_METRICS = [
     f"pivm.evaluation.segmentation_metrics.{key}" for key in segmentation_metrics.SEGMENTATION_METRICS
 ]
 IMAGE_METRICS = [f"pivm.evaluation.image_metrics.{key}" for key in pivm_config.image_metrics(config)]
-VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/volumes"
-# synthetic slices of test patients: for evaluation alone
-TEST_SLICES = expand(
-    f"{RESULTS}/synthesis/{{generator}}/test/{{name}}",
-    generator=GENERATORS,
-    name=["index.csv", "hu.npy"],
-)
+VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/seed_{FIRST_SEED}/volumes"
+
+
+def paired_slices(runs, cohort="{cohort}"):
+    """Synthetic slices of held-out patients, for evaluation alone: files of each (generator, seed)."""
+    folders = [f"{RESULTS}/{cohort}images/{generator}/seed_{seed}" for generator, seed in runs]
+    return [f"{folder}/{name}" for folder in folders for name in ("index.csv", "hu.npy")]
+
+
+# every training of every generator, and the first of each
+RUNS = [(name, seed) for name in GENERATORS for seed in pivm_config.generator_seeds(config, name)]
+FIRST_RUNS = [(name, FIRST_SEED) for name in GENERATORS]
 
 # One training at a time where there is a GPU; side by side on half the cores each where there is none.
 ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
@@ -110,8 +120,8 @@ MACHINE = untracked({key: value for key, value in config["compute"].items() if k
 
 def segmenter_settings(wildcards):
     """What the weights of a segmenter depend on."""
-    unused = {"seeds", "test_batch"}
-    if wildcards.training_set not in ("original", "combined"):
+    unused = {"seeds", "control_seeds", "test_batch"}
+    if not SETS[wildcards.training_set].real:
         unused.add("real_slices")
     return {key: value for key, value in config["segmentation"].items() if key not in unused}
 
@@ -124,23 +134,29 @@ def label_subset(generator):
 
 # suffix of the organ means -> the labels they know
 KNOWN_LABELS = {"": config["labels"]}
-KNOWN_LABELS |= {
-    label_subset(n): pivm_config.known_labels(config, n) or config["labels"] for n in pivm_config.generators(config)
-}
+KNOWN_LABELS |= {label_subset(n): pivm_config.known_labels(config, n) or config["labels"] for n in ENTRIES}
 
 
 def prior_of(wildcards):
     return f"{RESULTS}/prior{label_subset(wildcards.generator)}.json"
 
 
+def generator_seed(wildcards):
+    return int(wildcards.generator_seed)
+
+
+def scored_part(wildcards):
+    return COHORTS[wildcards.cohort]
+
+
 def model_of(wildcards):
-    folder = f"{RESULTS}/generators/{wildcards.generator}"
+    folder = f"{RESULTS}/generators/{wildcards.generator}/seed_{wildcards.generator_seed}"
     return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json", "sampler.json")]
 
 
 def generators_of(rules, released=False):
     """Wildcard constraint: generators whose kind is trained by rules/<rules>.smk, with released weights or without."""
-    kinds = {n: pivm_config.kind_named(config, n) for n in pivm_config.generators(config)}
+    kinds = {n: pivm_config.kind_named(config, n) for n in ENTRIES}
     chosen = [n for n, kind in kinds.items() if kind.rules == rules and (n in CHECKPOINTS) == released]
     return "|".join(chosen) or "(?!)"
 
@@ -148,9 +164,11 @@ def generators_of(rules, released=False):
 wildcard_constraints:
     subset="|".join(KNOWN_LABELS),
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
-    generator="|".join(pivm_config.generators(config)),
+    cohort="|".join(COHORTS),
+    generator="|".join(ENTRIES),
+    generator_seed=r"\d+",
     training_set="|".join(SETS),
-    seed=r"\d+",
+    segmenter_seed=r"\d+",
     table="|".join(COLUMNS),
 
 
@@ -174,12 +192,12 @@ def generator_code(name, *found):
     )
 
 
-def table_forms(table, caption):
+def table_forms(table, caption, cohort="{cohort}"):
     """The four forms of a table as outputs of a rule; CSV and HTML are in the report.
 
     `table` is a name or a wildcard.
     """
-    forms = {form: f"{RESULTS}/tables/{table}.{form}" for form in TABLE_FORMS}
+    forms = {form: f"{RESULTS}/{cohort}tables/{table}.{form}" for form in TABLE_FORMS}
     for form, title in (("csv", "tidy CSV"), ("html", "as in the paper")):
         forms[form] = report(forms[form], caption=caption, category="Tables", labels={"table": table, "form": title})
     return forms
@@ -196,9 +214,8 @@ def per_subject(name):
 
 def synthetic_part(wildcards):
     """The synthetic slices in a training set of the segmenter."""
-    generator = {"original": None, "combined": GENERATED}.get(wildcards.training_set, wildcards.training_set)
-    return (
-        [f"{RESULTS}/synthesis/{generator}/slices/{f}" for f in ("hu.npy", "labels.npy", "index.csv")]
-        if generator
-        else []
-    )
+    part = SETS[wildcards.training_set]
+    if part.generator is None:
+        return []
+    folder = f"{RESULTS}/synthesis/{part.generator}/seed_{part.generator_seed}/slices"
+    return [f"{folder}/{name}" for name in ("hu.npy", "labels.npy", "index.csv")]

@@ -1,20 +1,20 @@
 # Slices -> one trained generator each.
-# in: store/, prior.json   out: generators/<name>/
+# in: store/, prior.json   out: generators/<name>/seed_<n>/
 rule train_generator:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
         prior=prior_of,
     output:
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
-        prior=f"{RESULTS}/generators/{{generator}}/prior.json",
-        losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
-        stats=f"{RESULTS}/generators/{{generator}}/stats.csv",
+        weights=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/model.json",
+        prior=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/prior.json",
+        losses=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/stats.csv",
     log:
-        f"{RESULTS}/logs/train_generator/{{generator}}.log",
+        f"{RESULTS}/logs/train_generator/{{generator}}_{{generator_seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train_generator/{{generator}}.tsv"
+        f"{RESULTS}/benchmarks/train_generator/{{generator}}_{{generator_seed}}.tsv"
     wildcard_constraints:
         generator=generators_of("generators"),
     priority: 10
@@ -26,7 +26,7 @@ rule train_generator:
     params:
         code=generator_code("train_generator"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
-        seed=config["seed"],
+        seed=generator_seed,
         compute=COMPUTE,
         machine=MACHINE,
     script:

@@ -1,5 +1,5 @@
-# Synthetic and real slices of test patients -> Table 1, HU per organ, zoomed comparison.
-# in: store/, synthesis/<name>/test/   out: images/, tables/table1.*, tables/hu_fidelity.*, figures/
+# Synthetic and real slices of held-out patients -> Table 1, HU per organ, zoomed comparison.
+# in: store/, images/<name>/seed_<n>/   out: images/, tables/table1.*, tables/hu_fidelity.*, figures/
 EXTRACTOR = config["tables"]["extractor"]
 
 
@@ -7,17 +7,17 @@ rule image_scores:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        synthetic=TEST_SLICES,
+        synthetic=paired_slices(RUNS),
         # a missing file is explained by the job
         weights=[EXTRACTOR["weights"]] if EXTRACTOR["weights"] and os.path.exists(EXTRACTOR["weights"]) else [],
     output:
-        cases=f"{RESULTS}/images/cases.csv",
-        floor=f"{RESULTS}/images/floor.csv",
-        kid=f"{RESULTS}/images/kid.csv",
+        cases=f"{RESULTS}/{{cohort}}images/cases.csv",
+        floor=f"{RESULTS}/{{cohort}}images/floor.csv",
+        kid=f"{RESULTS}/{{cohort}}images/kid.csv",
     log:
-        f"{RESULTS}/logs/image_scores.log",
+        f"{RESULTS}/logs/{{cohort}}image_scores.log",
     benchmark:
-        f"{RESULTS}/benchmarks/image_scores.tsv"
+        f"{RESULTS}/benchmarks/{{cohort}}image_scores.tsv"
     conda:
         "../envs/images.yaml"
     threads: training_threads
@@ -25,7 +25,8 @@ rule image_scores:
         gpu=GPUS,
     params:
         code=code("image_scores", *IMAGE_METRICS),
-        generators=GENERATORS,
+        runs=RUNS,
+        part=scored_part,
         tables={k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window")},
         compute=COMPUTE,
         machine=MACHINE,
@@ -35,26 +36,23 @@ rule image_scores:
 
 rule table1:
     input:
-        cases=f"{RESULTS}/images/cases.csv",
-        floor=f"{RESULTS}/images/floor.csv",
-        kid=f"{RESULTS}/images/kid.csv",
+        cases=f"{RESULTS}/{{cohort}}images/cases.csv",
+        floor=f"{RESULTS}/{{cohort}}images/floor.csv",
+        kid=f"{RESULTS}/{{cohort}}images/kid.csv",
     output:
         **table_forms("table1", "report/table1.rst"),
-        cases=f"{RESULTS}/tables/table1_cases.csv",
-        floor=f"{RESULTS}/tables/table1_floor.csv",
-        differences=f"{RESULTS}/tables/table1_differences.csv",
+        cases=f"{RESULTS}/{{cohort}}tables/table1_cases.csv",
+        floor=f"{RESULTS}/{{cohort}}tables/table1_floor.csv",
+        differences=f"{RESULTS}/{{cohort}}tables/table1_differences.csv",
     log:
-        f"{RESULTS}/logs/table1.log",
+        f"{RESULTS}/logs/{{cohort}}table1.log",
     conda:
         "../envs/report.yaml"
     params:
         code=code("table1", *IMAGE_METRICS),
-        generators=GENERATORS,
+        runs=RUNS,
         weights=pivm_config.weights_note(config, GENERATORS),
-        tables={
-            k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window", "confidence", "resamples")
-        },
-        seed=config["seed"],
+        tables={k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window", "confidence")},
     script:
         "../workflow_scripts/table1.py"
 
@@ -63,34 +61,36 @@ rule hu_fidelity:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        synthetic=TEST_SLICES,
+        synthetic=paired_slices(RUNS),
     output:
-        csv=f"{RESULTS}/tables/hu_fidelity.csv",
-        md=f"{RESULTS}/tables/hu_fidelity.md",
+        csv=f"{RESULTS}/{{cohort}}tables/hu_fidelity.csv",
+        md=f"{RESULTS}/{{cohort}}tables/hu_fidelity.md",
     log:
-        f"{RESULTS}/logs/hu_fidelity.log",
+        f"{RESULTS}/logs/{{cohort}}hu_fidelity.log",
     conda:
         "../envs/report.yaml"
     params:
         code=code("hu_fidelity"),
-        generators=GENERATORS,
+        runs=RUNS,
+        part=scored_part,
         labels=config["labels"],
+        tables={k: config["tables"][k] for k in ("confidence",)},
     script:
         "../workflow_scripts/hu_fidelity.py"
 
 
 rule figure_hu_fidelity:
     input:
-        table=f"{RESULTS}/tables/hu_fidelity.csv",
+        table=f"{RESULTS}/{{cohort}}tables/hu_fidelity.csv",
     output:
         report(
-            f"{RESULTS}/figures/hu_fidelity.png",
+            f"{RESULTS}/{{cohort}}figures/hu_fidelity.png",
             caption="report/hu_fidelity.rst",
             category="Figures",
             labels={"figure": "HU per organ, real and synthetic"},
         ),
     log:
-        f"{RESULTS}/logs/figure_hu_fidelity.log",
+        f"{RESULTS}/logs/{{cohort}}figure_hu_fidelity.log",
     conda:
         "../envs/report.yaml"
     params:
@@ -104,20 +104,21 @@ rule figure_zoom:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
         prior=f"{RESULTS}/prior.json",
-        synthetic=TEST_SLICES,
+        synthetic=paired_slices(FIRST_RUNS),
     output:
         report(
-            f"{RESULTS}/figures/fig4.png",
+            f"{RESULTS}/{{cohort}}figures/fig4.png",
             caption="report/zoom.rst",
             category="Figures",
             labels={"figure": "zoomed comparison of real and synthetic slices"},
         ),
     log:
-        f"{RESULTS}/logs/figure_zoom.log",
+        f"{RESULTS}/logs/{{cohort}}figure_zoom.log",
     conda:
         "../envs/report.yaml"
     params:
         code=code("figure_zoom"),
-        generators=GENERATORS,
+        runs=FIRST_RUNS,
+        part=scored_part,
     script:
         "../workflow_scripts/figure_zoom.py"

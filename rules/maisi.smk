@@ -1,19 +1,19 @@
 # Stacks of slices -> MAISI: autoencoder, diffusion on its latents, ControlNet; or released weights.
-# in: store/, prior.json   out: generators/<name>/autoencoder/, generators/<name>/diffusion/, generators/<name>/
+# in: store/, prior.json   out: generators/<name>/seed_<n>/autoencoder/, generators/<name>/seed_<n>/diffusion/, generators/<name>/seed_<n>/
 rule maisi_autoencoder:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
         prior=prior_of,
     output:
-        weights=f"{RESULTS}/generators/{{generator}}/autoencoder/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/autoencoder/model.json",
-        losses=f"{RESULTS}/generators/{{generator}}/autoencoder/losses.csv",
-        stats=f"{RESULTS}/generators/{{generator}}/autoencoder/stats.csv",
+        weights=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/autoencoder/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/autoencoder/model.json",
+        losses=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/autoencoder/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/autoencoder/stats.csv",
     log:
-        f"{RESULTS}/logs/maisi_autoencoder/{{generator}}.log",
+        f"{RESULTS}/logs/maisi_autoencoder/{{generator}}_{{generator_seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/maisi_autoencoder/{{generator}}.tsv"
+        f"{RESULTS}/benchmarks/maisi_autoencoder/{{generator}}_{{generator_seed}}.tsv"
     wildcard_constraints:
         generator=generators_of("maisi"),
     priority: 10
@@ -25,7 +25,7 @@ rule maisi_autoencoder:
     params:
         code=code("maisi_autoencoder"),
         settings=stage_settings("slab", "autoencoder"),
-        seed=config["seed"],
+        seed=generator_seed,
         compute=COMPUTE,
         machine=MACHINE,
     script:
@@ -39,14 +39,14 @@ rule maisi_diffusion:
         prior=prior_of,
         autoencoder=rules.maisi_autoencoder.output,
     output:
-        weights=f"{RESULTS}/generators/{{generator}}/diffusion/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/diffusion/model.json",
-        losses=f"{RESULTS}/generators/{{generator}}/diffusion/losses.csv",
-        stats=f"{RESULTS}/generators/{{generator}}/diffusion/stats.csv",
+        weights=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/diffusion/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/diffusion/model.json",
+        losses=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/diffusion/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/diffusion/stats.csv",
     log:
-        f"{RESULTS}/logs/maisi_diffusion/{{generator}}.log",
+        f"{RESULTS}/logs/maisi_diffusion/{{generator}}_{{generator_seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/maisi_diffusion/{{generator}}.tsv"
+        f"{RESULTS}/benchmarks/maisi_diffusion/{{generator}}_{{generator_seed}}.tsv"
     wildcard_constraints:
         generator=generators_of("maisi"),
     priority: 10
@@ -58,7 +58,7 @@ rule maisi_diffusion:
     params:
         code=code("maisi_diffusion"),
         settings=stage_settings("slab", "autoencoder", "diffusion"),
-        seed=config["seed"],
+        seed=generator_seed,
         compute=COMPUTE,
         machine=MACHINE,
     script:
@@ -73,15 +73,15 @@ rule maisi_controlnet:
         autoencoder=rules.maisi_autoencoder.output,
         diffusion=rules.maisi_diffusion.output,
     output:
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
-        prior=f"{RESULTS}/generators/{{generator}}/prior.json",
-        losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
-        stats=f"{RESULTS}/generators/{{generator}}/stats.csv",
+        weights=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/model.json",
+        prior=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/prior.json",
+        losses=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/stats.csv",
     log:
-        f"{RESULTS}/logs/maisi_controlnet/{{generator}}.log",
+        f"{RESULTS}/logs/maisi_controlnet/{{generator}}_{{generator_seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/maisi_controlnet/{{generator}}.tsv"
+        f"{RESULTS}/benchmarks/maisi_controlnet/{{generator}}_{{generator_seed}}.tsv"
     wildcard_constraints:
         generator=generators_of("maisi"),
     priority: 10
@@ -93,7 +93,7 @@ rule maisi_controlnet:
     params:
         code=generator_code("maisi_controlnet"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
-        seed=config["seed"],
+        seed=generator_seed,
         compute=COMPUTE,
         machine=MACHINE,
     script:
@@ -107,13 +107,13 @@ rule maisi_released:
         prior=prior_of,
         checkpoints=lambda wildcards: list(map(str, CHECKPOINTS[wildcards.generator].values())),
     output:
-        weights=f"{RESULTS}/generators/{{generator}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/model.json",
-        prior=f"{RESULTS}/generators/{{generator}}/prior.json",
-        losses=f"{RESULTS}/generators/{{generator}}/losses.csv",
-        stats=f"{RESULTS}/generators/{{generator}}/stats.csv",
+        weights=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/model.safetensors",
+        facts=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/model.json",
+        prior=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/prior.json",
+        losses=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/losses.csv",
+        stats=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/stats.csv",
     log:
-        f"{RESULTS}/logs/maisi_released/{{generator}}.log",
+        f"{RESULTS}/logs/maisi_released/{{generator}}_{{generator_seed}}.log",
     wildcard_constraints:
         generator=generators_of("maisi", released=True),
     conda:
@@ -121,6 +121,6 @@ rule maisi_released:
     params:
         code=generator_code("maisi_released"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
-        seed=config["seed"],
+        seed=generator_seed,
     script:
         "../workflow_scripts/maisi_released.py"

@@ -1,19 +1,19 @@
-# Training sets -> segmenters -> scores of every test patient and class.
-# in: store/, synthesis/<name>/slices/   out: segmentation/<set>/
+# Training sets -> segmenters -> scores of every held-out patient and class.
+# in: store/, synthesis/<name>/seed_<n>/slices/   out: segmentation/<set>/
 rule train_segmenter:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
         synthetic=synthetic_part,
     output:
-        weights=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.safetensors",
-        facts=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.json",
-        losses=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/losses.csv",
-        stats=f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/stats.csv",
+        weights=f"{RESULTS}/segmentation/{{training_set}}/seed_{{segmenter_seed}}/model.safetensors",
+        facts=f"{RESULTS}/segmentation/{{training_set}}/seed_{{segmenter_seed}}/model.json",
+        losses=f"{RESULTS}/segmentation/{{training_set}}/seed_{{segmenter_seed}}/losses.csv",
+        stats=f"{RESULTS}/segmentation/{{training_set}}/seed_{{segmenter_seed}}/stats.csv",
     log:
-        f"{RESULTS}/logs/train_segmenter/{{training_set}}_{{seed}}.log",
+        f"{RESULTS}/logs/train_segmenter/{{training_set}}/seed_{{segmenter_seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train_segmenter/{{training_set}}_{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/train_segmenter/{{training_set}}/seed_{{segmenter_seed}}.tsv"
     conda:
         "../envs/training.yaml"
     threads: training_threads
@@ -22,6 +22,7 @@ rule train_segmenter:
     params:
         code=code("train_segmenter"),
         settings=segmenter_settings,
+        real=lambda wildcards: SETS[wildcards.training_set].real,
         labels=config["labels"],
         compute=COMPUTE,
         machine=MACHINE,
@@ -33,15 +34,15 @@ rule test_segmenter:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        models=expand(
-            f"{RESULTS}/segmentation/{{{{training_set}}}}/seed_{{seed}}/model.{{kind}}",
-            seed=SEEDS,
+        models=lambda wildcards: expand(
+            f"{RESULTS}/segmentation/{wildcards.training_set}/seed_{{seed}}/model.{{kind}}",
+            seed=SETS[wildcards.training_set].segmenter_seeds,
             kind=["safetensors", "json"],
         ),
     output:
-        cases=f"{RESULTS}/segmentation/{{training_set}}/cases.csv",
+        cases=f"{RESULTS}/{{cohort}}segmentation/{{training_set}}/cases.csv",
     log:
-        f"{RESULTS}/logs/test_segmenter/{{training_set}}.log",
+        f"{RESULTS}/logs/{{cohort}}test_segmenter/{{training_set}}.log",
     conda:
         "../envs/training.yaml"
     threads: training_threads
@@ -49,7 +50,9 @@ rule test_segmenter:
         gpu=GPUS,
     params:
         code=code("test_segmenter", *SEGMENTATION_METRICS),
-        seeds=SEEDS,
+        part=scored_part,
+        generator_seed=lambda wildcards: SETS[wildcards.training_set].generator_seed,
+        segmenter_seeds=lambda wildcards: SETS[wildcards.training_set].segmenter_seeds,
         batch=untracked(config["segmentation"]["test_batch"]),
         labels=config["labels"],
         compute=COMPUTE,

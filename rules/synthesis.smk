@@ -1,10 +1,11 @@
-# Labels -> synthetic slices and volumes of training patients, and synthetic slices of test patients for Table 1.
-# in: store/, generators/<name>/   out: synthesis/<name>/slices/, test/ and volumes/, generators/<name>/sampler.json
+# Labels -> synthetic slices and volumes of training patients, and synthetic slices of held-out patients for Table 1.
+# in: store/, generators/<name>/seed_<n>/
+# out: synthesis/<name>/seed_<n>/slices/ and volumes/, images/<name>/seed_<n>/, generators/<name>/seed_<n>/sampler.json
 rule sampler_settings:
     output:
-        f"{RESULTS}/generators/{{generator}}/sampler.json",
+        f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/sampler.json",
     log:
-        f"{RESULTS}/logs/sampler_settings/{{generator}}.log",
+        f"{RESULTS}/logs/sampler_settings/{{generator}}_{{generator_seed}}.log",
     localrule: True
     conda:
         "../envs/data.yaml"
@@ -21,13 +22,13 @@ rule synthesise_slices:
         store=rules.slice_store.output,
         model=model_of,
     output:
-        hu=f"{RESULTS}/synthesis/{{generator}}/slices/hu.npy",
-        labels=f"{RESULTS}/synthesis/{{generator}}/slices/labels.npy",
-        index=f"{RESULTS}/synthesis/{{generator}}/slices/index.csv",
+        hu=f"{RESULTS}/synthesis/{{generator}}/seed_{{generator_seed}}/slices/hu.npy",
+        labels=f"{RESULTS}/synthesis/{{generator}}/seed_{{generator_seed}}/slices/labels.npy",
+        index=f"{RESULTS}/synthesis/{{generator}}/seed_{{generator_seed}}/slices/index.csv",
     log:
-        f"{RESULTS}/logs/synthesise_slices/{{generator}}.log",
+        f"{RESULTS}/logs/synthesise_slices/{{generator}}_{{generator_seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/synthesise_slices/{{generator}}.tsv"
+        f"{RESULTS}/benchmarks/synthesise_slices/{{generator}}_{{generator_seed}}.tsv"
     priority: 5
     conda:
         "../envs/training.yaml"
@@ -42,7 +43,7 @@ rule synthesise_slices:
         batch=untracked(config["synthesis"]["batch"]),
         ddpm_batch=ddpm_batch,
         labels=config["labels"],
-        seed=config["seed"],
+        seed=generator_seed,
         compute=COMPUTE,
         machine=MACHINE,
     script:
@@ -55,11 +56,11 @@ rule synthesise_test:
         store=rules.slice_store.output,
         model=model_of,
     output:
-        hu=f"{RESULTS}/synthesis/{{generator}}/test/hu.npy",
-        labels=f"{RESULTS}/synthesis/{{generator}}/test/labels.npy",
-        index=f"{RESULTS}/synthesis/{{generator}}/test/index.csv",
+        hu=f"{RESULTS}/{{cohort}}images/{{generator}}/seed_{{generator_seed}}/hu.npy",
+        labels=f"{RESULTS}/{{cohort}}images/{{generator}}/seed_{{generator_seed}}/labels.npy",
+        index=f"{RESULTS}/{{cohort}}images/{{generator}}/seed_{{generator_seed}}/index.csv",
     log:
-        f"{RESULTS}/logs/synthesise_test/{{generator}}.log",
+        f"{RESULTS}/logs/{{cohort}}synthesise_test/{{generator}}_{{generator_seed}}.log",
     conda:
         "../envs/training.yaml"
     threads: training_threads
@@ -67,13 +68,13 @@ rule synthesise_test:
         gpu=GPUS,
     params:
         code=generator_code("synthesise_slices"),
-        part="test",
+        part=scored_part,
         purpose="image fidelity",
         patients=config["tables"]["image_patients"],
         batch=untracked(config["synthesis"]["batch"]),
         ddpm_batch=ddpm_batch,
         labels=config["labels"],
-        seed=config["seed"],
+        seed=generator_seed,
         compute=COMPUTE,
         machine=MACHINE,
     script:
@@ -87,10 +88,10 @@ rule synthesise_volumes:
         records=per_subject("record.json"),
         model=model_of,
     output:
-        volumes=directory(f"{RESULTS}/synthesis/{{generator}}/volumes"),
-        continuity=f"{RESULTS}/synthesis/{{generator}}/continuity.csv",
+        volumes=directory(f"{RESULTS}/synthesis/{{generator}}/seed_{{generator_seed}}/volumes"),
+        continuity=f"{RESULTS}/synthesis/{{generator}}/seed_{{generator_seed}}/continuity.csv",
     log:
-        f"{RESULTS}/logs/synthesise_volumes/{{generator}}.log",
+        f"{RESULTS}/logs/synthesise_volumes/{{generator}}_{{generator_seed}}.log",
     conda:
         "../envs/training.yaml"
     threads: training_threads
@@ -108,7 +109,7 @@ rule synthesise_volumes:
         other_grid=config["quality"]["other_grid"],
         padding=config["quality"]["padding"],
         size=config["image"]["size"],
-        seed=config["seed"],
+        seed=generator_seed,
         compute=COMPUTE,
         machine=MACHINE,
     script:

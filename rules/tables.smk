@@ -1,41 +1,51 @@
-# Scores -> Tables 2 and 3, figures, model cards, manifest.
-# in: segmentation/<set>/cases.csv, tables/table1.csv   out: tables/, figures/, generators/<name>/README.md, manifest.json
+# Scores -> Tables 2 and 3, figures, model cards, manifest; target `development`: all tables on the validation patients.
+# in: segmentation/<set>/cases.csv, tables/table1.csv   out: tables/, figures/, generators/<name>/seed_<n>/README.md, manifest.json
+rule development:
+    input:
+        expand(f"{RESULTS}/development/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
+        f"{RESULTS}/development/tables/hu_fidelity.csv",
+
+
 rule table:
     input:
-        cases=lambda wildcards: expand(
-            f"{RESULTS}/segmentation/{{training_set}}/cases.csv", training_set=COLUMNS[wildcards.table].values()
-        ),
+        cases=lambda wildcards: [
+            f"{RESULTS}/{wildcards.cohort}segmentation/{one.folder}/cases.csv"
+            for training_sets in COLUMNS[wildcards.table].values()
+            for one in training_sets
+        ],
     output:
         **table_forms("{table}", "report/table.rst"),
-        cases=f"{RESULTS}/tables/{{table}}_cases.csv",
-        differences=f"{RESULTS}/tables/{{table}}_differences.csv",
+        cases=f"{RESULTS}/{{cohort}}tables/{{table}}_cases.csv",
+        differences=f"{RESULTS}/{{cohort}}tables/{{table}}_differences.csv",
+        variances=f"{RESULTS}/{{cohort}}tables/{{table}}_variances.csv",
+        organs=f"{RESULTS}/{{cohort}}tables/{{table}}_organs.csv",
     log:
-        f"{RESULTS}/logs/table/{{table}}.log",
+        f"{RESULTS}/logs/{{cohort}}table/{{table}}.log",
     conda:
         "../envs/report.yaml"
     params:
         code=code("table", *SEGMENTATION_METRICS),
-        columns=lambda wildcards: COLUMNS[wildcards.table],
+        # method of each file of cases
+        methods=lambda wildcards: [name for name, sets in COLUMNS[wildcards.table].items() for _ in sets],
         weights=lambda wildcards: pivm_config.weights_note(config, [*COLUMNS[wildcards.table], GENERATED]),
-        tables={k: config["tables"][k] for k in ("metrics", "confidence", "resamples")},
-        seed=config["seed"],
+        tables={k: config["tables"][k] for k in ("metrics", "confidence")},
     script:
         "../workflow_scripts/table.py"
 
 
 rule figure_table:
     input:
-        cases=f"{RESULTS}/tables/{{table}}_cases.csv",
-        table=f"{RESULTS}/tables/{{table}}.csv",
+        cases=f"{RESULTS}/{{cohort}}tables/{{table}}_cases.csv",
+        table=f"{RESULTS}/{{cohort}}tables/{{table}}.csv",
     output:
         report(
-            f"{RESULTS}/figures/{{table}}.png",
+            f"{RESULTS}/{{cohort}}figures/{{table}}.png",
             caption="report/figure_table.rst",
             category="Figures",
             labels={"figure": "{table} as a plot"},
         ),
     log:
-        f"{RESULTS}/logs/figure_table/{{table}}.log",
+        f"{RESULTS}/logs/{{cohort}}figure_table/{{table}}.log",
     wildcard_constraints:
         table="|".join(TABLES),
     conda:
@@ -52,7 +62,7 @@ rule figure_panel:
         store=rules.slice_store.output,
         prior=f"{RESULTS}/prior.json",
         synthetic=expand(
-            f"{RESULTS}/synthesis/{{generator}}/slices/{{name}}",
+            f"{RESULTS}/synthesis/{{generator}}/seed_{FIRST_SEED}/slices/{{name}}",
             generator=config["tables"]["generators"],
             name=["index.csv", "hu.npy"],
         ),
@@ -76,7 +86,7 @@ rule figure_panel:
 
 rule figure_volumes:
     input:
-        volumes=f"{RESULTS}/synthesis/{GENERATED}/volumes",
+        volumes=VOLUMES,
     output:
         report(
             f"{RESULTS}/figures/fig5.png",
@@ -103,9 +113,9 @@ rule model_card:
         table1=f"{RESULTS}/tables/table1.csv",
         table2=f"{RESULTS}/tables/table2.csv",
     output:
-        f"{RESULTS}/generators/{{generator}}/README.md",
+        f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/README.md",
     log:
-        f"{RESULTS}/logs/model_card/{{generator}}.log",
+        f"{RESULTS}/logs/model_card/{{generator}}_{{generator_seed}}.log",
     conda:
         "../envs/training.yaml"
     params:
@@ -116,15 +126,17 @@ rule model_card:
 
 
 # what was trained and put together for the tables: each says which code and versions made it
-STAGES = [
-    f"{name}/{stage}"
-    for name in GENERATORS
-    for stage in pivm_config.kind_named(config, name).stages
-    if name not in CHECKPOINTS
-]
 MODEL_FACTS = [
-    *expand(f"{RESULTS}/generators/{{folder}}/model.json", folder=[*GENERATORS, *STAGES]),
-    *expand(f"{RESULTS}/segmentation/{{training_set}}/seed_{{seed}}/model.json", training_set=SETS, seed=SEEDS),
+    f"{RESULTS}/generators/{name}/seed_{seed}/{stage}model.json"
+    for name, seed in RUNS
+    for stage in [
+        "",
+        *(f"{stage}/" for stage in pivm_config.kind_named(config, name).stages if name not in CHECKPOINTS),
+    ]
+] + [
+    f"{RESULTS}/segmentation/{one.folder}/seed_{seed}/model.json"
+    for one in SETS.values()
+    for seed in one.segmenter_seeds
 ]
 
 

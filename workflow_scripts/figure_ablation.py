@@ -6,7 +6,7 @@ from pivm.job import job
 from pivm.report.ablation_figure import plot_ablation
 
 with job(snakemake):
-    methods = snakemake.params.methods
-    pairs = PairedSlices.read(snakemake.input, methods)
-    priors = {m: Prior.load(path) for m, path in zip(methods, snakemake.input.priors, strict=True)}
+    runs = snakemake.params.runs
+    pairs = PairedSlices.read(snakemake.input, runs)
+    priors = {method: Prior.load(path) for (method, _), path in zip(runs, snakemake.input.priors, strict=True)}
     plot_ablation(pairs, priors, snakemake.output[0])

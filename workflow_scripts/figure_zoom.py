@@ -6,5 +6,5 @@ from pivm.job import job
 from pivm.report.zoom import plot_zoom
 
 with job(snakemake):
-    pairs = PairedSlices.read(snakemake.input, snakemake.params.generators)
+    pairs = PairedSlices.read(snakemake.input, snakemake.params.runs, snakemake.params.part)
     plot_zoom(pairs, Prior.load(snakemake.input.prior), snakemake.output[0])

@@ -12,7 +12,7 @@ with job(snakemake):
     torch_device, tables = device(snakemake), read_settings(TableSettings, snakemake.params.tables, "tables")
     network, weights = tables.extractor.network, tables.extractor.weights
     metrics = with_companions(shown_metrics(tables.image_metrics, network))
-    pairs = PairedSlices.read(snakemake.input, snakemake.params.generators)
+    pairs = PairedSlices.read(snakemake.input, snakemake.params.runs, snakemake.params.part)
     extractor = Extractor(network, weights, torch_device) if any(m.features for m in metrics) else None
     scores = score_images(pairs, metrics, extractor, tables.image_window)
     scores.cases.to_csv(snakemake.output.cases, index=False)

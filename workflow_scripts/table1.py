@@ -6,7 +6,6 @@ from pivm.evaluation.image_metrics import shown_metrics, with_companions
 from pivm.evaluation.image_scoring import ImageScores
 from pivm.evaluation.image_summary import summarise_images
 from pivm.evaluation.settings import TableSettings
-from pivm.evaluation.statistics import Bootstrap
 from pivm.job import job
 from pivm.report.image_table import write_image_table
 from pivm.settings import read_settings
@@ -18,9 +17,9 @@ with job(snakemake):
     # patients may be called NA; numbers come back to the last bit
     pooled = pd.read_csv(files.kid, dtype={"method": str}, converters={"without": str}, float_precision="round_trip")
     scores = ImageScores(read_patient_csv(files.cases), read_patient_csv(files.floor), pooled)
-    bootstrap = Bootstrap(tables.confidence, tables.resamples, params.seed)
-    table = summarise_images(scores, with_companions(shown), params.generators, bootstrap)
+    methods = list(dict.fromkeys(method for method, _ in params.runs))
+    table = summarise_images(scores, with_companions(shown), methods, tables.confidence)
     table.cases.to_csv(snakemake.output.cases, index=False)
     table.floor.to_csv(snakemake.output.floor, index=False)
-    table.differences.to_csv(snakemake.output.differences, index=False)
+    table.summary.differences.to_csv(snakemake.output.differences, index=False)
     write_image_table(table, shown, tables.image_window, tables.confidence, params.weights, snakemake.output)

@@ -15,22 +15,22 @@ from pivm.segmentation.training_set import TrainingSlices, real_part, synthetic_
 from pivm.settings import read_settings
 
 with job(snakemake):
-    torch_device = device(snakemake)
+    torch_device, training_set = device(snakemake), snakemake.wildcards.training_set
     settings = read_settings(SegmenterSettings, snakemake.params.settings, "segmentation")
     store, split = SliceStore(Path(snakemake.input.store[0]).parent), read_split(snakemake.input.split)
     # the seed does not name the training set: all sets of a table start from the same weights
-    seed = derived_seed(snakemake.wildcards.seed, "segmenter")
+    seed = derived_seed(snakemake.wildcards.segmenter_seed, "segmenter")
     parts, subjects = [], set()
-    if snakemake.wildcards.training_set in ("original", "combined"):
+    if snakemake.params.real:
         parts.append(real_part(store, settings.real_slices, subjects))
     if snakemake.input.synthetic:
         parts.append(synthetic_part(Path(snakemake.input.synthetic[0]).parent, subjects))
-    require_split(subjects, split, ("train",), f"segmenter on {snakemake.wildcards.training_set}")
+    require_split(subjects, split, ("train",), f"segmenter on {training_set}")
     torch.manual_seed(seed)
     segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, torch_device)
-    run = Run.of(**training_run(snakemake, f"segmenter_{snakemake.wildcards.training_set}_{snakemake.wildcards.seed}"))
+    run = Run.of(**training_run(snakemake, f"segmenter/{training_set}/seed_{snakemake.wildcards.segmenter_seed}"))
     segmenter.fit(TrainingSlices(parts), seed, run)
-    facts = {"training_set": snakemake.wildcards.training_set, "slices": [len(hu) for hu, _ in parts]}
-    facts |= {"seed": int(snakemake.wildcards.seed), "made": made(snakemake)}
+    facts = {"training_set": training_set, "slices": [len(hu) for hu, _ in parts]}
+    facts |= {"seed": int(snakemake.wildcards.segmenter_seed), "made": made(snakemake)}
     segmenter.save(Path(snakemake.output.weights).parent, facts)
     run.resume.clear()

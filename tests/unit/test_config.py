@@ -10,15 +10,14 @@ import pytest
 import yaml
 from pivm.config import (
     SECTIONS,
-    ablation_methods,
     generator_settings,
-    generators,
     sampler_settings,
     schema,
     training_settings,
     validate,
     weights_note,
 )
+from pivm.config.ablation import ablation_methods, generators
 from pivm.errors import ConfigError
 from pivm.generators.kinds import kinds
 from pivm.labels import ORGANS_13, ORGANS_34, LabelSet
@@ -60,7 +59,7 @@ WRONG = [
     ("tables.ablation.labels", 12, "tables.ablation.labels: found 12 (did you mean '13'?), expected one of 13"),
     ("diffusion.noise.prediction", "epsilon", "set zero_terminal_snr: false, or predict v or sample"),
     ("diffusion.network.channels", [49, 64, 96], "diffusion.network.channels.0: found 49"),
-    ("sede", 3, "sede: unknown key (did you mean 'seed'?)"),
+    ("splt", 3, "splt: unknown key (did you mean 'split'?)"),
     ("split.tset", 3, "split.tset: unknown key (did you mean 'test'?)"),
     ("image.size", "64 px", "image.size: found '64 px', expected a whole number"),
     ("image.size", "64", None),
@@ -320,7 +319,7 @@ def test_texts_that_say_a_number_are_read_where_one_is_wanted(config):
         changed = put(config, key, text)
         validate(changed)
         assert changed == put(config, key, text), key
-    for key, text in (("image.size", "6_4"), ("image.size", " 64"), ("seed", "1.0"), ("tables.confidence", "nan")):
+    for key, text in (("image.size", "6_4"), ("image.size", " 64"), ("split.seed", "1.0"), ("tables.confidence", "nan")):
         with pytest.raises(ConfigError, match=key):
             validate(put(config, key, text))
 

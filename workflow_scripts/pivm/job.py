@@ -168,7 +168,8 @@ def training_run(snakemake, name: str) -> dict:
         name: folder of the event files for TensorBoard, below ``logs/tensorboard``.
     """
     settings = compute_settings(snakemake)
-    events = Path(snakemake.log[0]).parents[1] / "tensorboard" / name
+    logs = next(folder for folder in Path(snakemake.log[0]).parents if folder.name == "logs")
+    events = logs / "tensorboard" / name
     return {
         "losses": str(snakemake.output.losses),
         "resume": str(resume_path(snakemake)),

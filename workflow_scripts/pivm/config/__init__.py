@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, validators
 
 from pivm.cohort.prior import KINDS as PRIOR_KINDS
 from pivm.cohort.selection import SelectionSettings
 from pivm.cohort.split import SplitSettings
+from pivm.config.ablation import generators
 from pivm.config.messages import explain
 from pivm.config.texts import read_texts
 from pivm.datasets import check_dataset, dataset_schema
@@ -90,7 +91,12 @@ def schema() -> dict[str, Any]:
         "dataset": _NAME,
         "datasets": datasets,
         "results": {"type": "string", "pattern": r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$"},
-        "seed": {"type": "integer", "minimum": 0},
+        "generator_seeds": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
         "labels": {"type": ["integer", "array"], "items": {"type": "string"}},
         "prior": {"enum": list(PRIOR_KINDS)},
         "generators": _generators_schema(),
@@ -222,6 +228,48 @@ def table_generators(config: dict[str, Any]) -> list[str]:
     return [*config["tables"]["generators"], *config["tables"]["controls"]]
 
 
+def generator_seeds(config: dict[str, Any], name: str) -> list[int]:
+    """Seeds of the trainings of a generator; a control, which learns nothing, is made once."""
+    seeds = config["generator_seeds"]
+    return seeds if kind_named(config, name).learnt else seeds[:1]
+
+
+class TrainingSet(NamedTuple):
+    """Slices that a segmenter learns from.
+
+    Attributes:
+        folder: its folder below ``segmentation/``.
+        real: it holds the real training slices.
+        generator: of its synthetic slices; None without any.
+        generator_seed: of that generator; None likewise.
+        segmenter_seeds: of the segmenters that learn from it.
+    """
+
+    folder: str
+    real: bool
+    generator: str | None
+    generator_seed: int | None
+    segmenter_seeds: list[int]
+
+
+def training_sets(config: dict[str, Any], name: str) -> list[TrainingSet]:
+    """The training sets behind a column of Tables 2 and 3, one for each training of its generator.
+
+    Args:
+        config: the whole config.
+        name: ``original``, ``combined``, or a generator.
+    """
+    segmentation = config["segmentation"]
+    seeds = segmentation["control_seeds" if name in config["tables"]["controls"] else "seeds"]
+    if name == "original":
+        return [TrainingSet(name, True, None, None, seeds)]
+    generator = config["tables"]["generated"] if name == "combined" else name
+    return [
+        TrainingSet(f"{name}/generator_seed_{seed}", name == "combined", generator, seed, seeds)
+        for seed in generator_seeds(config, generator)
+    ]
+
+
 def image_metrics(config: dict[str, Any]) -> list[str]:
     """Keys of the metrics of Table 1, its columns first, then those in the note below it."""
     tables = config["tables"]
@@ -230,52 +278,6 @@ def image_metrics(config: dict[str, Any]) -> list[str]:
 
 def _extractor(tables: dict[str, Any]) -> str:
     return read_settings(ExtractorSettings, tables["extractor"], "tables.extractor").network
-
-
-def generators(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Name -> entry: those under ``generators``, and the twin that the ablation derives of one of them."""
-    own, ablation = config["generators"], config["tables"]["ablation"]
-    if _ablation_fault(config):
-        return own
-    return {**own, _twin(ablation): {**own[ablation["of"]], "labels": ablation["labels"]}}
-
-
-def ablation_methods(config: dict[str, Any]) -> dict[str, str]:
-    """Method -> generator of the ablation: one that knows all labels of the run, and its twin with fewer.
-
-    Raises:
-        ConfigError: there is no such pair.
-    """
-    if fault := _ablation_fault(config):
-        raise ConfigError("tables.ablation", fault)
-    ablation = config["tables"]["ablation"]
-    labels = len(LabelSet.from_config(config["labels"]))
-    return {f"labels_{labels}": ablation["of"], f"labels_{ablation['labels']}": _twin(ablation)}
-
-
-def _twin(ablation: dict[str, Any]) -> str:
-    return f"{ablation['of']}_{ablation['labels']}"
-
-
-def _ablation_fault(config: dict[str, Any]) -> str:
-    """Why there is no ablation; empty where there is one."""
-    ablation, own = config["tables"]["ablation"], config["generators"]
-    of, labels = ablation["of"], ablation["labels"]
-    if of not in own:
-        return f"unknown generator {of!r}{nearest(of, own)}, expected one of {', '.join(own)}"
-    if "labels" not in kind_of(own[of], f"generators.{of}").entry_schema()["properties"]:
-        return f"generator {of!r} is of kind {own[of]['kind']}, which learns no labels"
-    if own[of].get("labels") is not None:
-        return f"generator {of!r} knows {own[of]['labels']} labels itself, expected one without `labels`"
-    every, few = (LabelSet.from_config(value).names for value in (config["labels"], labels))
-    if not set(few) < set(every):
-        return (
-            f"the run's own labels are {len(every)}, expected more than the {labels} of the twin, and these among them"
-        )
-    twin = _twin(ablation)
-    if twin in own and own[twin] != {**own[of], "labels": labels}:
-        return f"the twin is named {twin}, but `generators` has another entry of that name; rename it"
-    return ""
 
 
 def weights_note(config: dict[str, Any], names: list[str]) -> str:

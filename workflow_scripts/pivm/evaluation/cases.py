@@ -13,20 +13,20 @@ class SegmentationCase:
     """Scores of one class in one patient, segmented by one model.
 
     Attributes:
-        seed: of the segmenter's training.
+        generator_seed: of the generator of its training slices; None without any.
+        segmenter_seed: of the segmenter's training.
         patient: its name.
         label: name of the class.
-        scores: by key of the metric.
-        missed: 1 where only truth or prediction holds the class, else 0.
+        scores: by key of the metric; None where it is not defined.
         truth_voxels: of the class in the truth.
         predicted_voxels: of the class in the prediction.
     """
 
-    seed: int
+    generator_seed: int | None
+    segmenter_seed: int
     patient: str
     label: str
-    scores: dict[str, float]
-    missed: int
+    scores: dict[str, float | None]
     truth_voxels: int
     predicted_voxels: int
 
@@ -37,12 +37,14 @@ class ImageCase:
 
     Attributes:
         method: the generator, or ``real``.
+        generator_seed: of its training; None for real slices.
         patient: its name.
         slices: how many.
         scores: by key of the metric.
     """
 
     method: str
+    generator_seed: int | None
     patient: str
     slices: int
     scores: dict[str, float]
@@ -54,13 +56,13 @@ class RegionCase:
 
     Attributes:
         method: the column of the ablation.
-        seed: of the synthesis.
+        generator_seed: of its training.
         patient: its name.
         scores: by key of the metric; NaN for a region that the patient lacks.
     """
 
     method: str
-    seed: int
+    generator_seed: int
     patient: str
     scores: dict[str, float]
 
@@ -68,8 +70,8 @@ class RegionCase:
 def case_table(cases: Iterable[SegmentationCase | ImageCase | RegionCase]) -> pd.DataFrame:
     """One row per case; ``scores`` becomes one column per metric in its place.
 
-    >>> case_table([ImageCase("pivm", "p1", 15, {"ssim": 0.5})]).to_dict("records")
-    [{'method': 'pivm', 'patient': 'p1', 'slices': 15, 'ssim': 0.5}]
+    >>> case_table([ImageCase("pivm", 1, "p1", 15, {"ssim": 0.5})]).to_dict("records")
+    [{'method': 'pivm', 'generator_seed': 1, 'patient': 'p1', 'slices': 15, 'ssim': 0.5}]
     """
     rows = []
     for case in cases:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import stdtr
@@ -28,6 +29,7 @@ class CrossedScores:
         values: float64 [patients, generator seeds, segmenter seeds].
         sources: the axes along which chance is at work: a table of real slices has no generator seed, image fidelity
             no segmenter seed. Other axes have length 1.
+        seeds: source -> the seeds along its axis; empty for a source means ``0, 1, ...``.
 
     Raises:
         ValueError: the values have other axes, or an axis that is no source is longer than 1.
@@ -35,6 +37,7 @@ class CrossedScores:
 
     values: np.ndarray
     sources: tuple[str, ...] = SOURCES
+    seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.values.ndim != len(SOURCES) or not set(self.sources) <= set(SOURCES) or "patient" not in self.sources:
@@ -48,6 +51,17 @@ class CrossedScores:
     def count(self, source: str) -> int:
         """Number of patients or seeds; 0 where that is no source of variance."""
         return self.values.shape[SOURCES.index(source)] if source in self.sources else 0
+
+    def seeds_of(self, source: str) -> tuple[int, ...]:
+        """The seeds along an axis."""
+        return self.seeds.get(source) or tuple(range(self.values.shape[SOURCES.index(source)]))
+
+    def restricted(self, source: str, seeds: Sequence[int]) -> CrossedScores:
+        """The scores of some seeds of a source alone."""
+        own = self.seeds_of(source)
+        axis = SOURCES.index(source)
+        values = np.take(self.values, [own.index(seed) for seed in seeds], axis)
+        return CrossedScores(values, self.sources, {**self.seeds, source: tuple(seeds)})
 
     @property
     def unknown(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ class CrossedTable:
     """Balanced scores of one metric.
 
     Attributes:
-        scores: by method, all over :attr:`patients`.
+        scores: by method, all over :attr:`patients`; empty where no case has a score everywhere.
         patients: in the order of the first axis.
         patients_left_out: they lack a score in at least one method or seed.
         cases_left_out: share of the scored (patient, class) pairs that are not scored everywhere.
@@ -38,13 +38,16 @@ def cross_scores(cases: pd.DataFrame, metric: str) -> CrossedTable:
 
     Args:
         cases: columns ``method, patient, generator_seed, segmenter_seed, metric`` and, for scores per class, ``label``.
-            A seed that does not apply to a method is missing (None, NaN) in all of its rows; so is an undefined score.
+            A seed that does not apply to a method is missing (None, NaN) in all of its rows; one that applies to no
+            method needs no column. An undefined score is missing.
         metric: name of the column of scores.
 
     Raises:
-        ValueError: a method has scores at some combinations of its seeds and not at others, a case occurs twice, or no
-            case is scored everywhere.
+        ValueError: a method has scores at some combinations of its seeds and not at others, or a case occurs twice.
     """
+    for source in SOURCES[1:]:
+        if source not in cases:
+            cases = cases.assign(**{source: None})
     unit = ["patient", "label"] if "label" in cases else ["patient"]
     runs = cases[["method", *SOURCES[1:]]].drop_duplicates()
     if cases.duplicated([*CASE, *unit[1:]]).any():
@@ -53,7 +56,7 @@ def cross_scores(cases: pd.DataFrame, metric: str) -> CrossedTable:
     counts = held.groupby(unit, sort=False).size()
     everywhere = counts[counts == len(runs)].index
     if everywhere.empty:
-        raise ValueError(f"{metric}: no case of any patient has a score in all of {len(runs)} runs")
+        return CrossedTable({}, (), tuple(dict.fromkeys(cases["patient"])), 1.0)
     common = held[held.set_index(unit).index.isin(everywhere)]
     patients = tuple(dict.fromkeys(common["patient"]))
     means = common.groupby([*CASE], sort=False, dropna=False)[metric].mean()
@@ -83,4 +86,6 @@ def _array(means: pd.Series, runs: pd.DataFrame, patients: tuple[str, ...], meth
     places = [index.get_indexer(frame[source]) if source in sources else np.zeros(len(frame), int)
               for source, index in zip(SOURCES, order, strict=True)]  # fmt: skip
     values[tuple(places)] = frame.iloc[:, -1]
-    return CrossedScores(values, tuple(sources))
+    named = {source: tuple(int(s) for s in index) for source, index in zip(SOURCES[1:], order[1:], strict=True)
+             if source in sources}  # fmt: skip
+    return CrossedScores(values, tuple(sources), named)

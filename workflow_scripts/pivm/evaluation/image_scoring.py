@@ -10,7 +10,7 @@ import pandas as pd
 
 from pivm.evaluation.cases import ImageCase, case_table
 from pivm.evaluation.metrics import REAL, ImageMetric, PatientMetric, PooledMetric
-from pivm.evaluation.paired import PairedSlices
+from pivm.evaluation.paired import PairedSlices, SyntheticRun
 from pivm.evaluation.patient_images import FeatureExtractor, PatientImages, SliceSet
 
 
@@ -18,11 +18,11 @@ class ImageScores(NamedTuple):
     """The scores behind Table 1.
 
     Attributes:
-        cases: per generator and patient: ``method, patient, slices`` and one column per metric of a patient.
+        cases: per training and patient: ``method, generator_seed, patient, slices`` and a column per metric.
         floor: the same for method ``real``, with the metrics that are not paired.
-        pooled: per metric over all patients and method, floor included: ``method, without``, a column per metric,
-            which is filled in its own rows, ``patients, slices``; a row for all patients, where ``without`` is empty,
-            and one without each of them.
+        pooled: per metric over all patients and training, floor included: ``method, generator_seed, without``, a column
+            per metric, which is filled in its own rows, ``patients, slices``; a row for all patients, where ``without``
+            is empty, and one without each of them.
     """
 
     cases: pd.DataFrame
@@ -39,7 +39,7 @@ def score_images(
     """Score all generators, and the floor: each patient's slices against as many of one training patient.
 
     Args:
-        pairs: real and synthetic slices of test patients.
+        pairs: real and synthetic slices of held-out patients.
         metrics: entries of :mod:`pivm.evaluation.image_metrics`.
         extractor: of the features; None where no metric reads them.
         window: HU range that metrics and the extractor see.
@@ -48,14 +48,16 @@ def score_images(
     of_patient = [m for m in by_order if isinstance(m, PatientMetric)]
     of_all = [m for m in by_order if isinstance(m, PooledMetric)]
     cases, pooled = [], []
-    for method, patients in _images(pairs, extractor, window).items():
+    for run, patients in _images(pairs, extractor, window).items():
+        method, seed = run or (REAL, None)
         for images in patients:
-            scores = {m.key: m.compute(images) for m in of_patient if method != REAL or not m.paired}
-            cases.append(ImageCase(method, images.patient, len(images.real.hu), scores))
+            scores = {m.key: m.compute(images) for m in of_patient if run or not m.paired}
+            cases.append(ImageCase(method, seed, images.patient, len(images.real.hu), scores))
         for metric in of_all:
-            if method != REAL or not metric.paired:
-                pooled += _pooled_rows(method, metric, patients)
-    columns = ["method", "without", *(m.key for m in of_all), "patients", "slices"]
+            if run or not metric.paired:
+                rows = _pooled_rows(metric, patients)
+                pooled += [{"method": method, "generator_seed": seed, **row} for row in rows]
+    columns = ["method", "generator_seed", "without", *(m.key for m in of_all), "patients", "slices"]
     return ImageScores(
         case_table(case for case in cases if case.method != REAL),
         case_table(case for case in cases if case.method == REAL),
@@ -63,14 +65,13 @@ def score_images(
     )
 
 
-def _pooled_rows(method: str, metric: PooledMetric, patients: Sequence[PatientImages]) -> list[dict[str, object]]:
+def _pooled_rows(metric: PooledMetric, patients: Sequence[PatientImages]) -> list[dict[str, object]]:
     """A row over all patients, and one without each of them where there are several."""
     subsets = {"": list(patients)}
     if len(patients) > 1:
         subsets |= {left_out.patient: [p for p in patients if p is not left_out] for left_out in patients}
     return [
         {
-            "method": method,
             "without": without,
             metric.key: metric.compute(subset),
             "patients": len(subset),
@@ -82,8 +83,8 @@ def _pooled_rows(method: str, metric: PooledMetric, patients: Sequence[PatientIm
 
 def _images(
     pairs: PairedSlices, extractor: FeatureExtractor | None, window: tuple[float, float]
-) -> dict[str, list[PatientImages]]:
-    """Method -> what its metrics are computed from, per patient; the floor is the last method."""
+) -> dict[SyntheticRun | None, list[PatientImages]]:
+    """Training -> what its metrics are computed from, per patient; None, the last one, is the floor."""
     store, positions = pairs.store, dict(pairs.patients())
 
     def slice_set(hu: np.ndarray) -> SliceSet:
@@ -91,21 +92,21 @@ def _images(
 
     real = {patient: slice_set(store.hu[pairs.rows[slices]]) for patient, slices in positions.items()}
     body = {patient: np.asarray(store.body[pairs.rows[slices]]) for patient, slices in positions.items()}
-    synthetic = {
-        method: {patient: slice_set(hu[slices]) for patient, slices in positions.items()}
-        for method, hu in pairs.synthetic.items()
+    synthetic: dict[SyntheticRun | None, dict[str, SliceSet]] = {
+        run: {patient: slice_set(hu[slices]) for patient, slices in positions.items()}
+        for run, hu in pairs.synthetic.items()
     }
-    synthetic[REAL] = {
+    synthetic[None] = {
         patient: slice_set(store.hu[rows]) for patient, rows in _rows_of_other_patients(pairs, positions).items()
     }
     return {
-        method: [PatientImages(patient, real[patient], slices[patient], body[patient], window) for patient in positions]
-        for method, slices in synthetic.items()
+        run: [PatientImages(patient, real[patient], slices[patient], body[patient], window) for patient in positions]
+        for run, slices in synthetic.items()
     }
 
 
 def _rows_of_other_patients(pairs: PairedSlices, positions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Test patient -> store rows of as many slices of a training patient, a different one for each where there are."""
+    """Held-out patient -> store rows of as many slices of a training patient, another one for each if possible."""
     training = pairs.store.rows("train")
     subjects = pairs.store.index["subject"].to_numpy()[training]
     by_subject = {subject: training[subjects == subject] for subject in sorted(set(subjects))}

@@ -9,27 +9,25 @@ import pandas as pd
 
 from pivm.evaluation.image_scoring import ImageScores
 from pivm.evaluation.metrics import REAL, ImageMetric, PatientMetric, PooledMetric
-from pivm.evaluation.statistics import TIDY, Bootstrap, jackknife_interval, summarise
+from pivm.evaluation.statistics import Summary, summarise_metric, summarise_pooled
 
 
 class ImageTable(NamedTuple):
     """Table 1 and what stands beside it.
 
     Attributes:
-        tidy: rows of the generators.
-        cases: scores per generator and patient.
+        summary: of the generators.
+        cases: scores per training and patient.
         floor: tidy rows of real slices against real slices of other patients.
-        differences: of every generator to the first one.
     """
 
-    tidy: pd.DataFrame
+    summary: Summary
     cases: pd.DataFrame
     floor: pd.DataFrame
-    differences: pd.DataFrame
 
 
 def summarise_images(
-    scores: ImageScores, metrics: Sequence[ImageMetric], methods: Sequence[str], bootstrap: Bootstrap
+    scores: ImageScores, metrics: Sequence[ImageMetric], methods: Sequence[str], level: float
 ) -> ImageTable:
     """Table 1.
 
@@ -37,31 +35,20 @@ def summarise_images(
         scores: as :func:`pivm.evaluation.image_scoring.score_images` gives them.
         metrics: in the order of the tidy table, where those of all patients together come last.
         methods: the generators in the order of the table.
-        bootstrap: of the intervals over patients; its seed is that of the run.
+        level: of the intervals.
     """
-    cases, floor = (frame.assign(seed=bootstrap.seed) for frame in (scores.cases, scores.floor))
-    of_patient = [m for m in metrics if isinstance(m, PatientMetric)]
-    summary = summarise(cases, [m.key for m in of_patient], methods, bootstrap)
-    real = summarise(floor, [m.key for m in of_patient if not m.paired], [REAL], bootstrap)
-    pooled = pooled_rows(scores.pooled, [m for m in metrics if isinstance(m, PooledMetric)], bootstrap.confidence)
-    is_floor = pooled["method"] == REAL
-    tidy = pd.concat([summary.tidy, pooled[~is_floor]], ignore_index=True)
-    return ImageTable(tidy, cases, pd.concat([real.tidy, pooled[is_floor]], ignore_index=True), summary.differences)
+    by_kind = [m for m in metrics if isinstance(m, PatientMetric)] + [m for m in metrics if isinstance(m, PooledMetric)]
 
+    def summaries(frame: pd.DataFrame, chosen: Sequence[ImageMetric], names: Sequence[str]) -> Summary:
+        return Summary(
+            [
+                summarise_pooled(scores.pooled, metric, names, level)
+                if isinstance(metric, PooledMetric)
+                else summarise_metric(frame, metric, names, level)
+                for metric in chosen
+            ],
+            list(names),
+        )
 
-def pooled_rows(pooled: pd.DataFrame, metrics: Sequence[PooledMetric], confidence: float) -> pd.DataFrame:
-    """Tidy rows of metrics over all patients together, which have no spread over patients.
-
-    Args:
-        pooled: as in :class:`pivm.evaluation.image_scoring.ImageScores`.
-        metrics: in the order of the rows.
-        confidence: of the jackknife interval over patients.
-    """
-    frames, is_whole = [], pooled["without"].fillna("") == ""
-    for metric in metrics:
-        rows = pooled[is_whole & pooled[metric.key].notna()].rename(columns={metric.key: "mean"})
-        left_out = pooled[~is_whole].groupby("method")[metric.key].agg(lambda values: list(values.dropna()))
-        ends = [jackknife_interval(row.mean, left_out.get(row.method, []), confidence) for row in rows.itertuples()]
-        rows = rows.assign(ci_low=[end.low for end in ends], ci_high=[end.high for end in ends])
-        frames.append(rows.assign(metric=metric.key, unit=metric.unit, better=metric.better, sd=None, seeds=1)[TIDY])
-    return pd.concat(frames) if frames else pd.DataFrame(columns=TIDY)
+    real = summaries(scores.floor, [m for m in by_kind if not m.paired], [REAL])
+    return ImageTable(summaries(scores.cases, by_kind, methods), scores.cases, real.tidy)

@@ -101,8 +101,8 @@ def interval_of_rate(events: Sequence[int], trials: Sequence[int], level: float)
     e, t = e[t > 0], t[t > 0]
     n, rate = len(t), float(e.sum() / t.sum())
     if rate in (0.0, 1.0):
-        widest = 1 - (1 - level) ** (1 / n)
-        return Interval(rate, *((0.0, widest) if rate == 0 else (1 - widest, 1.0)), None, n)
+        low, high = interval_of_none(n, level)
+        return Interval(rate, *((low, high) if rate == 0 else (1 - high, 1.0)), None, n)
     if n == 1:
         return Interval(rate, None, None, None, 1)
     variance = n / (n - 1) * float(((e - rate * t) ** 2).sum()) / t.sum() ** 2
@@ -110,6 +110,16 @@ def interval_of_rate(events: Sequence[int], trials: Sequence[int], level: float)
     variance = variance if variance > 1e-12 else rate * (1 - rate) / t.sum()
     low, high = interval_on_scale(rate, math.sqrt(variance), n - 1, level, "logit")
     return Interval(rate, low, high, None, n)
+
+
+def interval_of_none(patients: int, level: float) -> tuple[float, float]:
+    """Interval of a rate of which no event was seen in any patient; that of every event is its mirror image.
+
+    Args:
+        patients: with at least one trial.
+        level: confidence.
+    """
+    return 0.0, 1 - (1 - level) ** (1 / patients)
 
 
 def jackknife_interval(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
+    from pivm.evaluation.intervals import Scale
     from pivm.evaluation.overlap import ClassMasks
     from pivm.evaluation.patient_images import PatientImages
 
@@ -32,6 +33,7 @@ class Metric:
         better: the direction of a better value.
         digits: decimals shown.
         factor: what is shown is the value times this; CSV files hold the value.
+        scale: on which its mean over patients is closer to normal, see :mod:`pivm.evaluation.intervals`.
         order: place among the columns of the cases; metrics of the same order stand by key.
     """
 
@@ -41,11 +43,14 @@ class Metric:
     better: Literal["lower", "higher"]
     digits: int = 3
     factor: float = 1
+    scale: Scale = "identity"
     order: int = 100
 
     @property
     def heading(self) -> str:
         """Title with what the shown number counts in."""
+        if self.factor == 100:
+            return f"{self.title} (%)"
         times = f" × {self.factor:g}" if self.factor != 1 else ""
         return f"{self.title}{times}{f' ({self.unit})' if self.unit != '1' else ''}"
 
@@ -59,12 +64,12 @@ class SegmentationMetric(Metric):
     """A metric of Tables 2 and 3, per patient and class.
 
     Attributes:
-        compute: of the masks of a class that truth and prediction both hold.
-        of_missed: of the masks of a class that only one of them holds.
+        compute: of the masks of a class in a patient; None where the metric is not defined for them.
+        cases: the classes that it is defined for, a clause for the note below a table.
     """
 
-    compute: Callable[[ClassMasks], float]
-    of_missed: Callable[[ClassMasks], float]
+    compute: Callable[[ClassMasks], float | None]
+    cases: str
 
 
 @dataclass(frozen=True, kw_only=True)

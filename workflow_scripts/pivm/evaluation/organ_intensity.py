@@ -6,38 +6,62 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pivm.evaluation.crossed import crossed_mean
+from pivm.evaluation.crossing import cross_scores
 from pivm.evaluation.paired import PairedSlices
 from pivm.labels import LabelSet
 
 #: columns of ``tables/hu_fidelity.csv``
-HU_FIDELITY = ["organ", "method", "patients", "pixels", "real_mean", "real_sd", "mean", "sd", "wasserstein"]
+HU_FIDELITY = [
+    *("organ", "method", "patients", "pixels", "real_mean", "real_sd", "mean", "sd", "wasserstein"),
+    *("difference", "ci_low", "ci_high", "generator_seeds"),
+]
 
 
-def compare_organ_intensity(pairs: PairedSlices, label_set: LabelSet) -> pd.DataFrame:
-    """Compare the HU inside each organ's label, pooled over patients and slices.
+def compare_organ_intensity(pairs: PairedSlices, label_set: LabelSet, level: float) -> pd.DataFrame:
+    """Compare the HU inside each organ's label.
 
     Args:
-        pairs: real and synthetic slices of test patients.
+        pairs: real and synthetic slices of held-out patients.
         label_set: of the run.
+        level: of the intervals.
 
     Returns:
         Columns :data:`HU_FIDELITY`, one row per organ that occurs and method. ``mean``, ``sd`` and their real
-        counterparts are HU over pixels; ``wasserstein`` is the first Wasserstein distance of the two histograms in HU:
-        how far the average pixel would have to change for the histograms to agree.
+        counterparts are HU over the pixels of all patients and trainings; ``wasserstein`` is the first Wasserstein
+        distance of the two histograms in HU: how far the average pixel would have to change for the two to agree.
+        ``difference`` is the mean over patients of synthetic less real organ mean, with its interval.
     """
     labels = np.asarray(pairs.store.labels[pairs.rows])
     real_hu = np.asarray(pairs.store.hu[pairs.rows])
     subjects = pairs.store.index["subject"].to_numpy()[pairs.rows]
-    synthetic_hu = {method: np.asarray(hu) for method, hu in pairs.synthetic.items()}
+    synthetic_hu = {run: np.asarray(hu) for run, hu in pairs.synthetic.items()}
     rows = []
     for k, organ in enumerate(label_set.names, start=1):
         inside = labels == k
         if not inside.any():
             continue
-        x = real_hu[inside].astype(float)
-        patients = len(set(subjects[inside.any(axis=(1, 2))]))
-        for method, hu in synthetic_hu.items():
-            y = hu[inside].astype(float)
-            distance = float(stats.wasserstein_distance(x, y))
-            rows.append((organ, method, patients, x.size, x.mean(), x.std(), y.mean(), y.std(), distance))
+        patients = np.broadcast_to(subjects[:, None, None], inside.shape)[inside]
+        real = real_hu[inside].astype(float)
+        for method in dict.fromkeys(run.method for run in synthetic_hu):
+            by_seed = {run.seed: hu[inside].astype(float) for run, hu in synthetic_hu.items() if run.method == method}
+            synthetic = np.concatenate(list(by_seed.values()))
+            distance = float(stats.wasserstein_distance(real, synthetic))
+            pixels = (real.size, real.mean(), real.std(), synthetic.mean(), synthetic.std(), distance)
+            rows.append((organ, method, len(set(patients)), *pixels, *_difference(patients, real, by_seed, level)))
     return pd.DataFrame(rows, columns=HU_FIDELITY)
+
+
+def _difference(
+    patients: np.ndarray, real: np.ndarray, by_seed: dict[int, np.ndarray], level: float
+) -> tuple[float, float | None, float | None, int]:
+    """Mean over patients of synthetic less real organ mean, the ends of its interval, and the number of trainings."""
+    frames = [
+        pd.DataFrame({"patient": patients, "hu": synthetic - real})
+        .groupby("patient", as_index=False, sort=False)["hu"]
+        .mean()
+        .assign(method="", generator_seed=seed)
+        for seed, synthetic in by_seed.items()
+    ]
+    mean = crossed_mean(cross_scores(pd.concat(frames), "hu").scores[""], level, "identity")
+    return mean.mean, mean.low, mean.high, mean.generator_seeds

@@ -1,32 +1,23 @@
-"""Overlap and surface distance of segmentations, per patient and class (paper, Tables 2 and 3).
+"""Scores of segmentations, per patient and class (paper, Tables 2 and 3).
 
-Policy: a class that neither truth nor prediction holds is left out. A class that only one of them holds gets
-Dice and IoU 0, the slice diagonal as both distances, and is counted as missed. Nothing is ever NaN.
+Which cases count. Dice and IoU over classes that the truth holds (0 where they are missed), distances over classes that
+truth and prediction both hold, ``missed`` over classes that the truth holds, ``invented`` over those that it lacks.
+A score that is not defined for a class is None and belongs to no mean. Penalised distances carry it in their name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from pivm.evaluation.cases import SegmentationCase
 from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
+from pivm.evaluation.surface import SurfaceDistances, SurfaceKind, check_stacks, surface_distances
 
-
-class SurfaceDistances(NamedTuple):
-    """Distances of the surfaces of two masks.
-
-    Attributes:
-        hausdorff_mm: the largest one.
-        average_mm: the mean over the surface voxels of both masks.
-    """
-
-    hausdorff_mm: float
-    average_mm: float
+Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,94 +25,109 @@ class ClassMasks:
     """One class in one patient: what a metric of Tables 2 and 3 is computed from.
 
     Attributes:
-        truth: bool [S, H, W], stacked slices.
-        predicted: bool [S, H, W].
+        truth: bool [S, H, W], stacked slices, cut to what either mask holds.
+        predicted: bool [S, H, W], likewise.
         spacing_mm: between slices, rows and columns.
+        diagonal_mm: of a whole slice: no distance within one is longer.
+        surface: what the surface of a mask is.
     """
 
     truth: np.ndarray
     predicted: np.ndarray
-    spacing_mm: tuple[float, float, float]
+    spacing_mm: Spacing
+    diagonal_mm: float
+    surface: SurfaceKind = "contours"
 
     @cached_property
     def truth_voxels(self) -> int:
         """Voxels of the truth."""
-        return int(self.truth.sum())
+        return int(np.count_nonzero(self.truth))
 
     @cached_property
     def predicted_voxels(self) -> int:
         """Voxels of the prediction."""
-        return int(self.predicted.sum())
+        return int(np.count_nonzero(self.predicted))
 
     @cached_property
     def common_voxels(self) -> int:
         """Voxels that both hold."""
-        return int((self.truth & self.predicted).sum())
+        return int(np.count_nonzero(self.truth & self.predicted))
 
     @cached_property
-    def surface_distances(self) -> SurfaceDistances:
-        """Of both masks, which must hold something, mm."""
-        return surface_distances(self.truth, self.predicted, self.spacing_mm)
+    def distances(self) -> SurfaceDistances | None:
+        """Between the surfaces; None unless both hold the class."""
+        if not (self.truth_voxels and self.predicted_voxels):
+            return None
+        return surface_distances(self.truth, self.predicted, self.spacing_mm, self.surface)
 
     @property
-    def diagonal_mm(self) -> float:
-        """Of a slice: no distance within one is longer."""
-        _, height, width = self.truth.shape
-        return float(np.hypot(height * self.spacing_mm[1], width * self.spacing_mm[2]))
+    def is_missed(self) -> bool:
+        """The truth holds the class and the prediction does not."""
+        return self.truth_voxels > 0 and self.predicted_voxels == 0
+
+    @property
+    def is_invented(self) -> bool:
+        """The prediction holds the class and the truth does not."""
+        return self.truth_voxels == 0 and self.predicted_voxels > 0
+
+    def penalised(self, distance_mm: float | None) -> float | None:
+        """A distance where both hold the class, the diagonal of a slice where one does, None where neither does."""
+        return self.diagonal_mm if self.is_missed or self.is_invented else distance_mm
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Scores of one class in one patient.
+
+    Attributes:
+        label: name of the class.
+        scores: by key of the metric; None where it is not defined.
+        truth_voxels: voxels of the class in the truth.
+        predicted_voxels: voxels of the class in the prediction.
+    """
+
+    label: str
+    scores: dict[str, float | None]
+    truth_voxels: int
+    predicted_voxels: int
 
 
 def score_patient(
     truth: np.ndarray,
     predicted: np.ndarray,
-    names: tuple[str, ...],
-    spacing_mm: tuple[float, float, float],
-    patient: str,
-    seed: int,
-) -> list[SegmentationCase]:
-    """Score every class over the stacked test slices of one patient.
+    names: Sequence[str],
+    spacing_mm: Spacing,
+    surface: SurfaceKind = "contours",
+) -> list[ClassScore]:
+    """Score every class over the slices of one patient.
 
     Args:
         truth: uint8 [S, H, W], 0 = background, k = k-th of ``names``.
         predicted: uint8 [S, H, W].
         names: of the classes.
         spacing_mm: between slices, rows and columns.
-        patient: its name.
-        seed: of the segmenter's training.
+        surface: ``contours`` for slices with gaps between them, ``surfels`` for volumes.
+
+    Returns:
+        One row per class, also for a class that neither holds, so that rates have their denominators.
+
+    Raises:
+        ValueError: the arrays differ in shape or are not stacks of slices, or a spacing is not positive.
     """
-    cases = []
-    for label, name in enumerate(names, start=1):
-        masks = ClassMasks(truth == label, predicted == label, spacing_mm)
-        voxels = (masks.truth_voxels, masks.predicted_voxels)
-        if not any(voxels):
-            continue
-        missed = not all(voxels)
-        scores = {
-            key: metric.of_missed(masks) if missed else metric.compute(masks)
-            for key, metric in SEGMENTATION_METRICS.items()
-        }
-        cases.append(SegmentationCase(seed, patient, name, scores, int(missed), *voxels))
-    return cases
+    check_stacks(truth, predicted, spacing_mm)
+    diagonal_mm = float(np.hypot(truth.shape[1] * spacing_mm[1], truth.shape[2] * spacing_mm[2]))
+    boxes = zip(*(ndimage.find_objects(array, max_label=len(names)) for array in (truth, predicted)), strict=True)
+    rows = []
+    for label, (name, (a, b)) in enumerate(zip(names, boxes, strict=True), start=1):
+        box = _joint_box(a, b)
+        masks = ClassMasks(truth[box] == label, predicted[box] == label, spacing_mm, diagonal_mm, surface)
+        scores = {key: metric.compute(masks) for key, metric in SEGMENTATION_METRICS.items()}
+        rows.append(ClassScore(name, scores, masks.truth_voxels, masks.predicted_voxels))
+    return rows
 
 
-def surface_distances(a: np.ndarray, b: np.ndarray, spacing_mm: tuple[float, ...]) -> SurfaceDistances:
-    """Hausdorff and average symmetric surface distance of two masks.
-
-    Surfaces are the voxels of a mask that touch its outside by a face; the stack's border counts as outside.
-
-    Args:
-        a: bool, not empty.
-        b: bool of the same shape, not empty.
-        spacing_mm: per axis.
-
-    >>> a, b = np.zeros((2, 1, 1, 5), bool)
-    >>> a[0, 0, 1] = b[0, 0, 1] = b[0, 0, 2] = True
-    >>> surface_distances(a, b, (5.0, 2.0, 1.5))
-    SurfaceDistances(hausdorff_mm=1.5, average_mm=0.5)
-    """
-    span = ndimage.find_objects((a | b).astype(np.uint8))[0]
-    a, b = np.pad(a[span], 1), np.pad(b[span], 1)
-    edge_a, edge_b = a & ~ndimage.binary_erosion(a), b & ~ndimage.binary_erosion(b)
-    from_a = ndimage.distance_transform_edt(~edge_b, sampling=spacing_mm)[edge_a]
-    from_b = ndimage.distance_transform_edt(~edge_a, sampling=spacing_mm)[edge_b]
-    both_ways_mm = np.concatenate([from_a, from_b])
-    return SurfaceDistances(float(both_ways_mm.max()), float(both_ways_mm.mean()))
+def _joint_box(a: tuple[slice, ...] | None, b: tuple[slice, ...] | None) -> tuple[slice, ...]:
+    """The smallest box that holds both boxes; an empty one where neither is there."""
+    if a is None or b is None:
+        return a or b or (slice(0),) * 3
+    return tuple(slice(min(s.start, t.start), max(s.stop, t.stop)) for s, t in zip(a, b, strict=True))

@@ -1,10 +1,11 @@
-"""Synthetic slices of test patients, which serve evaluation alone, beside the real ones."""
+"""Synthetic slices of held-out patients, which serve evaluation alone, beside the real ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,52 +15,69 @@ from pivm.cohort.store import SliceStore
 from pivm.errors import StateError
 
 
+class SyntheticRun(NamedTuple):
+    """One training of a generator.
+
+    Attributes:
+        method: its column in the tables.
+        seed: of the training.
+    """
+
+    method: str
+    seed: int
+
+
 @dataclass(frozen=True)
 class PairedSlices:
-    """The real test slices of Table 1 and every generator's slices of the same label maps.
+    """The real slices of Table 1 and every generator's slices of the same label maps.
 
     Attributes:
         store: the slice store of the run.
         rows: store row of each slice.
-        synthetic: method -> int16 HU [N, H, W], in the same order.
+        synthetic: training -> int16 HU [N, H, W], in the same order.
     """
 
     store: SliceStore
     rows: np.ndarray
-    synthetic: dict[str, np.ndarray]
+    synthetic: dict[SyntheticRun, np.ndarray]
 
     @classmethod
-    def read(cls, inputs, methods: Iterable[str]) -> PairedSlices:
+    def read(cls, inputs, runs: Iterable[tuple[str, int]], part: str = "test") -> PairedSlices:
         """Read the files of a rule.
 
         Args:
-            inputs: paths by attribute: ``store`` and ``split``, and ``synthetic``, ``hu.npy`` and more of each method.
-            methods: in the order of ``synthetic``.
+            inputs: paths by attribute: ``store`` and ``split``, and ``synthetic``, ``hu.npy`` and more of each run.
+            runs: method and seed, in the order of ``synthetic``.
+            part: of the split, whose patients the slices may be of.
 
         Raises:
             StateError: as :meth:`load`.
         """
         folders = [Path(path).parent for path in inputs.synthetic if path.endswith(".npy")]
         store = SliceStore(Path(inputs.store[0]).parent)
-        return cls.load(store, read_split(inputs.split), dict(zip(methods, folders, strict=True)))
+        named = dict(zip((SyntheticRun(*run) for run in runs), folders, strict=True))
+        return cls.load(store, read_split(inputs.split), named, part)
 
     @classmethod
-    def load(cls, store: SliceStore, split: dict[str, str], folders: dict[str, Path]) -> PairedSlices:
+    def load(
+        cls, store: SliceStore, split: dict[str, str], folders: dict[SyntheticRun, Path], part: str
+    ) -> PairedSlices:
         """Read the folders that :func:`pivm.synthesis.slices.synthesise_slices` wrote.
 
         Args:
             store: the slice store of the run.
             split: patient -> split.
-            folders: method -> folder of its slices of test patients.
+            folders: training -> folder of its slices.
+            part: of the split, whose patients the slices may be of.
 
         Raises:
-            StateError: a patient is none of the test split, or two generators have other slices.
+            StateError: a patient is of another part, or two generators have other slices.
         """
-        synthetic: dict[str, np.ndarray] = {}
+        synthetic: dict[SyntheticRun, np.ndarray] = {}
         rows = np.zeros(0, int)
-        for method, folder in folders.items():
+        for run, folder in folders.items():
             index = read_patient_csv(Path(folder) / "index.csv")
-            require_split(index["source_subject"], split, ("test",), f"image fidelity of {method}")
+            require_split(index["source_subject"], split, (part,), f"image fidelity of {run.method}")
             source_rows = index["source_row"].to_numpy()
             rows = rows if synthetic else source_rows
             if not np.array_equal(source_rows, rows):
@@ -67,7 +85,7 @@ class PairedSlices:
                     f"{folder}: holds {len(source_rows)} slices that are not those of the first generator "
                     f"({len(rows)}); delete the folder and run the workflow again"
                 )
-            synthetic[method] = np.load(Path(folder) / "hu.npy", mmap_mode="r", allow_pickle=False)
+            synthetic[run] = np.load(Path(folder) / "hu.npy", mmap_mode="r", allow_pickle=False)
         return cls(store, rows, synthetic)
 
     def patients(self) -> Iterator[tuple[str, np.ndarray]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +33,9 @@ class PairedDifference:
 def compare_pairs(scores: Mapping[str, CrossedScores], level: float) -> list[PairedDifference]:
     """Compare every method with every other.
 
-    Seeds of equal number are differenced seed by seed: where two methods share a seed's chance, it cancels, and where
-    they do not, both are in the variance. A method that is no draw of a source (real slices have no generator seed) is
-    set against every seed of the other.
+    Two methods are differenced seed by seed, over the seeds that both have: where they share a seed's chance, it
+    cancels, and where they do not, both are in the variance. A method that is no draw of a source (real slices have no
+    generator seed) is set against every seed of the other.
 
     Args:
         scores: by method, over the same patients in the same order.
@@ -45,13 +45,29 @@ def compare_pairs(scores: Mapping[str, CrossedScores], level: float) -> list[Pai
         One row per pair, in the order of ``scores``: the later method against the earlier one.
 
     Raises:
-        ValueError: two methods have other patients, or other numbers of seeds.
+        ValueError: two methods have other patients, or no seed in common.
+    """
+
+    def difference(method: str, reference: str) -> CrossedMean:
+        values = _difference(scores[method], scores[reference], f"{method} - {reference}")
+        return crossed_mean(values, level, "identity")
+
+    return compare(list(scores), difference)
+
+
+def compare(methods: Sequence[str], difference: Callable[[str, str], CrossedMean]) -> list[PairedDifference]:
+    """Every method against every other.
+
+    Args:
+        methods: in the order of the table.
+        difference: of a method and its reference.
+
+    Returns:
+        One row per pair: the later method against the earlier one.
     """
     found = []
-    for reference, method in itertools.combinations(scores, 2):
-        mean = crossed_mean(
-            _difference(scores[method], scores[reference], f"{method} - {reference}"), level, "identity"
-        )
+    for reference, method in itertools.combinations(methods, 2):
+        mean = difference(method, reference)
         found.append((method, reference, mean, p_value(mean)))
     known = [p for *_, p in found if p is not None]
     corrected = iter(holm(known))
@@ -80,10 +96,13 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 def _difference(method: CrossedScores, reference: CrossedScores, name: str) -> CrossedScores:
     """Scores of the first less those of the second, over the sources of either."""
-    for axis, source in enumerate(SOURCES):
-        sizes = method.values.shape[axis], reference.values.shape[axis]
-        shared = source in method.sources and source in reference.sources
-        if shared and sizes[0] != sizes[1]:
-            raise ValueError(f"{name}: {sizes[0]} and {sizes[1]} values of {source}, expected as many on both sides")
+    if len(method.values) != len(reference.values):
+        raise ValueError(f"{name}: {len(method.values)} and {len(reference.values)} patients, expected the same")
+    for source in SOURCES[1:]:
+        if source in method.sources and source in reference.sources:
+            shared = [seed for seed in method.seeds_of(source) if seed in reference.seeds_of(source)]
+            if not shared:
+                raise ValueError(f"{name}: no {source} in common")
+            method, reference = method.restricted(source, shared), reference.restricted(source, shared)
     sources = tuple(source for source in SOURCES if source in method.sources or source in reference.sources)
     return CrossedScores(method.values - reference.values, sources)

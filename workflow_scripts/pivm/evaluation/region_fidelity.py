@@ -15,7 +15,7 @@ from pivm.labels import ORGANS_13, LabelSet
 SKELETON = ("vertebrae", "hip", "sacrum")
 #: mean absolute error by region
 REGION_METRICS = {
-    key: Metric(key=key, title=title, unit="HU", better="lower", digits=1)
+    key: Metric(key=key, title=title, unit="HU", better="lower", digits=1, scale="log")
     for key, title in {
         "mae_organs_13": "Error in the 13 organs",
         "mae_skeleton": "Error in vertebrae, hips, sacrum",
@@ -34,7 +34,7 @@ def regions(label_set: LabelSet) -> dict[str, list[int]]:
     return {"mae_organs_13": few, "mae_skeleton": skeleton, "mae_other_organs": others}
 
 
-def score_regions(pairs: PairedSlices, label_set: LabelSet, window: tuple[float, float], seed: int) -> pd.DataFrame:
+def score_regions(pairs: PairedSlices, label_set: LabelSet, window: tuple[float, float]) -> pd.DataFrame:
     """Fidelity per method and patient.
 
     The mean absolute error is that of one synthetic slice against the real one, HU in the window, over all pixels
@@ -44,22 +44,21 @@ def score_regions(pairs: PairedSlices, label_set: LabelSet, window: tuple[float,
         pairs: real and synthetic slices of test patients.
         label_set: of the run.
         window: HU range of SSIM and errors.
-        seed: of the synthesis, copied to the column ``seed``.
 
     Returns:
-        Columns ``method, seed, patient`` and :data:`ABLATION_METRICS`.
+        Columns ``method, generator_seed, patient`` and :data:`ABLATION_METRICS`.
     """
     store, cases = pairs.store, []
     for patient, positions in pairs.patients():
         rows = pairs.rows[positions]
         real = np.clip(np.asarray(store.hu[rows]).astype(np.int64), *window)
         labels, body = np.asarray(store.labels[rows]), np.asarray(store.body[rows])
-        for method, hu in pairs.synthetic.items():
+        for run, hu in pairs.synthetic.items():
             synthetic = np.clip(np.asarray(hu[positions]).astype(np.int64), *window)
             similarity = ssim(real, synthetic, body, window)
             scores = {"ssim": similarity.whole, "ssim_body": similarity.inside}
             for metric, ids in regions(label_set).items():
                 region = np.isin(labels, ids)
                 scores[metric] = float(np.abs(synthetic - real)[region].mean()) if region.any() else np.nan
-            cases.append(RegionCase(method, seed, patient, scores))
+            cases.append(RegionCase(run.method, run.seed, patient, scores))
     return case_table(cases)

@@ -1,109 +1,107 @@
-# pyright: basic, reportOptionalOperand=false, reportArgumentType=false
-# a pair that was tested has an interval and a p-value
-"""What holds of a metric and what does not, in plain words made from the numbers."""
+"""What holds of a table and what does not, in plain words made from the numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
 
-from pivm.evaluation.crossed import CrossedMean
+from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import PairedDifference
+from pivm.evaluation.statistics import MetricSummary
 
-_SEEDS = {"generator_seed": "generator", "segmenter_seed": "segmenter"}
-
-
-@dataclass(frozen=True)
-class MetricWords:
-    """How a metric is written.
-
-    Attributes:
-        title: as in a table, for example ``Dice``.
-        unit: ``mm`` or empty.
-        better: which values are better.
-        digits: decimals of its values.
-    """
-
-    title: str
-    unit: str
-    better: Literal["higher", "lower"]
-    digits: int
-
-    def value(self, number: float, sign: bool = False) -> str:
-        """The number as in a table, without ``-0.00``; with a sign where asked for."""
-        text = f"{number:+.{self.digits}f}" if sign else f"{number:.{self.digits}f}"
-        return text.lstrip("+-") if float(text) == 0 else text
+_NETWORKS = {"generator_seed": "generator", "segmenter_seed": "segmenter"}
 
 
-def sentences(
-    metric: MetricWords, means: Mapping[str, CrossedMean], pairs: Sequence[PairedDifference], level: float
-) -> list[str]:
-    """Statements about a metric: first each pair that differs, then those that do not, then what is not known.
+def verdicts(summaries: Sequence[MetricSummary], level: float, title: Callable[[str], str]) -> list[str]:
+    """Statements about a table: per metric the pairs that differ and those that do not, then what nobody knows.
 
-    A difference holds where Holm's p is below ``1 - level``.
+    A difference holds where Holm's p, over all pairs of a metric, is at most ``1 - level``.
 
     Args:
-        metric: its words.
-        means: by method, as it is to be named.
-        pairs: of :func:`pivm.evaluation.pairs.compare_pairs`, over methods of ``means``.
+        summaries: one per metric.
         level: of intervals and claims.
+        title: heading of a method.
     """
-    tested = [pair for pair in pairs if pair.p_holm is not None]
-    holds = [pair for pair in tested if pair.p_holm <= 1 - level]
-    open_pairs = [pair for pair in tested if pair.p_holm > 1 - level]
-    return [
-        *(_difference_holds(metric, pair, len(tested)) for pair in holds),
-        *(_difference_open(metric, pair, len(tested), level) for pair in open_pairs),
-        *_limits(metric, means, level),
+    lines = [line for summary in summaries if (line := _of_metric(summary, level, title))]
+    return [*lines, *_limits(summaries, level, title)]
+
+
+def leaders(summary: MetricSummary, level: float) -> set[str]:
+    """The methods to set in bold: the best mean and those that are not told apart from it; none where that is all.
+
+    Args:
+        summary: of one metric.
+        level: as in :func:`verdicts`.
+    """
+    if not summary.means:
+        return set()
+    sign = 1 if summary.metric.better == "higher" else -1
+    best = max(summary.means, key=lambda method: sign * summary.means[method].mean)
+    told_apart = {
+        pair.method if pair.reference == best else pair.reference
+        for pair in summary.pairs
+        if best in (pair.method, pair.reference) and _holds(pair, level)
+    }
+    return set(summary.means) - told_apart if told_apart else set()
+
+
+def _holds(pair: PairedDifference, level: float) -> bool:
+    return pair.p_holm is not None and pair.p_holm <= 1 - level
+
+
+def _of_metric(summary: MetricSummary, level: float, title: Callable[[str], str]) -> str:
+    metric, tested = summary.metric, [pair for pair in summary.pairs if pair.p_holm is not None]
+    if not tested:
+        return ""
+    holds = [_ordered(pair, metric, title) for pair in tested if _holds(pair, level)]
+    ties = [
+        f"{title(pair.method)} and {title(pair.reference)} {_difference(pair, metric, 1)}"
+        for pair in tested
+        if not _holds(pair, level)
     ]
+    text = f"{metric.title}, at {_percent(level)}:"
+    if holds:
+        text += f" {'; '.join(holds)}."
+    if ties:
+        text += f" Not told apart: {'; '.join(ties)}."
+    return text
 
 
-def _difference_holds(metric: MetricWords, pair: PairedDifference, pairs: int) -> str:
-    better = (pair.difference.mean > 0) == (metric.better == "higher")
-    return (
-        f"{metric.title} of {pair.method} is {'better' if better else 'worse'} than that of {pair.reference}: "
-        f"{_difference(metric, pair)}, {_p(pair, pairs)}."
-    )
+def _ordered(pair: PairedDifference, metric: Metric, title: Callable[[str], str]) -> str:
+    """The better of two first, with its difference to the other."""
+    better_first = (pair.difference.mean > 0) == (metric.better == "higher")
+    names = (pair.method, pair.reference) if better_first else (pair.reference, pair.method)
+    numbers = _difference(pair, metric, 1 if better_first else -1)
+    return f"{title(names[0])} better than {title(names[1])} {numbers}"
 
 
-def _difference_open(metric: MetricWords, pair: PairedDifference, pairs: int, level: float) -> str:
-    difference = pair.difference
-    text = (
-        f"{metric.title} of {pair.method} and {pair.reference}: no difference holds at {_percent(level)}: "
-        f"{_difference(metric, pair)}, {_p(pair, pairs)}"
-    )
-    if difference.low > 0 or difference.high < 0:
-        return f"{text}; alone this pair would differ, among {pairs} pairs that may be chance."
-    return f"{text}; nor does equality, since a true difference anywhere in that interval fits the data."
+def _difference(pair: PairedDifference, metric: Metric, sign: int) -> str:
+    mean = pair.difference
+    low, high = sorted((sign * (mean.low or 0.0), sign * (mean.high or 0.0)))
+    ends = ", ".join(signed(metric, end) for end in (low, high))
+    return f"({signed(metric, sign * mean.mean)} [{ends}])"
 
 
-def _limits(metric: MetricWords, means: Mapping[str, CrossedMean], level: float) -> list[str]:
+def signed(metric: Metric, value: float) -> str:
+    """A difference as the tables show it, with its sign and without ``-0.00``."""
+    text = f"{metric.factor * value:+.{metric.digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def _limits(summaries: Sequence[MetricSummary], level: float, title: Callable[[str], str]) -> list[str]:
     """What the intervals do not cover, one sentence per reason."""
     found = []
-    few = [name for name, mean in means.items() if mean.low is None]
+    means = [(method, mean) for summary in summaries for method, mean in summary.means.items()]
+    few = dict.fromkeys(title(method) for method, mean in means if mean.low is None)
     if few:
-        found.append(f"{metric.title} of {_list(few)}: one patient gives no interval.")
-    for source, network in _SEEDS.items():
-        once = [name for name, mean in means.items() if source in mean.unknown and mean.low is not None]
+        found.append(f"{_list(list(few))}: one patient gives no interval and no test.")
+    for source, network in _NETWORKS.items():
+        once = dict.fromkeys(title(method) for method, mean in means if source in mean.unknown and mean.low is not None)
         if once:
             found.append(
-                f"{metric.title} of {_list(once)} comes from one training of the {network}: at {_percent(level)} it "
-                "holds for new patients and that training, and how much another training would differ is not known."
+                f"{_list(list(once))}: one training of the {network}; what is said at {_percent(level)} holds for new "
+                "patients and that training, and how much another training would differ is not known."
             )
     return found
-
-
-def _difference(metric: MetricWords, pair: PairedDifference) -> str:
-    mean = pair.difference
-    unit = f" {metric.unit}" if metric.unit else ""
-    low, high = (metric.value(end, sign=True) for end in (mean.low, mean.high))
-    return f"{metric.value(mean.mean, sign=True)}{unit} ({low} to {high}), {mean.patients} patients"
-
-
-def _p(pair: PairedDifference, pairs: int) -> str:
-    p = "p < 0.001" if pair.p_holm < 0.001 else f"p = {pair.p_holm:.3f}"
-    return p if pairs == 1 else f"{p} after Holm's correction for {pairs} pairs"
 
 
 def _percent(level: float) -> str:

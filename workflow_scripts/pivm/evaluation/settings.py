@@ -54,15 +54,22 @@ class TableSettings:
     generated: str = setting("the generator behind generated and combined in Table 3", "pivm")
     metrics: tuple[str, ...] = setting(
         "rows of Tables 2 and 3",
-        ("hausdorff_distance", "average_surface_distance", "miou", "dice"),
+        (
+            "hausdorff_distance",
+            "hausdorff_distance_95",
+            "average_surface_distance",
+            "miou",
+            "dice",
+            "missed",
+            "invented",
+        ),
         min_items=1,
         unique=True,
     )
     image_metrics: tuple[str, ...] = setting(
         "columns of Table 1", ("ssim", "frechet_distance"), min_items=1, unique=True
     )
-    confidence: float = setting("of the bootstrap interval over patients", 0.95, above=0, below=1)
-    resamples: int = setting("of the bootstrap", 5000, minimum=100)
+    confidence: float = setting("of the intervals, over patients and seeds", 0.95, above=0, below=1)
     image_patients: int = setting("test patients of Table 1", 5, minimum=1)
     image_window: tuple[float, float] = setting(
         "HU that image metrics and the extractor see", (-200, 300), minimum=-2048, maximum=4096

@@ -1,142 +1,200 @@
-"""From scores per case to table cells: mean over classes, then patients, with intervals over patients."""
+"""From scores per case to tables: mean over classes, then patients and seeds, with intervals and paired differences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from pivm.evaluation.all_metrics import METRICS
+from pivm.evaluation.crossed import CrossedMean, crossed_mean
+from pivm.evaluation.crossing import cross_scores
+from pivm.evaluation.intervals import interval_of_none
+from pivm.evaluation.metrics import Metric
+from pivm.evaluation.pairs import PairedDifference, compare, compare_pairs
+from pivm.evaluation.pooled import PooledScores, pooled_mean
 
+_NUMBERS = ["mean", "sd", "ci_low", "ci_high", "patients", "generator_seeds", "segmenter_seeds"]
 #: columns of every tidy table
-TIDY = ["metric", "unit", "better", "method", "mean", "sd", "ci_low", "ci_high", "patients", "seeds"]
-DIFFERENCES = ["metric", "method", "reference", "difference", "ci_low", "ci_high", "patients"]
-Patient = TypeVar("Patient")
+TIDY = ["metric", "unit", "better", "method", *_NUMBERS]
+DIFFERENCES = ["metric", "method", "reference", "difference", "ci_low", "ci_high", "p", "p_holm", "patients"]
+VARIANCES = ["metric", "method", "source", "variance"]
+#: columns of a table per organ
+ORGANS = ["organ", "small", *TIDY]
+#: an organ is small where its voxels per patient are below this share of those of the median organ
+SMALL = 0.25
 
 
 @dataclass(frozen=True)
-class Bootstrap:
-    """How the interval of a mean over patients is found.
+class MetricSummary:
+    """What the patients say of one metric.
 
     Attributes:
-        confidence: that the interval holds the mean.
-        resamples: draws of patients.
-        seed: of the draws.
+        metric: its entry.
+        means: by method; empty where no case has a score in all runs.
+        pairs: every method against every other.
+        patients_left_out: they have no case that is scored in all runs.
+        cases_left_out: share of the cases with a score in some run that lack one in another.
     """
 
-    confidence: float
-    resamples: int
-    seed: int
-
-
-class Interval(NamedTuple):
-    """Ends of an interval; None where there are too few patients for one."""
-
-    low: float | None
-    high: float | None
+    metric: Metric
+    means: dict[str, CrossedMean]
+    pairs: list[PairedDifference]
+    patients_left_out: tuple[str, ...] = ()
+    cases_left_out: float = 0.0
 
 
 class Summary(NamedTuple):
     """A table and what stands beside it.
 
     Attributes:
-        tidy: columns :data:`TIDY`.
-        differences: columns :data:`DIFFERENCES`.
+        metrics: one entry per metric.
+        methods: in the order of the table.
     """
 
-    tidy: pd.DataFrame
-    differences: pd.DataFrame
+    metrics: list[MetricSummary]
+    methods: list[str]
+
+    @property
+    def tidy(self) -> pd.DataFrame:
+        """Columns :data:`TIDY`; a metric that no case has in all runs has no mean and 0 patients."""
+        rows = [tidy_row(s.metric, method, s.means.get(method)) for s in self.metrics for method in self.methods]
+        return pd.DataFrame(rows, columns=TIDY)
+
+    @property
+    def differences(self) -> pd.DataFrame:
+        """Columns :data:`DIFFERENCES`: every method minus every earlier one, over the same patients."""
+        rows = [
+            (s.metric.key, pair.method, pair.reference, d.mean, d.low, d.high, pair.p, pair.p_holm, d.patients)
+            for s in self.metrics
+            for pair in s.pairs
+            for d in [pair.difference]
+        ]
+        return pd.DataFrame(rows, columns=DIFFERENCES)
+
+    @property
+    def variances(self) -> pd.DataFrame:
+        """Columns :data:`VARIANCES`: of the scores, by source and by interaction of sources."""
+        rows = [
+            (s.metric.key, method, source, variance)
+            for s in self.metrics
+            for method, mean in s.means.items()
+            for source, variance in mean.variances.items()
+        ]
+        return pd.DataFrame(rows, columns=VARIANCES)
 
 
-def interval(values: np.ndarray, bootstrap: Bootstrap) -> Interval:
-    """Bootstrap percentile interval of the mean.
-
-    Args:
-        values: one per patient; there is no interval for fewer than two.
-        bootstrap: how it is found.
-    """
-    if len(values) < 2:
-        return Interval(None, None)
-    if np.ptp(values) == 0:
-        return Interval(float(values[0]), float(values[0]))
-    found = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=bootstrap.resamples,
-        confidence_level=bootstrap.confidence,
-        method="percentile",
-        rng=np.random.default_rng(bootstrap.seed),
-    ).confidence_interval
-    return Interval(float(found.low), float(found.high))
-
-
-def jackknife_interval(value: float, without_each: Sequence[float], confidence: float) -> Interval:
-    """Interval of a statistic of all patients together: the jackknife over patients with Student's t.
-
-    Slices of one patient are not independent, and a bootstrap would put copies of one slice on both sides of a kernel.
-
-    Args:
-        value: the statistic of all patients.
-        without_each: the same with each patient left out in turn; fewer than two make no interval.
-        confidence: of the interval.
-    """
-    n = len(without_each)
-    if n < 2:
-        return Interval(None, None)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * np.sqrt((n - 1) * np.var(without_each)))
-    return Interval(value - half, value + half)
-
-
-def per_patient(cases: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
-    """Mean over classes, then over seeds: one row per method and patient."""
-    by_seed = cases.groupby(["method", "patient", "seed"], sort=False)[metrics].mean()
-    return by_seed.groupby(["method", "patient"], sort=False).mean().reset_index()
-
-
-def summarise(cases: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str], bootstrap: Bootstrap) -> Summary:
-    """The tidy table, and the differences of every method to the first one.
+def summarise(cases: pd.DataFrame, metrics: Iterable[str], methods: Sequence[str], level: float) -> Summary:
+    """The numbers of a table.
 
     Args:
-        cases: columns ``method, seed, patient`` and one per metric.
+        cases: columns ``method, patient, generator_seed, segmenter_seed``, one per metric and, for scores per class,
+            ``label``; see :func:`pivm.evaluation.crossing.cross_scores`.
         metrics: keys of :data:`pivm.evaluation.all_metrics.METRICS`.
         methods: in the order of the table.
-        bootstrap: of the intervals.
+        level: of the intervals.
     """
-    patients = per_patient(cases, list(metrics))
-    seeds = cases.groupby("method")["seed"].nunique()
-    return Summary(
-        _tidy(patients, metrics, methods, bootstrap, seeds), _differences(patients, metrics, methods, bootstrap)
-    )
+    return Summary([summarise_metric(cases, METRICS[key], methods, level) for key in metrics], list(methods))
 
 
-def _tidy(
-    patients: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str], bootstrap: Bootstrap, seeds: pd.Series
-) -> pd.DataFrame:
-    """``sd`` over patients; ``sd`` and interval are empty for a single patient."""
-    rows = []
+def summarise_metric(cases: pd.DataFrame, metric: Metric, methods: Sequence[str], level: float) -> MetricSummary:
+    """As :func:`summarise`, for one metric."""
+    defined = cases[cases[metric.key].notna()]
+    if defined.empty:
+        return MetricSummary(metric, {}, [], tuple(dict.fromkeys(cases["patient"])))
+    table = cross_scores(cases, metric.key)
+    if not table.patients:
+        return MetricSummary(metric, {}, [], table.patients_left_out, table.cases_left_out)
+    scores = {method: table.scores[method] for method in methods}
+    means = {method: _with_ends(crossed_mean(s, level, metric.scale), metric, level) for method, s in scores.items()}
+    return MetricSummary(metric, means, compare_pairs(scores, level), table.patients_left_out, table.cases_left_out)
+
+
+def summarise_pooled(pooled: pd.DataFrame, metric: Metric, methods: Sequence[str], level: float) -> MetricSummary:
+    """The same for a metric of all patients together.
+
+    Args:
+        pooled: as in :class:`pivm.evaluation.image_scoring.ImageScores`.
+        metric: its entry.
+        methods: in the order of the table.
+        level: of the intervals.
+    """
+    scores = {method: PooledScores.read(pooled[pooled["method"] == method], metric.key) for method in methods}
+    means = {method: pooled_mean(s, level, metric.scale) for method, s in scores.items()}
+
+    def difference(method: str, reference: str) -> CrossedMean:
+        return pooled_mean(scores[method].minus(scores[reference]), level, "identity")
+
+    return MetricSummary(metric, means, compare(list(methods), difference))
+
+
+def summarise_organs(cases: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str], level: float) -> pd.DataFrame:
+    """The numbers per organ: means over patients, which a mean over organs hides.
+
+    Args:
+        cases: as in :func:`summarise`, with ``label`` and ``truth_voxels``.
+        metrics: in the order of the rows.
+        methods: likewise.
+        level: of the intervals.
+
+    Returns:
+        Columns :data:`ORGANS`; organs in the order of the cases. ``small`` marks those that hold fewer voxels per
+        patient than a quarter of the median organ.
+    """
+    frames = []
+    small = small_organs(cases)
+    for organ, part in cases.groupby("label", sort=False):
+        tidy = summarise(part, metrics, methods, level).tidy
+        frames.append(tidy[tidy["patients"] > 0].assign(organ=organ, small=organ in small))
+    return pd.concat(frames, ignore_index=True)[ORGANS]
+
+
+def small_organs(cases: pd.DataFrame) -> set[str]:
+    """Organs with fewer voxels per patient in the truth than a quarter of those of the median organ.
+
+    Args:
+        cases: columns ``method, patient, label, truth_voxels``.
+    """
+    held = cases[cases["truth_voxels"] > 0]
+    voxels = held.groupby("label")["truth_voxels"].mean()
+    return set(voxels[voxels < SMALL * voxels.median()].index)
+
+
+def tidy_row(metric: Metric, method: str, mean: CrossedMean | None) -> tuple:
+    """One row of a tidy table."""
+    numbers: tuple = (None, None, None, None, 0, 0, 0)
+    if mean is not None:
+        numbers = (
+            mean.mean, mean.sd, mean.low, mean.high, mean.patients, mean.generator_seeds, mean.segmenter_seeds
+        )  # fmt: skip
+    return (metric.key, metric.unit, metric.better, method, *numbers)
+
+
+def per_patient(cases: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Mean over classes and seeds: one row per method and patient, for figures.
+
+    Args:
+        cases: as in :func:`summarise`.
+        metrics: columns to average, each over the cases that have a score in all runs.
+    """
+    frames: list[pd.DataFrame] = []
     for metric in metrics:
-        unit, better = METRICS[metric].unit, METRICS[metric].better
-        for method in methods:
-            # a region that a patient lacks has no score; patients says how many have one
-            values = patients.loc[patients["method"] == method, metric].dropna().to_numpy()
-            ends = interval(values, bootstrap)
-            sd = float(values.std(ddof=1)) if len(values) > 1 else None
-            rows.append((metric, unit, better, method, float(values.mean()), sd, *ends, len(values), seeds[method]))
-    return pd.DataFrame(rows, columns=TIDY)
+        if not cases[metric].notna().any():
+            continue
+        table = cross_scores(cases, metric)
+        for method, scores in table.scores.items():
+            values = scores.values.mean(axis=(1, 2))
+            frames.append(
+                pd.DataFrame({"method": method, "patient": table.patients, "metric": metric, "value": values})
+            )
+    return pd.concat(frames, ignore_index=True)
 
 
-def _differences(
-    patients: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str], bootstrap: Bootstrap
-) -> pd.DataFrame:
-    """Paired over the same patients, who differ more than methods do: the interval to judge by."""
-    wide = patients.pivot(index="patient", columns="method")
-    rows = []
-    for metric in metrics:
-        for method in methods[1:]:
-            values = (wide[metric, method] - wide[metric, methods[0]]).dropna().to_numpy()
-            rows.append((metric, method, methods[0], float(values.mean()), *interval(values, bootstrap), len(values)))
-    return pd.DataFrame(rows, columns=DIFFERENCES)
+def _with_ends(mean: CrossedMean, metric: Metric, level: float) -> CrossedMean:
+    """A rate of which no case, or every case, is an event has no spread: its interval is that of no event seen."""
+    if metric.scale == "logit" and mean.low is not None and mean.mean in (0.0, 1.0):
+        low, high = interval_of_none(mean.patients, level)
+        return replace(mean, low=low if mean.mean == 0 else 1 - high, high=high if mean.mean == 0 else 1.0)
+    return mean

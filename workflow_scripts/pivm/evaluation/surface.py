@@ -1,6 +1,6 @@
-"""Overlap and true surface distances of segmentations, per patient and class (paper, Tables 2 and 3).
+"""Distances between the surfaces of two masks (paper, Tables 2 and 3).
 
-What is a surface. The test slices of a patient are samples of its anatomy, 20 to 25 mm apart while pixels are 6 mm
+The test slices of a patient are samples of its anatomy, 20 to 25 mm apart while pixels are 6 mm
 wide; between them nothing is known. Their surface is therefore the outline of the class in each slice (``contours``):
 the polygon of marching squares, whose corners are the middles of the pixel edges between inside and outside, each
 weighted by the length of outline around it. A distance is taken in 3D to the nearest such corner in any slice. In
@@ -9,10 +9,6 @@ volumes whose slices touch, it is within a quarter of the distance between two b
 ``surfels`` are the elements of the package ``surface-distance`` (Nikolov et al. 2018, arXiv:1809.04430): corners of the
 voxel grid in 3D, weighted by area. They are there to compare volumes with figures published that way. On slices with
 gaps their flat tops and bottoms outweigh the outlines, and below one voxel they lose up to two thirds of a distance.
-
-Which cases count. Dice and IoU over classes that the truth holds (0 where they are missed), distances over classes that
-truth and prediction both hold, ``missed`` over classes that the truth holds, ``invented`` over those that it lacks.
-A value that is not defined for a class is None and belongs to no mean. Penalised distances carry it in their name.
 """
 
 from __future__ import annotations
@@ -23,7 +19,6 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 #: share of the surface whose distances lie below the robust Hausdorff distance
@@ -47,81 +42,6 @@ class SurfaceDistances:
     hausdorff_95: float
 
 
-@dataclass(frozen=True)
-class ClassScore:
-    """Scores of one class in one patient; None where a score is not defined.
-
-    Attributes:
-        label: id of the class.
-        dice: overlap; None where the truth lacks the class, 0 where the prediction does.
-        miou: intersection over union, as ``dice``; its mean over classes is the mIoU.
-        hausdorff_distance: mm; None unless both hold the class.
-        hausdorff_distance_95: mm, as ``hausdorff_distance``.
-        average_surface_distance: mm, as ``hausdorff_distance``.
-        missed: the truth holds the class and the prediction does not; None where the truth lacks it.
-        invented: the prediction holds the class and the truth does not; None where the truth holds it.
-        truth_voxels: voxels of the class in the truth.
-        predicted_voxels: voxels of the class in the prediction.
-        hausdorff_distance_penalised_mm: the diagonal of a slice where only one side holds the class.
-        hausdorff_distance_95_penalised_mm: as ``hausdorff_distance_penalised_mm``.
-        average_surface_distance_penalised_mm: as ``hausdorff_distance_penalised_mm``.
-    """
-
-    label: int
-    dice: float | None
-    miou: float | None
-    hausdorff_distance: float | None
-    hausdorff_distance_95: float | None
-    average_surface_distance: float | None
-    missed: bool | None
-    invented: bool | None
-    truth_voxels: int
-    predicted_voxels: int
-    hausdorff_distance_penalised_mm: float | None
-    hausdorff_distance_95_penalised_mm: float | None
-    average_surface_distance_penalised_mm: float | None
-
-
-def score_patient(
-    truth: np.ndarray,
-    predicted: np.ndarray,
-    classes: int,
-    spacing_mm: Sequence[float],
-    surface: SurfaceKind = "contours",
-) -> list[ClassScore]:
-    """Score every class of one patient.
-
-    Args:
-        truth: uint8 [S, H, W], 0 = background.
-        predicted: uint8 [S, H, W].
-        classes: labels ``1..classes`` are scored.
-        spacing_mm: distance of slices, rows and columns, mm.
-        surface: ``contours`` or ``surfels``, see the head of this module.
-
-    Returns:
-        One row per class, in the order of the labels; also for a class that neither holds, so that rates have their
-        denominators.
-
-    Raises:
-        ValueError: the arrays differ in shape or are not stacks of slices, or a spacing is not positive.
-    """
-    _check(truth, predicted, spacing_mm)
-    spans = ndimage.find_objects(truth, max_label=classes)
-    predicted_spans = ndimage.find_objects(predicted, max_label=classes)
-    diagonal = float(np.hypot(truth.shape[1] * spacing_mm[1], truth.shape[2] * spacing_mm[2]))
-    scores = []
-    for label in range(1, classes + 1):
-        span = _joint_span(spans[label - 1], predicted_spans[label - 1])
-        if span is None:
-            scores.append(_score(label, 0, 0, 0, None, diagonal))
-            continue
-        a, b = truth[span] == label, predicted[span] == label
-        n, m, both = (int(np.count_nonzero(mask)) for mask in (a, b, a & b))
-        distances = surface_distances(a, b, spacing_mm, surface) if n and m else None
-        scores.append(_score(label, n, m, both, distances, diagonal))
-    return scores
-
-
 def surface_distances(
     truth: np.ndarray, predicted: np.ndarray, spacing_mm: Sequence[float], surface: SurfaceKind = "contours"
 ) -> SurfaceDistances:
@@ -136,7 +56,7 @@ def surface_distances(
     Raises:
         ValueError: a mask is empty, the arrays differ in shape, or a spacing is not positive.
     """
-    _check(truth, predicted, spacing_mm)
+    check_stacks(truth, predicted, spacing_mm)
     if not (truth.any() and predicted.any()):
         raise ValueError("a mask without voxels has no surface, hence no distance to another")
     elements = {"contours": _contours, "surfels": _surfels}[surface]
@@ -220,34 +140,8 @@ def _weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) ->
     return float(values[order[min(np.searchsorted(reached, share), len(order) - 1)]])
 
 
-def _score(label: int, n: int, m: int, both: int, distances: SurfaceDistances | None, diagonal_mm: float) -> ClassScore:
-    """The row of a class with ``n`` voxels in the truth, ``m`` in the prediction and ``both`` in common."""
-    one_sided = diagonal_mm if n or m else None
-    return ClassScore(
-        label=label,
-        dice=2 * both / (n + m) if n else None,
-        miou=both / (n + m - both) if n else None,
-        hausdorff_distance=distances.hausdorff if distances else None,
-        hausdorff_distance_95=distances.hausdorff_95 if distances else None,
-        average_surface_distance=distances.average if distances else None,
-        missed=m == 0 if n else None,
-        invented=None if n else m > 0,
-        truth_voxels=n,
-        predicted_voxels=m,
-        hausdorff_distance_penalised_mm=distances.hausdorff if distances else one_sided,
-        hausdorff_distance_95_penalised_mm=distances.hausdorff_95 if distances else one_sided,
-        average_surface_distance_penalised_mm=distances.average if distances else one_sided,
-    )
-
-
-def _joint_span(a: tuple[slice, ...] | None, b: tuple[slice, ...] | None) -> tuple[slice, ...] | None:
-    """The smallest box that holds both boxes; None where neither is there."""
-    if a is None or b is None:
-        return a or b
-    return tuple(slice(min(s.start, t.start), max(s.stop, t.stop)) for s, t in zip(a, b, strict=True))
-
-
-def _check(truth: np.ndarray, predicted: np.ndarray, spacing_mm: Sequence[float]) -> None:
+def check_stacks(truth: np.ndarray, predicted: np.ndarray, spacing_mm: Sequence[float]) -> None:
+    """Raises ValueError where two arrays are not stacks of one shape, or a spacing is not positive."""
     if truth.shape != predicted.shape or truth.ndim != 3:
         raise ValueError(f"truth {truth.shape} and prediction {predicted.shape} are not stacks [S, H, W] of one shape")
     if len(spacing_mm) != 3 or not all(step > 0 for step in spacing_mm):

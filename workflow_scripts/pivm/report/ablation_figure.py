@@ -16,14 +16,14 @@ def plot_ablation(pairs: PairedSlices, priors: dict[str, Prior], path: Path, lin
     """A row per slice: real CT, then for every method its label map and its slice.
 
     Args:
-        pairs: real and synthetic slices of test patients.
+        pairs: real and synthetic slices of held-out patients.
         priors: method -> organ means of its generator, which know the labels it is given.
         path: of the PNG.
         lines: slices shown, one per patient, from the pelvis of the first to the upper abdomen of the last.
     """
     store, patients = pairs.store, list(pairs.patients())[:lines]
     titles = ["Real CT"]
-    for method in pairs.synthetic:
+    for method, _ in pairs.synthetic:
         titles += [f"{method_title(method)}: label map", f"{method_title(method)}: PIVM"]
     shape = (len(patients), len(titles))
     figure, axes = plt.subplots(*shape, figsize=(2.3 * shape[1] + 0.3, 2.3 * shape[0] + 0.3), squeeze=False)
@@ -32,7 +32,7 @@ def plot_ablation(pairs: PairedSlices, priors: dict[str, Prior], path: Path, lin
         position = positions[int(share * (len(positions) - 1))]
         row = pairs.rows[position]
         images = [("hu", np.asarray(store.hu[row]), 0)]
-        for method, hu in pairs.synthetic.items():
+        for (method, _), hu in pairs.synthetic.items():
             label_map = priors[method].label_map(store.labels[[row]], store.body[[row]])[0]
             images += [("labels", label_map, priors[method].classes), ("hu", np.asarray(hu[position]), 0)]
         for axis, title, (kind, image, classes) in zip(axes[line], titles, images, strict=True):

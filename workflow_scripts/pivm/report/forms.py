@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -38,14 +38,18 @@ def method_title(method: str) -> str:
 
 
 def write_forms(
-    tidy: pd.DataFrame, shape: Callable[[str, dict[str, str]], pd.DataFrame], note: str, table: str, outputs
+    tidy: pd.DataFrame,
+    shape: Callable[[str, dict[str, str]], pd.DataFrame],
+    notes: Sequence[str],
+    table: str,
+    outputs,
 ) -> None:
     """Write all four forms.
 
     Args:
         tidy: what the CSV holds.
         shape: (format of the best value, arrow per direction) -> the table as the paper has it.
-        note: stands below the table.
+        notes: stand below the table, a paragraph each; the first is its caption.
         table: its key in :data:`CAPTIONS`.
         outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
     """
@@ -53,17 +57,20 @@ def write_forms(
     shaped = shape("**%s**", _ARROWS)
     if shaped.columns.nlevels > 1:
         shaped.columns = [" ".join(names) for names in shaped.columns]
-    Path(outputs.md).write_text(f"{shaped.to_markdown(disable_numparse=True)}\n\n{note}\n")
+    Path(outputs.md).write_text(f"{shaped.to_markdown(disable_numparse=True)}\n\n" + "\n\n".join(notes) + "\n")
     latex = shape(r"\textbf{%s}", _LATEX_ARROWS).rename(columns=_latex)
     body = latex.to_latex(column_format="l" + "c" * len(latex.columns), multicolumn_format="c")
     body = body.replace(" ± ", r" $\pm$ ")
-    Path(outputs.tex).write_text(f"\\begin{{table}}\n\\caption{{{_latex(note)}}}\n{body}\\end{{table}}\n")
+    caption, *others = map(_latex, notes)
+    small = "".join(f"\n\\par\\footnotesize {text}" for text in others)
+    Path(outputs.tex).write_text(f"\\begin{{table}}\n\\caption{{{caption}}}\n{body}{small}\n\\end{{table}}\n")
+    paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in notes)
     heading = table.capitalize().replace("Table", "Table ")
     page = shape("<b>%s</b>", _ARROWS).to_html(escape=False, border=0)
     Path(outputs.html).write_text(
         "<!doctype html><meta charset='utf-8'><style>body{font:15px sans-serif;margin:2em}"
         "table{border-collapse:collapse}td,th{padding:.4em 1em;border-bottom:1px solid #ccc;text-align:center}"
-        f"</style><h3>{heading}</h3>{page}<p>{html.escape(note)}</p>\n"
+        f"</style><h3>{heading}</h3>{page}{paragraphs}\n"
     )
 
 

@@ -7,17 +7,21 @@ from functools import partial
 
 import pandas as pd
 
+from pivm.evaluation.crossed import CrossedMean
 from pivm.evaluation.image_metrics import with_companions
 from pivm.evaluation.image_summary import ImageTable
-from pivm.evaluation.metrics import REAL, ImageMetric, PatientMetric, PooledMetric
+from pivm.evaluation.metrics import ImageMetric, Metric, PatientMetric, PooledMetric
+from pivm.evaluation.sentences import leaders, verdicts
+from pivm.evaluation.statistics import MetricSummary
 from pivm.report.forms import CAPTIONS, method_title, write_forms
+from pivm.report.method_table import counts, intervals_note
 
 
 def write_image_table(
     table: ImageTable,
     shown: Sequence[ImageMetric],
     window: tuple[float, float],
-    confidence: float,
+    level: float,
     weights: str,
     outputs,
 ) -> None:
@@ -27,107 +31,127 @@ def write_image_table(
         table: what it shows.
         shown: its columns.
         window: HU range that metrics see.
-        confidence: of the intervals.
+        level: of the intervals.
         weights: as :func:`pivm.config.weights_note`.
         outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
     """
-    note = f"{CAPTIONS['table1']}. {footnote(table, shown, window, confidence)}{weights}"
-    write_forms(table.tidy, partial(paper_shape, table, shown), note, "table1", outputs)
+    summary = table.summary
+    notes = [
+        f"{CAPTIONS['table1']}. {counts(summary)} {intervals_note(level)}{weights}",
+        footnote(table, shown, window),
+        *verdicts(summary.metrics, level, method_title),
+    ]
+    write_forms(summary.tidy, partial(paper_shape, table, shown, level), notes, "table1", outputs)
 
 
-def paper_shape(table: ImageTable, shown: Sequence[ImageMetric], bold: str, arrows: dict[str, str]) -> pd.DataFrame:
-    """Patients 1..N and their mean ± standard deviation as rows; (metric, method) as columns; best of a row in bold.
+def paper_shape(
+    table: ImageTable, shown: Sequence[ImageMetric], level: float, bold: str, arrows: dict[str, str]
+) -> pd.DataFrame:
+    """Patients 1..N, their mean ± standard deviation and its interval as rows; (metric, method) as columns.
 
-    A metric of all patients together has a value in the last row alone.
+    A patient's values are means over trainings. A metric of all patients together has values in the last rows alone.
 
     Args:
         table: what is shown.
         shown: the metrics, in their order.
-        bold: format of the best value.
+        level: of the intervals.
+        bold: format of the best means and those not told apart from them.
         arrows: by direction.
     """
-    methods, patients = (list(dict.fromkeys(frame)) for frame in (table.tidy["method"], table.cases["patient"]))
+    summary, patients = table.summary, list(dict.fromkeys(table.cases["patient"]))
     columns = {}
-    for metric in shown:
-        means = table.tidy[table.tidy["metric"] == metric.key].set_index("method").loc[methods]
-        if isinstance(metric, PooledMetric):
-            wide = pd.DataFrame(index=patients, columns=methods, dtype=float)
-        else:
-            wide = table.cases.pivot(index="patient", columns="method", values=metric.key).loc[patients, methods]
-        wide.loc["mean"] = means["mean"]
-        best = [_best(row, metric.better) for _, row in wide.iterrows()]
-        for method in methods:
-            cells = ["–" if pd.isna(value) else metric.shown(value) for value in wide[method]]
-            if pd.notna(sd := means.loc[method, "sd"]):
-                cells[-1] += f" ± {metric.shown(sd)}"
+    for one in summary.metrics:
+        metric = one.metric
+        if metric.key not in {m.key for m in shown}:
+            continue
+        best = leaders(one, level)
+        for method in summary.methods:
+            of_method = table.cases[table.cases["method"] == method]
+            values = pd.Series(index=patients, dtype=float)
+            if isinstance(metric, PatientMetric):
+                values = of_method.groupby("patient")[metric.key].mean().reindex(patients)
+            cells = ["–" if pd.isna(value) else metric.shown(value) for value in values]
             heading = (f"{metric.heading} {arrows[metric.better]}", method_title(method))
-            columns[heading] = [
-                bold % cell if first == method else cell for cell, first in zip(cells, best, strict=True)
-            ]
-    index = pd.Index([*map(str, range(1, len(patients) + 1)), "Avg. ± sd"], name="Patient")
-    shaped = pd.DataFrame(columns, index=index)
+            columns[heading] = [*cells, *_mean_cells(one.means.get(method), metric, bold if method in best else "%s")]
+    index = pd.Index([*map(str, range(1, len(patients) + 1)), "Avg. ± sd", f"{100 * level:g} % interval"])
+    shaped = pd.DataFrame(columns, index=index.rename("Patient"))
     shaped.columns = pd.MultiIndex.from_tuples(columns)
     return shaped
 
 
-def _best(values: pd.Series, better: str) -> str | None:
-    """The method of the best value; None where there is no value."""
-    if values.isna().all():
-        return None
-    return values.idxmin() if better == "lower" else values.idxmax()
+def _mean_cells(mean: CrossedMean | None, metric: Metric, style: str) -> list[str]:
+    """Mean with its standard deviation over patients, and its interval."""
+    if mean is None:
+        return ["–", "–"]
+    text = style % metric.shown(mean.mean)
+    text += f" ± {metric.shown(mean.sd)}" if mean.sd is not None else ""
+    return [text, _interval(mean, metric) or "–"]
 
 
-def footnote(table: ImageTable, shown: Sequence[ImageMetric], window: tuple[float, float], confidence: float) -> str:
+def _interval(mean: CrossedMean, metric: Metric) -> str:
+    if mean.low is None or mean.high is None:
+        return ""
+    return f"[{metric.shown(mean.low)}, {metric.shown(mean.high)}]"
+
+
+def footnote(table: ImageTable, shown: Sequence[ImageMetric], window: tuple[float, float]) -> str:
     """What the numbers are: window and data range, then every metric with its companions and the floor."""
     low, high = window
     patients = list(dict.fromkeys(table.cases["patient"]))
     slices = table.cases.groupby("patient", sort=False)["slices"].first()
-    rows = {key: part.set_index("method") for key, part in pd.concat([table.tidy, table.floor]).groupby("metric")}
     metrics = with_companions(shown)
+    summaries = {one.metric.key: one for one in table.summary.metrics}
+    floor = table.floor.set_index("metric")
     sentences = [
         f"Patients: {', '.join(patients)}; {_range(slices)} slices each.",
         f"HU are clipped to [{low:g}, {high:g}] and counted from {low:g}, data range {high - low:g}.",
-        *(_patient_sentence(m, metrics, rows) for m in shown if isinstance(m, PatientMetric)),
-        *(_pooled_sentence(m, rows[m.key], confidence) for m in metrics if isinstance(m, PooledMetric)),
+        *(_patient_sentence(m, metrics, summaries, floor) for m in shown if isinstance(m, PatientMetric)),
+        *(_pooled_sentence(m, summaries[m.key], floor) for m in metrics if isinstance(m, PooledMetric)),
+        *(_left_out(one) for one in table.summary.metrics if one.patients_left_out),
     ]
     return " ".join(sentences)
 
 
-def _patient_sentence(metric: ImageMetric, metrics: Sequence[ImageMetric], rows: dict[str, pd.DataFrame]) -> str:
+def _patient_sentence(
+    metric: ImageMetric,
+    metrics: Sequence[ImageMetric],
+    summaries: dict[str, MetricSummary],
+    floor: pd.DataFrame,
+) -> str:
     """A metric per patient: what it is, its floor, and its companions per patient."""
     text = f"{metric.title}: {metric.note}"
-    if not metric.paired:
-        real = rows[metric.key].loc[REAL]
+    if metric.key in floor.index:
+        real = floor.loc[metric.key]
         sd = f" ± {metric.shown(real['sd'])}" if pd.notna(real["sd"]) else ""
         text += (
             f"; real slices of each patient against as many of one training patient: {metric.shown(real['mean'])}{sd}"
         )
     for companion in metrics:
         if companion.key in metric.companions and isinstance(companion, PatientMetric):
-            means = rows[companion.key]["mean"].drop(REAL, errors="ignore")
-            values = ", ".join(f"{method_title(m)} {companion.shown(mean)}" for m, mean in means.items())
-            text += f"; {companion.note}: {values}"
+            means = summaries[companion.key].means
+            values = ", ".join(f"{method_title(m)} {companion.shown(mean.mean)}" for m, mean in means.items())
+            text += f"; {companion.note}: {values or 'none'}"
     return f"{text}."
 
 
-def _pooled_sentence(metric: PooledMetric, rows: pd.DataFrame, confidence: float) -> str:
+def _pooled_sentence(metric: PooledMetric, summary: MetricSummary, floor: pd.DataFrame) -> str:
     """A metric of all patients together: what it is, its value per method with its interval, and its floor."""
-    values = {method: _with_interval(metric, row) for method, row in rows.iterrows()}
-    real = values.pop(REAL, None)
-    several = rows["ci_low"].notna().any()
-    text = f"{metric.note}, all patients together"
-    text += f", with its {confidence:.0%} jackknife interval over patients" if several else ""
-    text += f": {'; '.join(f'{method_title(m)} {value}' for m, value in values.items())}"
-    return f"{text}; real slices against those of training patients {real}." if real else f"{text}."
+    values = [
+        f"{method_title(m)} {metric.shown(mean.mean)} {_interval(mean, metric)}".strip()
+        for m, mean in summary.means.items()
+    ]
+    text = f"{metric.note}, all patients together, jackknife over patients: {'; '.join(values)}"
+    if metric.key in floor.index:
+        text += f"; real slices against those of training patients {metric.shown(floor.loc[metric.key, 'mean'])}"
+    return f"{text}."
+
+
+def _left_out(summary: MetricSummary) -> str:
+    return (
+        f"{summary.metric.title} is not defined for {', '.join(summary.patients_left_out)}: left out in every column."
+    )
 
 
 def _range(counts: pd.Series) -> str:
     low, high = int(counts.min()), int(counts.max())
     return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _with_interval(metric: PooledMetric, row: pd.Series) -> str:
-    value = metric.shown(row["mean"])
-    if pd.isna(row["ci_low"]):
-        return value
-    return f"{value} [{metric.shown(row['ci_low'])}, {metric.shown(row['ci_high'])}]"

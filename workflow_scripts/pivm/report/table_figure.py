@@ -25,18 +25,23 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
         path: of the PNG.
     """
     # a metric that is taken over all patients together has no points
-    metrics = [m for m in dict.fromkeys(tidy["metric"]) if m in cases]
+    shown = tidy[tidy["patients"] > 0]
+    metrics = [m for m in dict.fromkeys(shown["metric"]) if m in cases]
     methods = list(dict.fromkeys(tidy["method"]))
     patients = per_patient(cases, metrics)
-    width = max(3.1, 0.85 * len(methods))
-    figure, axes = plt.subplots(1, len(metrics), figsize=(width * len(metrics), 4), squeeze=False)
-    for axis, metric in zip(axes[0], metrics, strict=True):
-        wide = patients.pivot(index="patient", columns="method", values=metric)[methods]
+    width, columns = max(3.1, 0.85 * len(methods)), min(len(metrics), 4)
+    rows = -(-len(metrics) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, 3.9 * rows), squeeze=False)
+    for axis in axes.flat[len(metrics) :]:
+        axis.set_visible(False)
+    for axis, metric in zip(axes.flat, metrics, strict=False):
+        of_metric = patients[patients["metric"] == metric]
+        wide = METRICS[metric].factor * of_metric.pivot(index="patient", columns="method", values="value")[methods]
         x = np.arange(len(methods))
         axis.plot(x, wide.to_numpy().T, color="0.82", lw=0.8, marker="o", ms=3, zorder=1)
         part = tidy[tidy["metric"] == metric].set_index("method").loc[methods]
         for i, method in enumerate(methods):
-            row = part.loc[method]
+            row = METRICS[metric].factor * part.loc[method, ["mean", "ci_low", "ci_high"]].astype(float)
             spread = [[row["mean"] - row["ci_low"]], [row["ci_high"] - row["mean"]]]
             spread = None if pd.isna(row["ci_low"]) else spread
             axis.errorbar(
@@ -51,8 +56,7 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
                 zorder=3,
             )
         entry = METRICS[metric]
-        title = f"{entry.title} ({entry.unit})" if entry.unit != "1" else entry.title
-        axis.set_title(textwrap.fill(title, 26), fontsize=11)
+        axis.set_title(textwrap.fill(entry.heading, 26), fontsize=11)
         axis.set_xlabel(f"{entry.better} is better", fontsize=9, color="0.35")
         axis.set_xticks(x, [method_title(m).replace(" ", "\n") for m in methods], fontsize=9)
         axis.set_xlim(-0.5, len(methods) - 0.5)
@@ -60,10 +64,10 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="0.92")
     count = patients["patient"].nunique()
-    bars = f"Diamonds: mean, {confidence:.0%} bootstrap interval" if count > 1 else "Diamonds: mean"
+    bars = f"Diamonds: mean, {confidence:.0%} interval over patients and seeds" if count > 1 else "Diamonds: mean"
     figure.suptitle(CAPTIONS[table], fontsize=11.5)
     figure.text(
-        0.5, 0.01, f"Grey: {count} test patient{'s' * (count > 1)}. {bars}.", ha="center", fontsize=9, color="0.35"
+        0.5, 0.01, f"Grey: {count} held-out patient{'s' * (count > 1)}. {bars}.", ha="center", fontsize=9, color="0.35"
     )
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(path, dpi=130)

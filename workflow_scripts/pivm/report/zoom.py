@@ -36,7 +36,7 @@ def plot_zoom(pairs: PairedSlices, prior: Prior, path: Path, patients: int = 3) 
     """
     store, by_patient = pairs.store, dict(pairs.patients())
     chosen = [list(by_patient)[i] for i in np.unique(np.linspace(0, len(by_patient) - 1, patients).round().astype(int))]
-    titles = ["Real CT", "Labels", *map(method_title, pairs.synthetic)]
+    titles = ["Real CT", "Labels", *(method_title(run.method) for run in pairs.synthetic)]
     shape = (2 * len(chosen), len(titles))
     figure, axes = plt.subplots(*shape, figsize=(2.1 * shape[1] + 0.3, 2.1 * shape[0] + 0.4), squeeze=False)
     for line, patient in enumerate(chosen):

@@ -9,6 +9,7 @@ METRIC = PatientMetric(
     key="fid",
     title="FID",
     better="lower",
+    scale="log",
     digits=2,
     order=2,
     note="Inception v3 trained on ImageNet",

@@ -43,6 +43,7 @@ METRIC = PatientMetric(
     key="frechet_distance",
     title="Fréchet distance (EfficientNet-Lite0)",
     better="lower",
+    scale="log",
     digits=2,
     order=2,
     note="EfficientNet-Lite0 trained on ImageNet (not comparable with a FID)",

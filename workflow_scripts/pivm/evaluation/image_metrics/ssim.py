@@ -60,6 +60,7 @@ METRIC = PatientMetric(
     key="ssim",
     title="SSIM",
     better="higher",
+    scale="fisher",
     order=0,
     note="Gaussian window of sigma 1.5, mean over slices",
     companions=("ssim_body",),

@@ -9,6 +9,7 @@ METRIC = PatientMetric(
     key="ssim_body",
     title="SSIM inside the body",
     better="higher",
+    scale="fisher",
     order=1,
     note="inside the body outline",
     compute=lambda images: images.once(ssim_of).inside,

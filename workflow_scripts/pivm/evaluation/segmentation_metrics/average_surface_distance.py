@@ -1,4 +1,4 @@
-"""Average symmetric surface distance: the mean over the surface voxels of both masks."""
+"""Average symmetric surface distance: the mean over both surfaces, weighted by their length or area."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pivm.evaluation.metrics import SegmentationMetric
 METRIC = SegmentationMetric(
     key="average_surface_distance",
     title="Average Surface Dist.",
-    unit="mm",
     better="lower",
+    unit="mm",
     digits=1,
-    order=1,
-    compute=lambda masks: masks.surface_distances.average_mm,
-    of_missed=lambda masks: masks.diagonal_mm,
+    scale="log",
+    order=2,
+    cases="classes that truth and prediction both hold",
+    compute=lambda masks: masks.distances and masks.distances.average,
 )

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from pivm.evaluation.overlap import ClassMasks
 
 
-def dice(masks: ClassMasks) -> float:
-    """2 |A ∩ B| / (|A| + |B|) in voxels."""
+def dice(masks: ClassMasks) -> float | None:
+    """2 |A ∩ B| / (|A| + |B|) in voxels, 0 for a class that is missed; None where the truth lacks it."""
+    if not masks.truth_voxels:
+        return None
     return 2 * masks.common_voxels / (masks.truth_voxels + masks.predicted_voxels)
 
 
@@ -19,7 +21,8 @@ METRIC = SegmentationMetric(
     key="dice",
     title="Dice Coefficient",
     better="higher",
-    order=3,
+    scale="logit",
+    order=4,
+    cases="classes that the truth holds",
     compute=dice,
-    of_missed=lambda masks: 0.0,
 )

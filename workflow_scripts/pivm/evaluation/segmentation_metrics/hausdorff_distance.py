@@ -1,4 +1,4 @@
-"""Hausdorff distance: the largest distance of a surface voxel of one mask to the surface of the other."""
+"""Hausdorff distance: the largest distance from the surface of one mask to that of the other."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pivm.evaluation.metrics import SegmentationMetric
 METRIC = SegmentationMetric(
     key="hausdorff_distance",
     title="Hausdorff Distance",
-    unit="mm",
     better="lower",
+    unit="mm",
     digits=1,
+    scale="log",
     order=0,
-    compute=lambda masks: masks.surface_distances.hausdorff_mm,
-    of_missed=lambda masks: masks.diagonal_mm,
+    cases="classes that truth and prediction both hold",
+    compute=lambda masks: masks.distances and masks.distances.hausdorff,
 )

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from pivm.evaluation.overlap import ClassMasks
 
 
-def intersection_over_union(masks: ClassMasks) -> float:
-    """|A ∩ B| / |A ∪ B| in voxels."""
+def intersection_over_union(masks: ClassMasks) -> float | None:
+    """|A ∩ B| / |A ∪ B| in voxels, 0 for a class that is missed; None where the truth lacks it."""
+    if not masks.truth_voxels:
+        return None
     union = masks.truth_voxels + masks.predicted_voxels - masks.common_voxels
     return masks.common_voxels / union
 
@@ -20,7 +22,8 @@ METRIC = SegmentationMetric(
     key="miou",
     title="mIoU",
     better="higher",
-    order=2,
+    scale="logit",
+    order=3,
+    cases="classes that the truth holds",
     compute=intersection_over_union,
-    of_missed=lambda masks: 0.0,
 )
