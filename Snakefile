@@ -38,13 +38,7 @@ include: "rules/synthesis.smk"
 include: "rules/export.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"
-
-
-if pivm_config.ablation_methods(config):
-
-    include: "rules/ablation.smk"
-
-
+include: "rules/ablation.smk"
 include: "rules/tables.smk"
 
 

@@ -1,7 +1,24 @@
 # Test slices from all labels and from fewer -> table and figure of the ablation; target `ablation`.
 # in: store/, images/<name>/seed_<n>/   out: tables/ablation.*, figures/fig6.png
-ABLATION = pivm_config.ablation_methods(config)
-ABLATION_SLICES = paired_slices([(name, FIRST_SEED) for name in ABLATION.values()], cohort="")
+def ablation_methods(wildcards):
+    """Method -> generator; the config is checked for them when they are asked for."""
+    try:
+        return pivm_ablation.ablation_methods(config)
+    except errors.ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def ablation_slices(wildcards):
+    return paired_slices([(name, FIRST_SEED) for name in ablation_methods(wildcards).values()], cohort="")
+
+
+def ablation_priors(wildcards):
+    generators = ablation_methods(wildcards).values()
+    return expand(f"{RESULTS}/generators/{{generator}}/seed_{FIRST_SEED}/prior.json", generator=generators)
+
+
+def ablation_runs(wildcards):
+    return [(method, FIRST_SEED) for method in ablation_methods(wildcards)]
 
 
 rule ablation:
@@ -14,7 +31,7 @@ rule ablation_table:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        synthetic=ABLATION_SLICES,
+        synthetic=ablation_slices,
     output:
         **table_forms("ablation", "report/ablation.rst", cohort=""),
         cases=f"{RESULTS}/tables/ablation_cases.csv",
@@ -25,7 +42,7 @@ rule ablation_table:
         "../envs/images.yaml"
     params:
         code=code("ablation_table"),
-        runs=[(method, FIRST_SEED) for method in ABLATION],
+        runs=ablation_runs,
         labels=config["labels"],
         tables={k: config["tables"][k] for k in ("image_window", "confidence")},
     script:
@@ -36,8 +53,8 @@ rule figure_ablation:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        synthetic=ABLATION_SLICES,
-        priors=expand(f"{RESULTS}/generators/{{generator}}/seed_{FIRST_SEED}/prior.json", generator=ABLATION.values()),
+        synthetic=ablation_slices,
+        priors=ablation_priors,
     output:
         report(
             f"{RESULTS}/figures/fig6.png",
@@ -51,6 +68,6 @@ rule figure_ablation:
         "../envs/report.yaml"
     params:
         code=code("figure_ablation"),
-        runs=[(method, FIRST_SEED) for method in ABLATION],
+        runs=ablation_runs,
     script:
         "../workflow_scripts/figure_ablation.py"

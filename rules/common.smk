@@ -12,6 +12,8 @@ SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pivm import config as pivm_config, errors
+from pivm.config import ablation as pivm_ablation
+from pivm.config.data import check_data
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
@@ -24,12 +26,16 @@ put_library_first(SCRIPTS)
 
 try:
     pivm_config.validate(config)
+    # of all generators, the one that the ablation derives included
+    ENTRIES = pivm_ablation.generators(config)
     DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
     ARCHIVE = DATASET.to_fetch()
     LISTING = Listing() if ARCHIVE else DATASET.listing()
+    if not ARCHIVE:
+        check_data(config, DATASET, LISTING)
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
-    CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in config["generators"].items() if g.get("weights")}
+    CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in ENTRIES.items() if g.get("weights")}
 except (errors.PivmError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -42,7 +48,7 @@ FIRST_SEED = config["generator_seeds"][0]
 # patients that are scored -> prefix of the paths of their scores and tables; choices are made on the validation patients
 COHORTS = {"": "test", "development/": "val"}
 # rules files of the kinds that take more than one training
-KIND_RULES = sorted({pivm_config.kind_named(config, name).rules for name in config["generators"]} - {"generators"})
+KIND_RULES = sorted({pivm_config.kind_named(config, name).rules for name in ENTRIES} - {"generators"})
 TABLES = ["table1", "table2", "table3"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
 # column of Tables 2 and 3 -> training sets of its segmenters, one for each training of the generator behind it
@@ -128,7 +134,7 @@ def label_subset(generator):
 
 # suffix of the organ means -> the labels they know
 KNOWN_LABELS = {"": config["labels"]}
-KNOWN_LABELS |= {label_subset(n): pivm_config.known_labels(config, n) or config["labels"] for n in config["generators"]}
+KNOWN_LABELS |= {label_subset(n): pivm_config.known_labels(config, n) or config["labels"] for n in ENTRIES}
 
 
 def prior_of(wildcards):
@@ -150,7 +156,7 @@ def model_of(wildcards):
 
 def generators_of(rules, released=False):
     """Wildcard constraint: generators whose kind is trained by rules/<rules>.smk, with released weights or without."""
-    kinds = {n: pivm_config.kind_named(config, n) for n in config["generators"]}
+    kinds = {n: pivm_config.kind_named(config, n) for n in ENTRIES}
     chosen = [n for n, kind in kinds.items() if kind.rules == rules and (n in CHECKPOINTS) == released]
     return "|".join(chosen) or "(?!)"
 
@@ -159,7 +165,7 @@ wildcard_constraints:
     subset="|".join(KNOWN_LABELS),
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
     cohort="|".join(COHORTS),
-    generator="|".join(config["generators"]),
+    generator="|".join(ENTRIES),
     generator_seed=r"\d+",
     training_set="|".join(SETS),
     segmenter_seed=r"\d+",

@@ -10,7 +10,6 @@ import pytest
 import yaml
 from pivm.config import (
     SECTIONS,
-    ablation_methods,
     generator_settings,
     sampler_settings,
     schema,
@@ -18,6 +17,7 @@ from pivm.config import (
     validate,
     weights_note,
 )
+from pivm.config.ablation import ablation_methods, generators
 from pivm.errors import ConfigError
 from pivm.generators.kinds import kinds
 from pivm.labels import ORGANS_13, ORGANS_34, LabelSet
@@ -55,17 +55,19 @@ def test_every_overlay_is_valid(config, overlay):
 WRONG = [
     ("generators.real", {"kind": "prior_map"}, "generators.real: this name is taken"),
     ("tables.generators", ["pivm", "prior"], "tables.controls: 'prior' is in tables.generators already"),
-    ("tables.ablation", ["pivm_13", "pivm"], "expected a generator and the same one with `labels: 13`"),
-    ("tables.ablation", ["pivm", "cddpm"], "expected a generator and the same one with `labels: 13`"),
+    ("tables.ablation", ["pivm", "pivm_13"], "tables.ablation: found ['pivm', 'pivm_13'], expected a mapping"),
+    ("tables.ablation.labels", 12, "tables.ablation.labels: found 12 (did you mean '13'?), expected one of 13"),
     ("diffusion.noise.prediction", "epsilon", "set zero_terminal_snr: false, or predict v or sample"),
     ("diffusion.network.channels", [49, 64, 96], "diffusion.network.channels.0: found 49"),
     ("generatorseeds", [3], "generatorseeds: unknown key (did you mean 'generator_seeds'?)"),
+    ("splt", 3, "splt: unknown key (did you mean 'split'?)"),
     ("split.tset", 3, "split.tset: unknown key (did you mean 'test'?)"),
-    ("image.size", "64", "image.size: found '64', expected a whole number"),
+    ("image.size", "64 px", "image.size: found '64 px', expected a whole number"),
+    ("image.size", "64", None),
     ("image.size", 8, "image.size: found 8, expected >= 16"),
-    ("image.size", 60, "image.size: found 60, expected a multiple of 8"),
+    ("image.size", 60, "image.size: found 60, expected a multiple of 16"),
     ("prior", "bdy", "prior: found 'bdy' (did you mean 'body'?), expected one of body, paper"),
-    ("diffusion.training.learning_rate", "1e-4", "YAML reads 1e-4 as text, write 1.0e-04"),
+    ("diffusion.training.learning_rate", "1e-4", None),
     ("diffusion.training.betas", [0.9, 1.0], "diffusion.training.betas.1: found 1.0, expected < 1"),
     ("diffusion.sampler.steps", 1001, "diffusion.sampler.steps: found 1001, expected at most the 1000 steps"),
     (
@@ -91,6 +93,15 @@ WRONG = [
     ("generators.combined", {"kind": "diffusion", "target": "absolute", "condition": ["labels"]}, "is taken"),
     ("generators.pivm.condition", ["prior"], "generators.pivm.condition"),
     ("generators.pivm.overrides", {"sampler": {"step": 5}}, "step: unknown key (did you mean 'steps'?)"),
+    ("segmentation.encoder", "resnet19", "segmentation.encoder: unknown 'resnet19' (did you mean 'resnet1"),
+    ("segmentation.encoder", "tu-resnet10t", None),
+    ("segmentation.encoder", "tu-resnet10x", "segmentation.encoder: unknown 'tu-resnet10x' (did you mean 'tu-resnet1"),
+    ("segmentation.depth", 3, "segmentation.decoder_channels: found [128, 64, 32, 16], expected 3 widths"),
+    ("selection.min_organs", 7, "selection.min_organs: found 7, expected at most the 6 selection.organs"),
+    ("selection.min_labels_per_slice", 99, "found 99, expected at most the 34 labels of the run"),
+    ("split.test", 2.5, "split.test: found 2.5, expected a whole number or a share below 1"),
+    ("tables.confidence", float("nan"), "tables.confidence: found nan, expected a number"),
+    ("diffusion.training.learning_rate", float("inf"), "learning_rate: found inf, expected a number"),
     ("segmentation.window", [300, -200], "segmentation.window: found [300, -200]"),
     ("segmentation.real_slices", "al", "segmentation.real_slices"),
     ("compute.precision", "bf61", "compute.precision: found 'bf61' (did you mean 'bf16'?), expected one of auto, fp32"),
@@ -242,11 +253,76 @@ def test_label_sets():
 
 def test_a_run_of_few_labels_has_no_ablation_and_is_valid(config):
     few = put(config, "labels", ["liver", "spleen", "kidney_right"])
-    few = put(few, "selection.organs", ["liver"])
+    few = put(put(few, "selection.organs", ["liver"]), "selection.min_organs", 1)
     validate(few)
-    assert ablation_methods(few) == {}
-    assert ablation_methods(put(config, "labels", 13)) == {}
-    assert ablation_methods(config) == {"labels_34": "pivm", "labels_13": "pivm_13"}
+    for run in (few, put(config, "labels", 13)):
+        validate(run)
+        with pytest.raises(ConfigError, match=r"tables\.ablation: the run's own labels are"):
+            ablation_methods(run)
+        assert generators(run) == run["generators"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("generators.pivm.overrides", {"training": {"epochs": 3}}),
+        ("generators.pivm.condition", ["labels", "prior"]),
+        ("generators.pivm.target", "absolute"),
+    ],
+)
+def test_the_twin_of_the_ablation_follows_its_generator(config, key, value):
+    changed = put(config, key, value)
+    validate(changed)
+    assert ablation_methods(changed) == {"labels_34": "pivm", "labels_13": "pivm_13"}
+    full, few = (plain(generator_settings(changed, name)) for name in ("pivm", "pivm_13"))
+    assert {**full, "name": "pivm_13", "labels": 13} == few
+    assert "pivm_13" not in changed["generators"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tables.ablation.of": "pivn"}, "unknown generator 'pivn' (did you mean 'pivm'?)"),
+        ({"tables.ablation.of": "prior"}, "generator 'prior' is of kind prior_map, which learns no labels"),
+        ({"generators.pivm.labels": 13}, "generator 'pivm' knows 13 labels itself"),
+        ({"generators.pivm_13": {"kind": "prior_map"}}, "`generators` has another entry of that name"),
+    ],
+)
+def test_an_ablation_that_cannot_be_is_an_error_where_it_is_asked_for(config, changes, message):
+    for key, value in changes.items():
+        config = put(config, key, value)
+    validate(config)
+    assert generators(config) == config["generators"]
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        ablation_methods(config)
+
+
+def test_texts_that_say_a_number_are_read_where_one_is_wanted(config):
+    """As Snakemake reads --config 'compute={"devices": 4}'."""
+    texts = {
+        "compute.devices": ("4", 4),
+        "compute.tensorboard": ("false", False),
+        "compute.compile": ("False", False),
+        "compute.launcher": ("null", None),
+        "diffusion.sampler.guidance": ("1e0", 1.0),
+        "segmentation.seeds": (["3", "4"], [3, 4]),
+        "segmentation.real_slices": ("5", 5),
+        "generators.pivm.overrides": ({"training": {"epochs": "3"}}, {"training": {"epochs": 3}}),
+        "generators.pivm.labels": ("13", 13),
+        "datasets.phantom.patients": ("30", 30),
+        "labels": ("34", 34),
+    }
+    for key, (text, meant) in texts.items():
+        changed = put(config, key, text)
+        validate(changed)
+        assert changed == put(config, key, meant), key
+    for key, text in (("results", "12"), ("segmentation.real_slices", "all"), ("compute.launcher", "7")):
+        changed = put(config, key, text)
+        validate(changed)
+        assert changed == put(config, key, text), key
+    for key, text in (("image.size", "6_4"), ("image.size", " 64"), ("split.seed", "1.0"), ("tables.confidence", "nan")):
+        with pytest.raises(ConfigError, match=key):
+            validate(put(config, key, text))
 
 
 def test_the_note_says_how_maisi_came_about(config):

@@ -23,9 +23,10 @@ class SelectionSettings:
         "organs that tell an abdominal scan",
         ("liver", "spleen", "kidney_right", "kidney_left", "stomach", "pancreas"),
         min_items=1,
+        unique=True,
     )
     min_organs: int = setting("so many of these organs make an abdominal scan", 3, minimum=0)
-    min_organ_ml: float = setting("volume from which on an organ counts, ml", 1.0, minimum=0)
+    min_organ_ml: float = setting("volume from which on an organ counts, ml", 1.0, minimum=0, maximum=100_000)
     slices_per_scan: int = setting("slices, evenly spaced over the labelled part of the scan", 15, minimum=1)
     min_labels_per_slice: int = setting("organs that make a slice part of it", 3, minimum=1)
     overlap: Literal["first", "last", "error"] = setting(

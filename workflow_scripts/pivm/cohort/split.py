@@ -27,7 +27,7 @@ class SplitSettings:
     )
     seed: int = setting("of the random split", 1, minimum=0)
     val: float = setting("patients that choose between models, a number or a share below 1", 4, minimum=0)
-    test: float = setting("patients of the tables, a number or a share below 1", 12, minimum=0)
+    test: float = setting("patients of the tables, a number or a share below 1", 12, above=0)
 
 
 def split_patients(subjects: list[str], settings: SplitSettings, own_split: dict[str, str]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pivm.datasets.listing import Listing, Subject
 from pivm.labels import LabelSet
@@ -27,6 +27,23 @@ def nothing_to_check(key: str, settings: Any, known: tuple[str, ...]) -> None:
     """For a layout whose schema says all."""
 
 
+class LabelNames(NamedTuple):
+    """The labels of a subject by their names alone.
+
+    Attributes:
+        organs: label names of the run that it has.
+        others: names, as the data set has them, that mean none of these.
+    """
+
+    organs: set[str]
+    others: set[str]
+
+
+def names_unknown(subject: Subject, organs: tuple[str, ...]) -> LabelNames | None:
+    """For a layout whose names stand inside its files, which are not read before the first job."""
+    return None
+
+
 @dataclass(frozen=True)
 class Layout:
     """How the scans of one kind of data set are found and read.
@@ -44,6 +61,8 @@ class Layout:
         check: (dotted path of the entry, settings, label names of the run) raises ConfigError for what the schema
             cannot say.
         watched: (subject) -> the files that a job depends on.
+        label_names: (subject, label names of the run) -> what its labels are, from names of files and tables alone;
+            ``None`` where that takes reading scans.
         rules: file in ``rules/`` whose rules make the scans; empty where the scans exist before the run.
     """
 
@@ -54,6 +73,7 @@ class Layout:
     read_ct: Callable[[Subject], Volume] = read_nifti
     check: Callable[[str, Any, tuple[str, ...]], None] = nothing_to_check
     watched: Callable[[Subject], list[str]] = watched_files
+    label_names: Callable[[Subject, tuple[str, ...]], LabelNames | None] = names_unknown
     rules: str = ""
 
     @property

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pivm.datasets.layout import Layout
+from pivm.datasets.layout import LabelNames, Layout
 from pivm.datasets.listing import Listing, Subject, require_folder
 from pivm.datasets.mappings import LARGEST_ID, check_mapping, resolve_ids
 from pivm.errors import DataError
@@ -26,7 +26,7 @@ PARTS = {"Tr": "train", "Va": "val", "Ts": "test"}
 class NnunetSettings:
     """An entry of ``datasets`` in this layout."""
 
-    path: str | tuple[str, ...] = setting("folder that holds dataset.json, or a list", pattern=".", min_items=1)
+    path: str | tuple[str, ...] = setting("folder that holds dataset.json, or a list", pattern=r"\S", min_items=1)
     mapping: str | dict[str, str] | None = setting("their name or id: organ name, or the name of a shipped map", None)
 
 
@@ -121,6 +121,12 @@ def _files(folder: Path, ending: str) -> dict[str, Path]:
     return {p.name.removesuffix(ending): p for p in found}
 
 
+def label_names(subject: Subject, organs: tuple[str, ...]) -> LabelNames:
+    """The names of ``dataset.json`` or of the mapping."""
+    names = set(subject.ids.values())
+    return LabelNames(names & set(organs), names - set(organs))
+
+
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
     """Read the file of all labels; see :func:`pivm.datasets.read_labels`."""
     known = {int(i): label_set.id_of(organ) for i, organ in subject.ids.items() if organ in label_set.names}
@@ -133,4 +139,4 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
     return merged
 
 
-LAYOUT = Layout("nnunet", NnunetSettings, list_subjects, read_labels, check=check)
+LAYOUT = Layout("nnunet", NnunetSettings, list_subjects, read_labels, check=check, label_names=label_names)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pivm.datasets.fetch import Download
-from pivm.datasets.layout import Layout
+from pivm.datasets.layout import LabelNames, Layout
 from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
 from pivm.datasets.mappings import check_mapping, organ_in
 from pivm.errors import ConfigError, DataError
@@ -35,7 +35,7 @@ SUFFIXES = (".nii.gz", ".nii")
 class TotalSegmentatorSettings:
     """An entry of ``datasets`` in this layout."""
 
-    path: str | tuple[str, ...] = setting("folder or zip of <id>/ct.nii.gz, or a list", pattern=".", min_items=1)
+    path: str | tuple[str, ...] = setting("folder or zip of <id>/ct.nii.gz, or a list", pattern=r"\S", min_items=1)
     download: Download | None = setting("where the zip is fetched from when it is not there", None)
     mapping: str | dict[str, str] | None = setting("mask name: organ name, for masks of other names", None)
 
@@ -199,6 +199,15 @@ def mask_files(folder: str, organs: Iterable[str], mapping: Mapping[str, str] | 
     return MaskFiles(places, unused)
 
 
+def label_names(subject: Subject, organs: tuple[str, ...]) -> LabelNames:
+    """The masks of a subject by name; none for a subject that will be set aside for them."""
+    try:
+        masks = mask_files(subject.labels, organs, subject.ids)
+    except DataError:
+        return LabelNames(set(), set())
+    return LabelNames(set(masks.places), masks.unused)
+
+
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
     """Merge the masks of a subject; see :func:`pivm.datasets.read_labels`."""
     masks = mask_files(subject.labels, label_set.names, subject.ids)
@@ -210,4 +219,6 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
     return merged
 
 
-LAYOUT = Layout("totalsegmentator", TotalSegmentatorSettings, list_subjects, read_labels, check=check)
+LAYOUT = Layout(
+    "totalsegmentator", TotalSegmentatorSettings, list_subjects, read_labels, check=check, label_names=label_names
+)

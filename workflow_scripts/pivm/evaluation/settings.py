@@ -21,7 +21,7 @@ class ExtractorSettings:
     weights: str | None = setting(
         "file with weights; null: the packaged ones, or for inception those that torch-fidelity names",
         None,
-        pattern=".",
+        pattern=r"\S",
     )
 
     @property
@@ -30,6 +30,14 @@ class ExtractorSettings:
         if self.name == "auto":
             return "inception" if self.weights else "efficientnet_lite0"
         return self.name
+
+
+@dataclass(frozen=True)
+class AblationSettings:
+    """The pair that the target `ablation` compares (paper, section 3.5): a generator and its twin with fewer labels."""
+
+    of: str = setting("the generator, which knows all labels of the run", "pivm")
+    labels: Literal[13] = setting("how many of them the twin knows, the same otherwise and named <of>_<labels>", 13)
 
 
 @dataclass(frozen=True)
@@ -42,9 +50,7 @@ class TableSettings:
     controls: tuple[str, ...] = setting(
         "more columns, of generators without training", ("prior", "gaussian"), unique=True
     )
-    ablation: tuple[str, str] = setting(
-        "a generator that knows all labels, and the same one with 13", ("pivm", "pivm_13"), unique=True
-    )
+    ablation: AblationSettings = AblationSettings()
     generated: str = setting("the generator behind generated and combined in Table 3", "pivm")
     metrics: tuple[str, ...] = setting(
         "rows of Tables 2 and 3",
@@ -65,5 +71,7 @@ class TableSettings:
     )
     confidence: float = setting("of the intervals, over patients and seeds", 0.95, above=0, below=1)
     image_patients: int = setting("test patients of Table 1", 5, minimum=1)
-    image_window: tuple[float, float] = setting("HU that image metrics and the extractor see", (-200, 300))
+    image_window: tuple[float, float] = setting(
+        "HU that image metrics and the extractor see", (-200, 300), minimum=-2048, maximum=4096
+    )
     extractor: ExtractorSettings = ExtractorSettings()

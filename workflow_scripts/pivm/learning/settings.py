@@ -21,5 +21,5 @@ class ComputeSettings:
         "torch.compile; auto: on a GPU, for trainings of 5,000 steps and more", "auto"
     )
     devices: int | Literal["all"] = setting("GPUs that train one generator together", 1, minimum=1)
-    launcher: str | None = setting("several nodes: the command that starts the processes", None, min_length=1)
+    launcher: str | None = setting("several nodes: the command that starts the processes", None, pattern=r"\S")
     tensorboard: bool = setting("event files of every training", True)

@@ -39,8 +39,10 @@ class QualitySettings:
     left_right: Literal["aside", "keep"] = setting(
         "most left organs lie right of the right ones: aside or keep", "aside"
     )
-    organ_hu: tuple[float, float] = setting("smallest and largest median HU of selection.organs", (-100.0, 300.0))
-    spacing_mm: tuple[float, float] = setting("smallest and largest voxel side, mm", (0.2, 15.0), above=0)
+    organ_hu: tuple[float, float] = setting(
+        "smallest and largest median HU of selection.organs", (-100.0, 300.0), minimum=-2048, maximum=4096
+    )
+    spacing_mm: tuple[float, float] = setting("smallest and largest voxel side, mm", (0.2, 15.0), above=0, maximum=1000)
     max_oblique_degrees: float = setting(
         "largest angle between the voxel axes and R, A, S, degrees", 30.0, minimum=0, maximum=45
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pivm.errors import ConfigError
+from pivm.segmentation.encoders import check_encoder
 from pivm.settings import setting
 
 
@@ -22,7 +23,7 @@ class AugmentationSettings:
 class SegmenterSettings:
     """What the weights of a segmenter depend on."""
 
-    encoder: str = setting("encoder of segmentation-models-pytorch", "resnet18")
+    encoder: str = setting("of segmentation-models-pytorch", "resnet18")
     depth: int = setting("halvings of the resolution", 4, minimum=3, maximum=5)
     decoder_channels: tuple[int, ...] = setting(
         "one width per decoder level", (128, 64, 32, 16), minimum=1, min_items=3, max_items=5
@@ -30,9 +31,9 @@ class SegmenterSettings:
     real_slices: int | Literal["all"] = setting("real training slices in `original` and `combined`", "all", minimum=1)
     steps: int = setting("optimiser steps", 1600, minimum=1)
     batch: int = setting("slices per step", 4, minimum=2)
-    learning_rate: float = setting("initial rate of AdamW", 2.0e-3, above=0)
-    weight_decay: float = setting("of AdamW", 1.0e-4, minimum=0)
-    window: tuple[float, float] = setting("HU shown to the network", (-200, 300))
+    learning_rate: float = setting("initial rate of AdamW", 2.0e-3, above=0, maximum=1)
+    weight_decay: float = setting("of AdamW", 1.0e-4, minimum=0, maximum=1)
+    window: tuple[float, float] = setting("HU shown to the network", (-200, 300), minimum=-2048, maximum=4096)
     augmentation: AugmentationSettings = AugmentationSettings()
 
 
@@ -47,8 +48,27 @@ class SegmentationSettings(SegmenterSettings):
     )
 
 
-def check(settings: SegmentationSettings) -> None:
-    """Raises ConfigError where settings do not go together."""
+def check(settings: SegmentationSettings, image_size: int) -> None:
+    """Settings that do not go together.
+
+    Args:
+        settings: config section ``segmentation``.
+        image_size: pixels per side of a slice.
+
+    Raises:
+        ConfigError: the first that is wrong.
+    """
     low, high = settings.window
     if low >= high:
         raise ConfigError("segmentation.window", f"found {[low, high]}, expected [low, high] in HU")
+    check_encoder(settings.encoder)
+    if len(settings.decoder_channels) != settings.depth:
+        raise ConfigError(
+            "segmentation.decoder_channels",
+            f"found {list(settings.decoder_channels)}, expected {settings.depth} widths, as many as segmentation.depth",
+        )
+    if image_size % 2**settings.depth:
+        raise ConfigError(
+            "image.size",
+            f"found {image_size}, expected a multiple of {2**settings.depth} for segmentation.depth {settings.depth}",
+        )

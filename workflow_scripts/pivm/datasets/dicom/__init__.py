@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pivm.datasets import nnunet, totalsegmentator
-from pivm.datasets.layout import Layout
+from pivm.datasets.layout import LabelNames, Layout
 from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
 from pivm.datasets.mappings import check_mapping, resolve_ids
 from pivm.errors import ConfigError, DataError
@@ -28,10 +28,10 @@ class DicomSettings:
     """An entry of ``datasets`` in this layout."""
 
     path: str | tuple[str, ...] = setting(
-        "folder of one folder of images per subject, or a list", pattern=".", min_items=1
+        "folder of one folder of images per subject, or a list", pattern=r"\S", min_items=1
     )
     labels: str | None = setting(
-        "label file or folder of a subject, {subject} stands for its folder", None, pattern="."
+        "label file or folder of a subject, {subject} stands for its folder", None, pattern=r"\S"
     )
     mapping: str | dict[str, str] | None = setting("their name or id: organ name, or the name of a shipped map", None)
 
@@ -118,6 +118,15 @@ def read_ct(subject: Subject) -> Volume:
     return read_series(files_below(Path(subject.ct)), subject.ct, PADDING_HU)
 
 
+def label_names(subject: Subject, organs: tuple[str, ...]) -> LabelNames | None:
+    """Those of masks or of the mapping; DICOM objects are not read for their names."""
+    if subject.labels and Path(subject.labels).is_dir():
+        return totalsegmentator.label_names(subject, organs)
+    if subject.labels.endswith((".nii.gz", ".nii")):
+        return nnunet.label_names(subject, organs)
+    return None
+
+
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:
     """Read the labels of a series; see :func:`pivm.datasets.read_labels`."""
     place = Path(subject.labels)
@@ -137,4 +146,4 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
     return read_objects(files, objects, places, subject.ids, label_set, grid, policy)
 
 
-LAYOUT = Layout("dicom", DicomSettings, list_subjects, read_labels, read_ct, check)
+LAYOUT = Layout("dicom", DicomSettings, list_subjects, read_labels, read_ct, check, label_names=label_names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pivm.datasets.layout import Layout
+from pivm.datasets.layout import LabelNames, Layout
 from pivm.datasets.listing import Listing, Subject
 from pivm.datasets.totalsegmentator import read_labels, subject
 from pivm.errors import ConfigError
@@ -17,7 +17,7 @@ from pivm.settings import setting
 class PhantomSettings:
     """An entry of ``datasets`` that is made on the spot."""
 
-    path: str | tuple[str, ...] = setting("the folder to write the scans to", pattern=".", min_items=1)
+    path: str | tuple[str, ...] = setting("the folder to write the scans to", pattern=r"\S", min_items=1)
     patients: int = setting("number of patients", minimum=1, maximum=9999)
     seed: int = setting("of the cohort; another seed gives other patients", minimum=0)
     matrix: int = setting("voxels per side of an axial slice", minimum=32, maximum=512)
@@ -45,6 +45,18 @@ def watched(patient: Subject) -> list[str]:
     return [patient.ct, *(f"{patient.labels}/{organ}.nii.gz" for organ in ORGANS_34)]
 
 
+def label_names(patient: Subject, organs: tuple[str, ...]) -> LabelNames:
+    """The organs that the phantom draws."""
+    return LabelNames(set(organs) & set(ORGANS_34), set(ORGANS_34) - set(organs))
+
+
 LAYOUT = Layout(
-    "phantom", PhantomSettings, list_subjects, read_labels, check=check, watched=watched, rules="phantom.smk"
+    "phantom",
+    PhantomSettings,
+    list_subjects,
+    read_labels,
+    check=check,
+    watched=watched,
+    label_names=label_names,
+    rules="phantom.smk",
 )

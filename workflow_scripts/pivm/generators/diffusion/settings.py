@@ -52,9 +52,9 @@ class SamplerSettings:
 
     name: Literal["dpm++", "ddim", "ddpm"] = setting("DPM-Solver++ 2M, DDIM, or DDPM (the reference)", "dpm++")
     steps: int = setting("network evaluations per slice", 5, minimum=1)
-    guidance: float = setting("classifier-free; above 1 every step takes two evaluations", 1.0, minimum=1)
+    guidance: float = setting("classifier-free; above 1 every step takes two evaluations", 1.0, minimum=1, maximum=100)
     reach: float = setting(
-        "volumes: start noise stays alike along z over so many wavelengths of its pattern", 0.5, minimum=0
+        "volumes: start noise stays alike along z over so many wavelengths of its pattern", 0.5, minimum=0, maximum=1000
     )
     previous_from: float = setting(
         "volumes: the slice below is shown from this share of the noise steps on", 0.6, minimum=0, maximum=1
@@ -67,7 +67,10 @@ class ConditionSettings:
 
     drop_previous: float = setting("share of training slices not shown the slice below", 0.5, minimum=0, maximum=1)
     noise_previous: float = setting(
-        "the slice below gets noise of a random spread up to this, in units of the variation", 0.2, minimum=0
+        "the slice below gets noise of a random spread up to this, in units of the variation",
+        0.2,
+        minimum=0,
+        maximum=10,
     )
     model_previous: float = setting(
         "share of steps where the slice below is the model's own estimate", 0.2, minimum=0, maximum=1
@@ -83,7 +86,7 @@ class TrainingSettings(ConditionSettings):
 
     batch: int = setting("slices per step", 4, minimum=1)
     epochs: int = setting("passes over the training slices", 40, minimum=1)
-    learning_rate: float = setting("initial rate of AdamW", 1.0e-3, above=0)
+    learning_rate: float = setting("initial rate of AdamW", 1.0e-3, above=0, maximum=1)
     halve_every_epochs: int = setting("epochs between halvings of the rate, 0 for never", 12, minimum=0)
     betas: tuple[float, float] = setting("of AdamW", (0.9, 0.99), minimum=0, below=1)
     ema_decay: float = setting("of the moving average of the weights", 0.995, minimum=0, below=1)

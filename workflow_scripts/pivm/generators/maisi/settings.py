@@ -20,7 +20,9 @@ class SlabSettings:
 
     depth: int = setting("slices; shorter stacks are padded, longer ones cut into slabs", 16, minimum=1)
     overlap: int = setting("slices that neighbouring slabs share", 8, minimum=0)
-    hu_range: tuple[int, int] = setting("HU outside are clipped: MAISI's own preprocessing", (-1000, 1000))
+    hu_range: tuple[int, int] = setting(
+        "HU outside are clipped: MAISI's own preprocessing", (-1000, 1000), minimum=-2048, maximum=4096
+    )
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,11 @@ class AutoencoderSettings:
     )
     blocks: int = setting("residual blocks per level", 1, minimum=1)
     norm_groups: int = setting("of the group norms", 8, minimum=1)
-    kl_weight: float = setting("of the divergence from N(0, 1)", 1.0e-7, minimum=0)
+    kl_weight: float = setting("of the divergence from N(0, 1)", 1.0e-7, minimum=0, maximum=1)
     patch: int = setting("pixels per side of the pieces of slabs that it learns from", 32, minimum=1)
     steps: int = setting("optimiser steps", 500, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    learning_rate: float = setting("initial rate of AdamW", 1.0e-3, above=0)
+    learning_rate: float = setting("initial rate of AdamW", 1.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
 
@@ -55,7 +57,7 @@ class LatentDiffusionSettings:
     norm_groups: int = setting("of the group norms", 16, minimum=1)
     steps: int = setting("optimiser steps", 220, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    learning_rate: float = setting("initial rate of AdamW", 2.0e-3, above=0)
+    learning_rate: float = setting("initial rate of AdamW", 2.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
 
@@ -68,7 +70,7 @@ class ControlNetSettings:
     )
     steps: int = setting("optimiser steps", 300, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    learning_rate: float = setting("initial rate of AdamW", 3.0e-3, above=0)
+    learning_rate: float = setting("initial rate of AdamW", 3.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
 
@@ -85,7 +87,7 @@ class MaisiSettings(GeneratorSettings):
     """Resolved settings of one generator of this kind."""
 
     weights: str | None = setting(
-        "null: trained here, on the same split; or a folder with the released checkpoints", None, min_length=1
+        "null: trained here, on the same split; or a folder with the released checkpoints", None, pattern=r"\S"
     )
     labels: Literal[34, 13] | None = setting("of the run's labels those that it knows; null: all", None)
     slab: SlabSettings = SlabSettings()

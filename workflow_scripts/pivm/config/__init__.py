@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ from jsonschema import Draft202012Validator, validators
 from pivm.cohort.prior import KINDS as PRIOR_KINDS
 from pivm.cohort.selection import SelectionSettings
 from pivm.cohort.split import SplitSettings
+from pivm.config.ablation import generators
+from pivm.config.messages import explain
+from pivm.config.texts import read_texts
 from pivm.datasets import check_dataset, dataset_schema
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.image_metrics import IMAGE_METRICS, shown_metrics, with_companions
@@ -47,74 +51,35 @@ SECTIONS = {
 }
 _NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}
 
-#: as Draft202012Validator, but 40.0 is no whole number: what counts or names a size is used as such
+
+def _is_whole(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    return _is_whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+#: as Draft202012Validator, but 40.0 is no whole number, and neither .nan nor .inf a number
 _Validator = validators.extend(
     Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    ),
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_whole, "number": _is_number}),
 )
-_TYPES = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "null",
-}
 
 
 def validate(config: dict[str, Any]) -> None:
-    """Check a merged config.
+    """Check a merged config; texts where a number, true, false or null is wanted are read as such, in place.
 
     Raises:
         ConfigError: the first wrong key, type or value, with what was found, what is allowed and, for a name,
             the nearest right one.
     """
-    errors = sorted(_Validator(schema()).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    whole = schema()
+    read_texts(config, whole)
+    errors = sorted(_Validator(whole).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
-        raise _explain(errors[0])
+        raise explain(errors[0])
     _cross_check(config)
-
-
-def _explain(error) -> ConfigError:
-    while error.context:  # anyOf: the branch that got furthest says most
-        error = max(error.context, key=lambda e: (len(e.absolute_path), e.validator != "type"))
-    key = ".".join(str(p) for p in error.absolute_path) or "(top level)"
-    found, allowed = error.instance, error.validator_value
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        wrong = next(k for k in found if k not in known)
-        inside = f"{key}.{wrong}" if error.absolute_path else str(wrong)
-        return ConfigError(inside, f"unknown key{nearest(wrong, known)}; allowed here: {', '.join(known)}")
-    if error.validator == "required":
-        lacking = next(k for k in allowed if k not in found)
-        return ConfigError(key, f"the key {lacking!r} is missing")
-    if error.validator == "enum":
-        return ConfigError(
-            key, f"found {found!r}{nearest(found, allowed)}, expected one of {', '.join(map(str, allowed))}"
-        )
-    if error.validator == "type":
-        names = [allowed] if isinstance(allowed, str) else allowed
-        hint = ""
-        if isinstance(found, str) and "number" in names and _is_number(found):
-            exponent = "e" in found.lower()
-            hint = f"; YAML reads {found} as text, write {float(found):.1e}" if exponent else ""
-            hint = hint or "; numbers nested in --config arrive as text, put them into a file for --configfile"
-        return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}{hint}")
-    if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
-        sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[error.validator]
-        return ConfigError(key, f"found {found!r}, expected {sign} {allowed}")
-    return ConfigError(key, f"found {found!r}: {error.message}")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def schema() -> dict[str, Any]:
@@ -125,7 +90,7 @@ def schema() -> dict[str, Any]:
     properties = {
         "dataset": _NAME,
         "datasets": datasets,
-        "results": {"type": "string", "minLength": 1},
+        "results": {"type": "string", "pattern": r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$"},
         "generator_seeds": {
             "type": "array",
             "items": {"type": "integer", "minimum": 0},
@@ -153,42 +118,62 @@ def _generators_schema() -> dict[str, Any]:
 def _cross_check(config: dict[str, Any]) -> None:
     """What a schema cannot say: names that must point to something, and settings that must go together."""
     _one_of("dataset", config["dataset"], config["datasets"])
-    tables, generators = config["tables"], config["generators"]
+    tables, entries = config["tables"], generators(config)
     for name in tables["generators"]:
-        _one_of("tables.generators", name, generators)
-    controls = [name for name, entry in generators.items() if not kinds()[entry["kind"]].learnt]
+        _one_of("tables.generators", name, entries)
+    controls = [name for name, entry in entries.items() if not kinds()[entry["kind"]].learnt]
     for name in tables["controls"]:
         _one_of("tables.controls", name, controls)
         if name in tables["generators"]:
             raise ConfigError("tables.controls", f"{name!r} is in tables.generators already")
-    _one_of("tables.generated", tables["generated"], generators)
+    _one_of("tables.generated", tables["generated"], entries)
     for metric in tables["metrics"]:
         _one_of("tables.metrics", metric, SEGMENTATION_METRICS)
     _check_image_metrics(tables)
-    labels = LabelSet.from_config(config["labels"])
+    _check_selection(config)
+    _check_windows(config)
+    _check_generators(config)
+
+
+def _check_selection(config: dict[str, Any]) -> None:
+    labels, selection = LabelSet.from_config(config["labels"]), config["selection"]
     check_dataset(config["dataset"], config["datasets"][config["dataset"]], labels.names)
-    for organ in config["selection"]["organs"]:
+    for organ in selection["organs"]:
         _one_of("selection.organs", organ, labels.names)
-    low, high = config["selection"]["axial_slices"]
+    for key, most, there in (
+        ("min_organs", len(selection["organs"]), "selection.organs"),
+        ("min_labels_per_slice", len(labels), "labels of the run"),
+    ):
+        if selection[key] > most:
+            raise ConfigError(f"selection.{key}", f"found {selection[key]}, expected at most the {most} {there}")
+    low, high = selection["axial_slices"]
     if low > high:
         raise ConfigError("selection.axial_slices", f"found [{low}, {high}], expected [fewest, most]")
+    for key in ("val", "test"):
+        if config["split"][key] > 1 and config["split"][key] % 1:
+            raise ConfigError(
+                f"split.{key}", f"found {config['split'][key]}, expected a whole number or a share below 1"
+            )
+
+
+def _check_windows(config: dict[str, Any]) -> None:
     for key in ("organ_hu", "spacing_mm"):
         low, high = config["quality"][key]
         if low >= high:
             raise ConfigError(f"quality.{key}", f"found [{low}, {high}], expected [smallest, largest]")
-    low, high = tables["image_window"]
+    low, high = config["tables"]["image_window"]
     if low >= high:
         raise ConfigError("tables.image_window", f"found [{low}, {high}], expected [low, high] in HU")
-    segmentation.check(read_settings(segmentation.SegmentationSettings, config["segmentation"], "segmentation"))
-    _check_generators(config, labels)
+    settings = read_settings(segmentation.SegmentationSettings, config["segmentation"], "segmentation")
+    segmentation.check(settings, config["image"]["size"])
 
 
-def _check_generators(config: dict[str, Any], labels: LabelSet) -> None:
-    for name in config["generators"]:
+def _check_generators(config: dict[str, Any]) -> None:
+    labels = LabelSet.from_config(config["labels"])
+    for name in generators(config):
         if name in ("original", "combined", "generated", REAL):
             raise ConfigError(f"generators.{name}", "this name is taken by a column or row of the tables")
         kind_named(config, name).check(generator_settings(config, name), config["image"]["size"])
-    ablation_methods(config)
     for name in {*table_generators(config), config["tables"]["generated"]}:
         for organ in LabelSet.from_config(known_labels(config, name) or config["labels"]).names:
             _one_of(f"generators.{name}.labels", organ, labels.names)
@@ -210,7 +195,7 @@ def _one_of(key: str, name: str, known: Iterable[str]) -> None:
 
 def kind_named(config: dict[str, Any], name: str) -> Kind:
     """The kind of a generator of the config."""
-    return kind_of(config["generators"][name], f"generators.{name}")
+    return kind_of(generators(config)[name], f"generators.{name}")
 
 
 def generator_settings(config: dict[str, Any], name: str) -> Any:
@@ -220,7 +205,7 @@ def generator_settings(config: dict[str, Any], name: str) -> Any:
         An object of the kind's settings class.
     """
     kind = kind_named(config, name)
-    return kind.resolve(name, config["generators"][name], config[kind.name] if kind.sections else {})
+    return kind.resolve(name, generators(config)[name], config[kind.name] if kind.sections else {})
 
 
 def known_labels(config: dict[str, Any], name: str) -> int | None:
@@ -295,28 +280,8 @@ def _extractor(tables: dict[str, Any]) -> str:
     return read_settings(ExtractorSettings, tables["extractor"], "tables.extractor").network
 
 
-def ablation_methods(config: dict[str, Any]) -> dict[str, str]:
-    """Method -> generator of the ablation; empty where the run's labels are not more than the 13.
-
-    Raises:
-        ConfigError: the pair is not one generator that knows all labels and the same one with 13.
-    """
-    full, few = config["tables"]["ablation"]
-    for name in (full, few):
-        _one_of("tables.ablation", name, config["generators"])
-    all_labels, few_labels = (LabelSet.from_config(value) for value in (config["labels"], 13))
-    first, second = dict(config["generators"][full]), dict(config["generators"][few])
-    if "labels" in first or second.pop("labels", None) != 13 or first != second:
-        raise ConfigError(
-            "tables.ablation", f"found [{full}, {few}], expected a generator and the same one with `labels: 13`"
-        )
-    if not set(few_labels.names) < set(all_labels.names):
-        return {}
-    return {f"labels_{len(all_labels)}": full, "labels_13": few}
-
-
 def weights_note(config: dict[str, Any], names: list[str]) -> str:
     """Which generators of a table could come with released weights, and whether they did; empty where none could."""
-    settings = {name: generator_settings(config, name) for name in names if name in config["generators"]}
+    settings = {name: generator_settings(config, name) for name in names if name in generators(config)}
     described = {name: kind_named(config, name).describe(s) for name, s in settings.items() if hasattr(s, "weights")}
     return "".join(f" Weights of {name}: {origin}." for name, origin in described.items())

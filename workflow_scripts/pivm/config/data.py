@@ -1,0 +1,93 @@
+"""The config beside the data set it names: what no scan has, and what no scan could pass, is known from names alone."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pivm.datasets import Dataset
+from pivm.datasets.listing import Listing, printable
+from pivm.errors import ConfigError, nearest
+from pivm.labels import ORGANS_34, LabelSet
+
+_SHOWN = 8
+
+
+def check_data(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:
+    """Check a valid config against the subjects of its data set.
+
+    Args:
+        config: as merged from all files.
+        dataset: the one it names.
+        listing: its subjects.
+
+    Raises:
+        ConfigError: labels, organs, patients of a split or a file that are not there.
+    """
+    _check_names(config, dataset, listing)
+    _check_split(config, listing)
+    wanted = config["synthesis"]
+    if wanted["volumes"] and wanted["volumes_from"] == "labels_only" and all(s.ct for s in listing.subjects.values()):
+        raise ConfigError(
+            "synthesis.volumes_from",
+            f"found labels_only, but every subject of {dataset.name} has a CT; set it to train, or volumes to 0",
+        )
+    weights = config["tables"]["extractor"]["weights"]
+    if weights and not os.path.isfile(os.path.expanduser(weights)):
+        raise ConfigError("tables.extractor.weights", f"{weights}: no such file")
+
+
+def _check_names(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:
+    """Subjects are looked at until nothing is missing: one, where its labels are complete."""
+    labels, selection = LabelSet.from_config(config["labels"]).names, config["selection"]
+    own = set(labels) - set(ORGANS_34)
+    found: set[str] = set()
+    others: set[str] = set()
+    for subject in listing.subjects.values():
+        names = dataset.layout.label_names(subject, labels)
+        if names is None:
+            return
+        found |= names.organs
+        others |= names.others
+        organs = len(found & set(selection["organs"]))
+        if own <= found and organs >= selection["min_organs"] and len(found) >= selection["min_labels_per_slice"]:
+            return
+    shown = ", ".join(printable(name) for name in sorted(others)[:_SHOWN]) or "none"
+    there = f"names in {dataset.name} that are no label of the run: {shown}{', ...' if len(others) > _SHOWN else ''}"
+    if not found:
+        raise ConfigError(
+            "labels", f"no scan of {dataset.name} has any of them; {there}; set datasets.{dataset.name}.mapping"
+        )
+    if unknown := sorted(own - found):
+        hint = nearest(unknown[0], [*ORGANS_34, *others])
+        raise ConfigError(
+            "labels", f"unknown {unknown[0]!r}{hint}: it is none of the 34 organs, and no scan has it; {there}"
+        )
+    organs = sorted(found & set(selection["organs"]))
+    if len(organs) < selection["min_organs"]:
+        raise ConfigError(
+            "selection.min_organs",
+            f"found {selection['min_organs']}, but of selection.organs the scans of {dataset.name} have "
+            f"{', '.join(organs) or 'none'}; {there}",
+        )
+    fewest = selection["min_labels_per_slice"]
+    raise ConfigError(
+        "selection.min_labels_per_slice",
+        f"found {fewest}, but the scans of {dataset.name} have {len(found)} labels of the run",
+    )
+
+
+def _check_split(config: dict[str, Any], listing: Listing) -> None:
+    """Before any scan is set aside; the split itself counts those that are left."""
+    split, patients = config["split"], sum(bool(subject.ct) for subject in listing.subjects.values())
+    if split["source"] == "dataset" and not (listing.split or listing.files):
+        raise ConfigError("split.source", "found dataset, but the data set has no split of its own; set it to random")
+    if split["source"] != "random" and (listing.split or listing.files):
+        return
+    wanted = {part: max(1, round(n * patients)) if 0 < (n := split[part]) < 1 else int(n) for part in ("test", "val")}
+    if sum(wanted.values()) >= patients:
+        raise ConfigError(
+            "split.test",
+            f"{wanted['test']} for test, {wanted['val']} for val and at least 1 for training, but the data set has "
+            f"{patients} patients; lower split.test and split.val, or add patients",
+        )
