@@ -64,6 +64,15 @@ WRONG = [
     ("split.tset", 3, "split.tset: unknown key (did you mean 'test'?)"),
     ("image.size", "64 px", "image.size: found '64 px', expected a whole number"),
     ("image.size", "64", None),
+    ("split.test", 2.7, "split.test: found 2.7, expected a whole number (from 1 on; below 1 it is a share)"),
+    ("split.val", 4.0, "split.val: found 4.0, expected a whole number (from 1 on; below 1 it is a share)"),
+    ("split.val", 1.0, "split.val: found 1.0, expected a whole number"),
+    ("split.test", -0.1, "split.test: found -0.1, expected > 0"),
+    ("split.test", 0.999, None),
+    ("split.val", 0, None),
+    ("synthesis.slices", "as real", "synthesis.slices: found 'as real'"),
+    ("synthesis.slices", 0, "synthesis.slices: found 0, expected >= 1"),
+    ("synthesis.slices", 7, None),
     ("image.size", 8, "image.size: found 8, expected >= 16"),
     ("image.size", 60, "image.size: found 60, expected a multiple of 16"),
     ("prior", "bdy", "prior: found 'bdy' (did you mean 'body'?), expected one of body, paper"),
@@ -320,7 +329,12 @@ def test_texts_that_say_a_number_are_read_where_one_is_wanted(config):
         changed = put(config, key, text)
         validate(changed)
         assert changed == put(config, key, text), key
-    for key, text in (("image.size", "6_4"), ("image.size", " 64"), ("split.seed", "1.0"), ("tables.confidence", "nan")):
+    for key, text in (
+        ("image.size", "6_4"),
+        ("image.size", " 64"),
+        ("split.seed", "1.0"),
+        ("tables.confidence", "nan"),
+    ):
         with pytest.raises(ConfigError, match=key):
             validate(put(config, key, text))
 

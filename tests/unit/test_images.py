@@ -23,7 +23,7 @@ from pivm.evaluation.pooled import PooledScores, pooled_mean
 from pivm.labels import LabelSet
 from pivm.report.zoom import detail
 from pivm.segmentation.training_set import synthetic_part
-from pivm.synthesis.slices import rows_of_patients
+from pivm.synthesis.slices import choose_sources, rows_of_patients
 from scipy import linalg
 from skimage.metrics import structural_similarity
 
@@ -226,6 +226,14 @@ def test_test_slices_never_pass_as_a_training_set(tmp_path):
     synthetic_part(write_test_slices(tmp_path / "test", ["t1", "t2"], [0, 2]), subjects)
     with pytest.raises(StateError, match="patient 't1' is in split 'test', allowed are train"):
         require_split(subjects, SPLIT, ("train",), "segmenter on pivm")
+
+
+def test_as_real_is_every_training_slice_once():
+    rows = np.array([3, 5, 8, 13])
+    assert sorted(choose_sources(rows, "as_real", 1)) == rows.tolist()
+    assert choose_sources(rows, "as_real", 1).tolist() == choose_sources(rows, 4, 1).tolist()
+    counts = np.unique(choose_sources(rows, 7, 1), return_counts=True)[1]
+    assert set(counts) == {1, 2}
 
 
 @pytest.mark.parametrize(("patients", "chosen"), [(1, ["p0"]), (2, ["p0", "p6"]), (3, ["p0", "p3", "p6"]), (9, None)])

@@ -20,14 +20,16 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """Config section ``split``: patients per split, a number or a share below 1; the rest trains."""
+    """Config section ``split``: patients per split, a whole number or a share below 1; the rest trains."""
 
     source: Literal["auto", "dataset", "random"] = setting(
         "auto: the data set's own split (meta.csv) where it has one; dataset; random", "auto"
     )
     seed: int = setting("of the random split", 1, minimum=0)
-    val: float = setting("patients that choose between models, a number or a share below 1", 4, minimum=0)
-    test: float = setting("patients of the tables, a number or a share below 1", 12, above=0)
+    val: float = setting(
+        "patients that choose between models, a whole number or a share below 1", 4, minimum=0, whole_from=1
+    )
+    test: float = setting("patients of the tables, a whole number or a share below 1", 40, above=0, whole_from=1)
 
 
 def split_patients(subjects: list[str], settings: SplitSettings, own_split: dict[str, str]) -> pd.DataFrame:

@@ -44,7 +44,8 @@ def explain(error: ValidationError) -> ConfigError:
         )
     if error.validator == "type":
         names = [allowed] if isinstance(allowed, str) else allowed
-        return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}")
+        comment = f" ({error.schema['$comment']})" if "$comment" in error.schema else ""
+        return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}{comment}")
     if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[error.validator]
         return ConfigError(key, f"found {found!r}, expected {sign} {allowed}")

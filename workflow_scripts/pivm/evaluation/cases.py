@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pandas as pd
 
@@ -81,3 +82,9 @@ def case_table(cases: Iterable[SegmentationCase | ImageCase | RegionCase]) -> pd
             row |= value if field.name == "scores" else {field.name: value}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def read_cases(path: Path) -> pd.DataFrame:
+    """Cases as :func:`case_table` wrote them: an empty cell is a score that is not defined, a patient may be ``NA``."""
+    names = dict.fromkeys(("method", "patient", "label", "without"), str)
+    return pd.read_csv(path, converters=names, float_precision="round_trip")

@@ -15,13 +15,15 @@ from pivm.learning.device import memory_hint
 from pivm.seeds import derived_seed
 
 
-def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
+def choose_sources(rows: np.ndarray, count: int | str, seed: int) -> np.ndarray:
     """Store rows whose label maps are synthesised: every row once before any row comes again.
 
     Args:
         rows: candidate rows.
-        count: how many synthetic slices are wanted.
+        count: how many synthetic slices are wanted; ``as_real`` for as many as there are rows.
+        seed: of the order.
     """
+    count = len(rows) if count == "as_real" else int(count)
     rng = np.random.default_rng(seed)
     rounds = [rng.permutation(rows) for _ in range(-(-count // len(rows)))]
     return np.concatenate(rounds)[:count]
