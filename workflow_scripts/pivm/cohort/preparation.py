@@ -12,6 +12,7 @@ import pandas as pd
 from pivm.cohort.record import SubjectRecord
 from pivm.cohort.selection import SelectionSettings, choose_slices, require_abdomen
 from pivm.cohort.store import ARRAYS, DTYPES
+from pivm.cohort.twins import hu_hash
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
 from pivm.errors import DataError, PivmError
@@ -90,6 +91,7 @@ def _prepare(
         _note_grid(record, volume.grid, selection, quality)
         record.padding_voxels = volume.padding
         clean_padding(volume, quality.padding)
+        record.hu_hash = hu_hash(volume.hu)
     labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
     if not volume:
         _note_grid(record, labels.grid, selection, quality)

@@ -25,6 +25,7 @@ class SubjectRecord:
         step_mm: distance between chosen slices.
         content: hash of the voxels, the grid and the slices: rules that read a scan or its slices watch the record, and
             Snakemake takes a small file that holds the same as unchanged.
+        hu_hash: of the voxels of the CT alone (:func:`pivm.cohort.twins.hu_hash`); empty without CT.
     """
 
     subject: str
@@ -37,6 +38,7 @@ class SubjectRecord:
     pixel_mm: float = 0.0
     step_mm: float = 0.0
     content: str = ""
+    hu_hash: str = ""
     overlapping_voxels: int = 0
     padding_voxels: int = 0
     tiny_masks: int = 0
