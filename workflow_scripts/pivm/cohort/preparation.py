@@ -17,6 +17,7 @@ from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
 from pivm.errors import DataError, PivmError
 from pivm.labels import LabelSet
+from pivm.scans.anatomy import check_anatomy, misplaced_organs
 from pivm.scans.files import short
 from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import LabelMap, Policy, voxels_per_slice
@@ -27,9 +28,7 @@ from pivm.scans.quality import (
     QualitySettings,
     check_grid,
     check_organ_hu,
-    check_sides,
     clean_padding,
-    swapped_pairs,
 )
 
 log = logging.getLogger("pivm")
@@ -98,8 +97,10 @@ def _prepare(
     per_slice = voxels_per_slice(labels.array)
     _note_labels(record, labels, label_set, per_slice)
     require_abdomen(record, selection)
-    record.swapped_pairs, pairs = swapped_pairs(labels.array, label_set)
-    check_sides(record.swapped_pairs, pairs, quality.left_right)
+    anatomy = misplaced_organs(labels.array, label_set, record.spacing)
+    record.swapped_pairs = anatomy["left_right"].wrong
+    record.turned_pairs = anatomy["front_back"].wrong + anatomy["up_down"].wrong
+    check_anatomy(anatomy, {axis: getattr(quality, axis) for axis in anatomy})
     targets = choose_slices(per_slice, selection.slices_per_scan, selection.min_labels_per_slice)
     if not volume:
         record.status, record.reason = "labels only", "no CT: serves synthesis alone"

@@ -21,6 +21,7 @@ class SubjectRecord:
         tiny_masks: below 0.05 ml.
         resampled: label files brought to the grid of the CT.
         swapped_pairs: left organ right of the right one.
+        turned_pairs: front organ behind the back one, or upper organ below the lower one.
         pixel_mm: in-plane pixel size of the standardised slices.
         step_mm: distance between chosen slices.
         content: hash of the voxels, the grid and the slices: rules that read a scan or its slices watch the record, and
@@ -44,6 +45,7 @@ class SubjectRecord:
     tiny_masks: int = 0
     resampled: int = 0
     swapped_pairs: int = 0
+    turned_pairs: int = 0
     voxels: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 

@@ -57,6 +57,7 @@ def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd
             "tiny_masks": r.tiny_masks,
             "resampled_files": r.resampled,
             "swapped_pairs": r.swapped_pairs,
+            "turned_pairs": r.turned_pairs,
             "spacing_mm": "x".join(f"{s:.3g}" for s in r.spacing),
         }
         for r in records

@@ -19,6 +19,8 @@ from pivm.scans.files import READ_ERRORS, open_stream, short
 
 #: voxels of the largest volume that is read; a header that claims more is refused before allocation
 MAX_VOXELS = 2**30
+#: bytes of the header of NIfTI-2, which tell it from NIfTI-1
+LONGEST_HEADER = 540
 #: two grids are the same when no corner differs by more than this share of the smallest voxel side
 SAME_GRID = 0.1
 #: bytes of a slab: small enough to stay in a core's cache
@@ -131,9 +133,10 @@ class Image(Stored):
         """Open a file or zip member and check its header.
 
         Raises:
-            DataError: as :class:`Stored`; or missing, not NIfTI, not 3D, or voxels that are no numbers.
+            DataError: as :class:`Stored`; or missing, not NIfTI, not 3D, voxels that are no numbers, or no word about
+                the size or the orientation of the voxels.
         """
-        self._image = _parse(str(place))
+        self._image, sides = _parse(str(place))
         shape = self._image.shape
         self._extra = (0,) * (len(shape) - 3) if shape[3:] == (1,) * (len(shape) - 3) else ()
         if len(shape) - len(self._extra) != 3:
@@ -142,7 +145,19 @@ class Image(Stored):
         if kind.kind not in "biuf":
             colours = " (colours)" if kind.names else ""
             raise DataError(f"{place}: voxels are {kind}{colours}, expected numbers")
+        self._require_orientation(place, sides)
         super().__init__(str(place), shape[:3], np.asarray(self._image.affine))
+
+    def _require_orientation(self, place: str | Path, sides: np.ndarray) -> None:
+        """Raises DataError where the header leaves the voxels' sides or the direction of the axes open."""
+        if not np.isfinite(sides).all() or not sides.all():
+            found = " x ".join(f"{side:g}" for side in sides)
+            raise DataError(f"{place}: the header says voxels of {found} mm (pixdim), expected lengths above 0")
+        if all(int(self._image.header[code]) < 1 for code in ("sform_code", "qform_code")):
+            raise DataError(
+                f"{place}: sform_code and qform_code are 0, so nobody knows which way the axes run; write the file "
+                "again with its affine"
+            )
 
     def forms_apart(self) -> float:
         """Distance in mm between the corners under sform and qform; 0 where the header has only one of them.
@@ -188,13 +203,16 @@ class InMemory(Stored):
         yield slice(0, self.shape[2]), self._array
 
 
-def _parse(place: str) -> nib.Nifti1Image:
+def _parse(place: str) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """The image, and the sides of its voxels as the header has them: nibabel makes 0 to 1."""
     stream = open_stream(place)
     try:
-        start = stream.read(4)
+        start = stream.read(LONGEST_HEADER)
         stream.seek(0)
-        kind = nib.Nifti2Image if 540 in (int.from_bytes(start, e) for e in ("little", "big")) else nib.Nifti1Image
-        return kind.from_stream(stream)
+        sizes = [int.from_bytes(start[:4], order) for order in ("little", "big")]
+        kind = nib.Nifti2Image if LONGEST_HEADER in sizes else nib.Nifti1Image
+        header = kind.header_class(start[: kind.header_class.sizeof_hdr], check=False)
+        return kind.from_stream(stream), header["pixdim"][1:4]
     except EOFError as error:
         raise DataError(f"{place}: not a readable NIfTI file, truncated or corrupt ({short(error)})") from None
     except _HEADER_ERRORS as error:
