@@ -50,6 +50,8 @@ COHORTS = {"": "test", "development/": "val"}
 # rules files of the kinds that take more than one training
 KIND_RULES = sorted({pivm_config.kind_named(config, name).rules for name in ENTRIES} - {"generators"})
 TABLES = ["table1", "table2", "table3"]
+# Tables 2 and 3 on whole volumes at full resolution; target `volume_tables`
+VOLUME_TABLES = ["table2_volumes", "table3_volumes"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
 # column of Tables 2 and 3 -> training sets of its segmenters, one for each training of the generator behind it
 COLUMNS = {
@@ -169,7 +171,7 @@ wildcard_constraints:
     generator_seed=r"\d+",
     training_set="|".join(SETS),
     segmenter_seed=r"\d+",
-    table="|".join(COLUMNS),
+    table="|".join([*COLUMNS, *VOLUME_TABLES]),
 
 
 LIBRARY = Library(SCRIPTS)
@@ -210,6 +212,16 @@ def subject_files(wildcards):
 
 def per_subject(name):
     return expand(f"{RESULTS}/subjects/{{subject}}/{name}", subject=SUBJECTS)
+
+
+def columns_of(table):
+    """Columns of Tables 2 and 3; those on whole volumes have the same."""
+    return COLUMNS[table.removesuffix("_volumes")]
+
+
+def volume_prefix(table):
+    """What sets the scores of whole volumes apart from those of slices."""
+    return "volume_" if table in VOLUME_TABLES else ""
 
 
 def synthetic_part(wildcards):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pivm.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from jsonschema import ValidationError
+    from typing import Any
 
 _TYPES = {
     "object": "a mapping",
@@ -20,7 +20,7 @@ _TYPES = {
 }
 
 
-def explain(error: ValidationError) -> ConfigError:
+def explain(error: Any) -> ConfigError:
     """The message: what was found, what is allowed and, for a name, the nearest right one.
 
     Args:
