@@ -319,7 +319,12 @@ def test_texts_that_say_a_number_are_read_where_one_is_wanted(config):
         changed = put(config, key, text)
         validate(changed)
         assert changed == put(config, key, text), key
-    for key, text in (("image.size", "6_4"), ("image.size", " 64"), ("split.seed", "1.0"), ("tables.confidence", "nan")):
+    for key, text in (
+        ("image.size", "6_4"),
+        ("image.size", " 64"),
+        ("split.seed", "1.0"),
+        ("tables.confidence", "nan"),
+    ):
         with pytest.raises(ConfigError, match=key):
             validate(put(config, key, text))
 
