@@ -80,7 +80,7 @@ def paired_slices(runs, cohort="{cohort}"):
 RUNS = [(name, seed) for name in GENERATORS for seed in pivm_config.generator_seeds(config, name)]
 FIRST_RUNS = [(name, FIRST_SEED) for name in GENERATORS]
 
-# One training at a time where there is a GPU; side by side on half the cores each where there is none.
+# One training at a time where there is a GPU; as many side by side as there are cores where there is none.
 ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
 GPUS = 1 if ON_GPU else 0
 TRAINING_GPUS = GPUS and (
@@ -99,8 +99,7 @@ def stage_settings(*sections):
 
 
 def training_threads(wildcards):
-    cores = workflow.cores or 1
-    return min(cores, 8) if ON_GPU else max(1, cores // 2)
+    return config["compute"]["threads"]
 
 
 def untracked(value):
@@ -116,7 +115,7 @@ def ddpm_batch(wildcards):
 
 
 # what of section `compute` changes numbers, and how a job uses this machine
-COMPUTE = {key: config["compute"][key] for key in ("device", "precision")}
+COMPUTE = {key: config["compute"][key] for key in ("device", "precision", "threads")}
 MACHINE = untracked({key: value for key, value in config["compute"].items() if key not in COMPUTE})
 
 

@@ -19,7 +19,7 @@ with job(snakemake):
         "seed": params.seed,
         "files": files,
         "device": device(snakemake).type,
-        "threads": snakemake.threads,
+        "threads": compute_settings(snakemake).threads,
         "run": training_run(snakemake, snakemake.wildcards.generator),
         "made": made(snakemake),
     }

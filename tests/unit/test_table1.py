@@ -200,8 +200,8 @@ def test_a_metric_is_one_file_and_its_name_in_the_config(tmp_path):
     forms = {form: str(tmp_path / f"table1.{form}") for form in ("csv", "md", "tex", "html")}
     beside = {name: str(tmp_path / f"table1_{name}.csv") for name in ("cases", "floor", "differences")}
     runs = [["cddpm", 1], ["pivm", 1]]
-    compute = {"device": "cpu", "precision": "fp32"}
-    machine = {"require_device": False}
+    compute = {"device": "cpu", "precision": "fp32", "threads": 1}
+    machine = {"devices": 1}
     jobs = {
         "image_scores": {
             "input": write_slices(tmp_path),

@@ -232,7 +232,7 @@ def test_a_model_says_how_it_samples(results):
 
 
 def test_settings_that_change_no_number_rerun_nothing(finished):
-    compute = {"tensorboard": False, "require_device": True, "launcher": "torchrun", "devices": 2, "compile": False}
+    compute = {"tensorboard": False, "launcher": "torchrun", "devices": 2, "compile": False}
     change = {"compute": compute, "synthesis": {"batch": 3}, "segmentation": {"test_batch": 3}}
     assert rules_of(finished.dry_run(finished.overlay("o8", change))) == {"manifest"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,16 +166,19 @@ def test_a_read_only_file_system_is_explained():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_where_there_is_none_is_a_warning_or_an_error(caplog):
+def test_a_gpu_where_there_is_none_is_an_error():
+    with pytest.raises(PivmError, match=r"compute\.device is gpu, but torch .* finds no GPU on .* nvidia-smi"):
+        device(job_on("gpu"))
+    assert device(job_on("auto")).type == device(job_on("cpu")).type == "cpu"
 
-    def job(**settings):
-        tracked = {"device": settings.pop("device"), "precision": "auto"}
-        return SimpleNamespace(threads=1, params=SimpleNamespace(compute=tracked, machine=settings))
 
-    logging.getLogger("pivm").propagate = True
-    with caplog.at_level("WARNING", "pivm"):
-        assert device(job(device="gpu", require_device=False)).type == "cpu"
-    assert "going on with the CPU" in caplog.text
-    with pytest.raises(PivmError, match="finds no GPU"):
-        device(job(device="gpu", require_device=True))
-    assert device(job(device="auto", require_device=True)).type == "cpu"
+def job_on(wanted: str, threads: int = 1) -> SimpleNamespace:
+    tracked = {"device": wanted, "precision": "auto", "threads": threads}
+    return SimpleNamespace(threads=8, params=SimpleNamespace(compute=tracked, machine={}))
+
+
+def test_the_threads_of_a_training_are_those_of_the_config():
+    before = torch.get_num_threads()
+    device(job_on("cpu", threads=2))
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)

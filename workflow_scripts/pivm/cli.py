@@ -56,15 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    import torch  # seconds, which --help and a typo should not cost
-
+    # torch takes seconds, which --help and a typo should not cost
+    from pivm.learning.device import choose
     from pivm.synthesis.inference import generate_ct, require_nifti_name
 
     require_nifti_name(options.out)
-    available = torch.cuda.is_available()
-    if options.device == "gpu" and not available:
-        raise PivmError("--device gpu: torch finds no GPU")
-    device = "cuda" if available and options.device != "cpu" else "cpu"
+    device = choose(options.device, "--device").type
     ct = generate_ct(options.model, options.labels, ids=options.ids, seed=options.seed, device=device)
     ct.save(options.out)
     shape = " x ".join(map(str, ct.hu.shape))

@@ -123,26 +123,18 @@ def made(snakemake) -> dict:
 
 
 def device(snakemake):
-    """The torch device of a job, with its CPU threads set.
+    """The torch device of a job, found where the job runs, with the CPU threads of the config.
 
     Raises:
-        PivmError: a GPU is required and there is none.
+        PivmError: a GPU is wanted and there is none.
     """
     import torch
 
-    from pivm.learning.device import prepare
+    from pivm.learning.device import choose, prepare
 
     settings = compute_settings(snakemake)
-    torch.set_num_threads(max(int(snakemake.threads), 1))
-    available = torch.cuda.is_available()
-    if settings.device == "gpu" and not available:
-        if settings.require_device:
-            raise PivmError(
-                "compute.device is gpu and compute.require_device is true, but torch finds no GPU; "
-                "check the driver with nvidia-smi, or set compute.device: auto"
-            )
-        log.warning("compute.device is gpu, but torch finds no GPU: going on with the CPU, which is slower")
-    where = torch.device("cuda" if available and settings.device != "cpu" else "cpu")
+    torch.set_num_threads(settings.threads)
+    where = choose(settings.device, "compute.device")
     prepare(where, settings.precision)
     return where
 

@@ -46,7 +46,7 @@ def fit_generator(
         seed: of the config.
         files: paths: ``store`` (the files of the slice store), ``prior``, ``split``, and ``folder`` for the model.
         device: ``cuda`` or ``cpu``.
-        threads: of this node.
+        threads: of each process.
         run: as :meth:`pivm.learning.loop.Run.of` takes it.
         made: code and versions (:func:`pivm.job.made`).
 
@@ -54,7 +54,7 @@ def fit_generator(
         PivmError: a slice is of a patient of another split, the loss explodes, or memory runs out.
     """
     local_device = processes.local_device(torch.device(device))
-    torch.set_num_threads(max(threads // processes.local_world(), 1))
+    torch.set_num_threads(threads)
     prepare(local_device, run["precision"])
     kind = kind_of(settings, "settings")
     resolved = read_settings(kind.settings, settings, "settings")

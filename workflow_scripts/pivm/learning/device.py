@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 
@@ -15,6 +16,26 @@ from pivm.errors import PivmError
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 #: compiling takes about a minute; a shorter training than this does not earn it back
 COMPILE_FROM_STEPS = 5000
+
+
+def choose(wanted: str, key: str) -> torch.device:
+    """The device of this process on the machine that it runs on.
+
+    Args:
+        wanted: ``auto``, ``cpu`` or ``gpu``.
+        key: what said so, for the message.
+
+    Raises:
+        PivmError: ``gpu`` where torch finds none.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "gpu" and not available:
+        built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a build for CPUs alone"
+        raise PivmError(
+            f"{key} is gpu, but torch {torch.__version__} ({built}) finds no GPU on {platform.node()}; check the "
+            f"driver there with nvidia-smi, ask the scheduler for a GPU, or set {key} to auto"
+        )
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
 def prepare(device: torch.device, precision: str) -> None:

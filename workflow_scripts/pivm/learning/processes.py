@@ -10,6 +10,7 @@ import importlib
 import json
 import logging
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -29,11 +30,6 @@ _SELF = "pivm.learning.processes"
 def world() -> int:
     """Number of processes of this training."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
-
-
-def local_world() -> int:
-    """Number of processes of this training on this node."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", world())) if distributed.is_initialized() else 1
 
 
 def is_main() -> bool:
@@ -97,11 +93,16 @@ def launch(work: Callable[..., None], arguments: dict, compute: ComputeSettings,
         log_file: receives all messages.
 
     Raises:
+        ConfigError: more GPUs are asked for than the job has.
         PivmError: a process failed, with the message of the error where it was one for people.
     """
     count = torch.cuda.device_count() if compute.devices == "all" else compute.devices
     if count <= 1 and not compute.launcher:
         return work(**arguments)
+    if arguments.get("device") == "cuda" and not compute.launcher and count > torch.cuda.device_count():
+        raise ConfigError(
+            "compute.devices", f"found {count}, but {platform.node()} has {torch.cuda.device_count()} GPUs for this job"
+        )
     start = compute.launcher or f"{shlex.quote(sys.executable)} -m torch.distributed.run --standalone " + (
         f"--nproc-per-node {count}"
     )

@@ -12,8 +12,12 @@ from pivm.settings import setting
 class ComputeSettings:
     """Device, precision and processes of trainings."""
 
-    device: Literal["auto", "cpu", "gpu"] = setting("auto: a GPU where there is one", "auto")
-    require_device: bool = setting("stop where `device: gpu` finds no GPU instead of going on with the CPU", False)
+    device: Literal["auto", "cpu", "gpu"] = setting(
+        "auto: a GPU where the job runs on a machine that has one; gpu: an error without one", "auto"
+    )
+    threads: int = setting(
+        "CPU threads of a job that trains or samples, whatever --cores is", 1, minimum=1, maximum=256
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "of training; auto: bf16 on a GPU, fp16 where it has no bf16, fp32 on a CPU", "auto"
     )
