@@ -29,37 +29,42 @@ def names(n):
     return [f"s{i:04d}" for i in range(n)]
 
 
+def alone(scans):
+    """Each scan is a person of its own."""
+    return {name: name for name in scans}
+
+
 @given(n=st.integers(6, 60), seed=st.integers(0, 99))
 def test_split_has_the_asked_sizes_and_every_patient_once(n, seed):
-    table = split_patients(names(n), replace(RANDOM, seed=seed), {})
+    table = split_patients(alone(names(n)), replace(RANDOM, seed=seed), {})
     assert table["split"].value_counts().to_dict() == {"test": 3, "val": 2, "train": n - 5}
     assert sorted(table["subject"]) == names(n)
 
 
 def test_one_more_patient_moves_at_most_the_borders():
-    before = split_patients(names(40), RANDOM, {}).set_index("subject")["split"]
-    after = split_patients([*names(40), "new"], RANDOM, {}).set_index("subject")["split"]
+    before = split_patients(alone(names(40)), RANDOM, {}).set_index("subject")["split"]
+    after = split_patients(alone([*names(40), "new"]), RANDOM, {}).set_index("subject")["split"]
     assert (before != after[before.index]).sum() <= 2
 
 
 def test_the_data_sets_own_split_wins():
     own = {"s0000": "train", "s0001": "test", "s0002": "val"}
-    table = split_patients(names(3), RANDOM, own)
+    table = split_patients(alone(names(3)), RANDOM, own)
     assert dict(zip(table["subject"], table["split"], strict=True)) == own
 
 
 def test_a_patient_unknown_to_the_own_split_is_an_error():
     with pytest.raises(CohortError, match=r"'s0002'.*no split in the data set's meta.csv"):
-        split_patients(names(3), RANDOM, {"s0000": "train", "s0001": "test"})
+        split_patients(alone(names(3)), RANDOM, {"s0000": "train", "s0001": "test"})
 
 
 def test_too_few_patients_for_the_split():
     with pytest.raises(CohortError, match="5 selected patients, but 3 for test, 2 for val"):
-        split_patients(names(5), RANDOM, {})
+        split_patients(alone(names(5)), RANDOM, {})
 
 
 def test_a_share_is_a_share():
-    table = split_patients(names(20), replace(RANDOM, val=0.1, test=0.25), {})
+    table = split_patients(alone(names(20)), replace(RANDOM, val=0.1, test=0.25), {})
     assert table["split"].value_counts().to_dict() == {"train": 13, "test": 5, "val": 2}
 
 
@@ -80,7 +85,8 @@ def test_a_leak_is_caught():
 
 
 def test_a_patient_in_two_splits_is_caught(tmp_path):
-    pd.DataFrame({"subject": ["a", "a"], "split": ["train", "test"]}).to_csv(tmp_path / "s.csv", index=False)
+    table = {"subject": ["a", "a"], "patient": "a", "split": ["train", "test"]}
+    pd.DataFrame(table).to_csv(tmp_path / "s.csv", index=False)
     with pytest.raises(StateError, match="'a' is listed more than once"):
         read_split(tmp_path / "s.csv")
 

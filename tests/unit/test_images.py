@@ -162,7 +162,8 @@ class Store:
     """Four test slices of two patients, one training slice."""
 
     def __init__(self):
-        self.index = pd.DataFrame({"subject": ["t1", "t1", "t2", "t2", "x"], "split": [*["test"] * 4, "train"]})
+        self.index = pd.DataFrame({"patient": ["t1", "t1", "t2", "t2", "x"], "split": [*["test"] * 4, "train"]})
+        self.index["subject"] = self.index["patient"]
         self.labels = np.zeros((5, 6, 6), np.uint8)
         self.labels[:4, :3] = 1
         self.labels[0, 4:] = 2
@@ -240,15 +241,15 @@ def test_as_real_is_every_training_slice_once():
 def test_image_patients_are_spread_over_the_test_split(patients, chosen):
     names = [f"p{i}" for i in range(7)]
     store = SimpleNamespace(
-        index=pd.DataFrame({"subject": np.repeat(names, 3)}), rows=lambda split: np.arange(21)[np.arange(21) != 4]
+        index=pd.DataFrame({"patient": np.repeat(names, 3)}), rows=lambda split: np.arange(21)[np.arange(21) != 4]
     )
     rows = rows_of_patients(store, "test", patients)
-    assert list(store.index["subject"][rows].unique()) == (chosen or names)
+    assert list(store.index["patient"][rows].unique()) == (chosen or names)
     assert 4 not in rows
 
 
 def test_a_patient_of_one_slice_is_no_image_patient():
-    store = SimpleNamespace(index=pd.DataFrame({"subject": ["a", "b", "b"]}), rows=lambda split: np.arange(3))
+    store = SimpleNamespace(index=pd.DataFrame({"patient": ["a", "b", "b"]}), rows=lambda split: np.arange(3))
     np.testing.assert_array_equal(rows_of_patients(store, "test", 2), [1, 2])
     store.rows = lambda split: np.arange(2)
     with pytest.raises(CohortError, match="no test patient has two slices"):

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from pivm.cohort.persons import persons
 from pivm.cohort.record import SubjectRecord
 from pivm.errors import CohortError, ConfigError, DataError, nearest
 from pivm.labels import LabelSet
@@ -38,14 +39,17 @@ class SelectionSettings:
 
 
 def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd.DataFrame:
-    """One row per scan with its status and reason.
+    """One row per scan with its person, status and reason.
 
     Args:
+        records: of all scans.
         refused: name -> reason of folders that never became a subject (unsafe names and the like).
     """
+    of_person = persons(records)
     rows = [
         {
             "subject": r.subject,
+            "patient": of_person[r.subject],
             "status": r.status,
             "reason": r.reason,
             "axial_slices": r.axial_slices,
@@ -62,9 +66,11 @@ def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd
         }
         for r in records
     ]
-    rows += [{"subject": name, "status": "set aside", "reason": reason} for name, reason in refused.items()]
+    rows += [
+        {"subject": name, "patient": "", "status": "set aside", "reason": reason} for name, reason in refused.items()
+    ]
     table = pd.DataFrame(rows).sort_values("subject", ignore_index=True)
-    texts = ("subject", "status", "reason", "spacing_mm")
+    texts = ("subject", "patient", "status", "reason", "spacing_mm")
     return table.astype({column: "Int64" for column in table.columns if column not in texts})
 
 
@@ -77,11 +83,12 @@ def label_table(records: list[SubjectRecord], label_set: LabelSet, explicit: boo
     Raises:
         ConfigError: see ``explicit``; the nearest mask name that does occur is proposed.
     """
-    used = [r for r in records if r.status == "selected"]
+    used, of_person = [r for r in records if r.status == "selected"], persons(records)
     rows = []
     for k, name in enumerate(label_set.names, start=1):
         having = [r for r in used if r.voxels.get(name)]
-        rows.append({"id": k, "label": name, "patients": len(having), "voxels": sum(r.voxels[name] for r in having)})
+        patients = len({of_person[r.subject] for r in having})
+        rows.append({"id": k, "label": name, "patients": patients, "voxels": sum(r.voxels[name] for r in having)})
         if explicit and used and all(name in r.missing for r in used):
             found = {n for r in used for n in label_set.names if n not in r.missing}
             raise ConfigError("labels", f"{name!r} has no mask file in any selected scan{nearest(name, found)}")
@@ -92,8 +99,11 @@ def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, 
     """The subjects whose labels become whole synthetic volumes, by name.
 
     Args:
+        split: scan -> split.
         selection: the selection table.
-        wanted: ``train`` (training patients) or ``labels_only`` (subjects that have labels and no CT, in no split).
+        wanted: ``train`` (training patients) or ``labels_only`` (subjects that have labels and no CT, in no split, and
+            are no scans of a person of the validation or the test).
+        count: how many, at most.
 
     Raises:
         CohortError: the data set holds no such subject, or none is wanted.
@@ -103,11 +113,14 @@ def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, 
     if wanted == "train":
         names = sorted(s for s, part in split.items() if part == "train")
     else:
-        names = sorted(selection.loc[selection["status"] == "labels only", "subject"])
+        held_out = selection.loc[selection["subject"].map(split).isin(("val", "test")), "patient"]
+        usable = (selection["status"] == "labels only") & ~selection["patient"].isin(held_out)
+        names = sorted(selection.loc[usable, "subject"])
     if not names:
         raise CohortError(
             f"synthesis.volumes_from: {wanted}, but no subject of that kind is in the data set (found statuses "
-            f"{', '.join(sorted(set(selection.status)))}); set it to train, or add subjects with labels alone"
+            f"{', '.join(sorted(set(selection.status)))}); set it to train, or add subjects with labels alone, "
+            "of other persons than those of val and test"
         )
     return names[:count]
 

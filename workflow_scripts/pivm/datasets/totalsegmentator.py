@@ -13,12 +13,13 @@ import io
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from pivm.datasets.fetch import Download
 from pivm.datasets.layout import LabelNames, Layout
-from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
+from pivm.datasets.listing import MISSING, Listing, Subject, file_facts, person_key, printable, require_folder
 from pivm.datasets.mappings import check_mapping, organ_in
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
@@ -95,7 +96,7 @@ def _list_folder(root: Path, mapping: dict, listing: Listing) -> None:
         listing.add(folder.name, str(folder), subject(folder, _one(found), mapping, fault, file_facts(files)))
     meta = root / "meta.csv"
     if meta.is_file():
-        listing.split.update(own_split(meta.read_bytes(), meta))
+        _take_up(read_meta(meta.read_bytes(), meta), listing)
 
 
 def _one(found: list[str]) -> str:
@@ -111,9 +112,8 @@ def _list_zip(root: Path, mapping: dict, listing: Listing) -> None:
     try:
         with zipfile.ZipFile(root) as archive:
             members = [m for m in archive.infolist() if not m.is_dir()]
-            meta = [m for m in members if PurePosixPath(m.filename).name == "meta.csv"]
-            for one in meta[:1]:
-                listing.split.update(own_split(archive.read(one), f"{root}{SEPARATOR}{one.filename}"))
+            tables = [m for m in members if PurePosixPath(m.filename).name == "meta.csv"]
+            metas = [read_meta(archive.read(one), f"{root}{SEPARATOR}{one.filename}") for one in tables[:1]]
     except FileNotFoundError:
         raise DataError(f"{root}: no such file; put the zip there, or name its `download` (docs/datasets.md)") from None
     except READ_ERRORS as error:
@@ -132,10 +132,31 @@ def _list_zip(root: Path, mapping: dict, listing: Listing) -> None:
         facts = hashlib.sha256(repr(sorted((n, m.file_size, m.CRC) for n, m in files.items())).encode())
         place = f"{root}{SEPARATOR}{folder}"
         listing.add(folder.name, place, subject(place, _one(found), mapping, _doubled(found), facts.hexdigest()[:20]))
+    for meta in metas:
+        _take_up(meta, listing)
 
 
-def own_split(content: bytes, path: Path | str) -> dict[str, str]:
-    """The split column of ``meta.csv`` (semicolons, as published, or commas).
+class Meta(NamedTuple):
+    """What ``meta.csv`` says of the subjects of a folder or zip.
+
+    Attributes:
+        split: subject -> split, where the column says one.
+        persons: subject -> hash of the patient's ID, where the column ``patient`` says one.
+    """
+
+    split: dict[str, str]
+    persons: dict[str, str]
+
+
+def _take_up(meta: Meta, listing: Listing) -> None:
+    listing.split.update(meta.split)
+    for name, person in meta.persons.items():
+        if name in listing.subjects:
+            listing.subjects[name] = replace(listing.subjects[name], person=person)
+
+
+def read_meta(content: bytes, path: Path | str) -> Meta:
+    """The columns ``split`` and ``patient`` of ``meta.csv`` (semicolons, as published, or commas); both are optional.
 
     Raises:
         DataError: a subject is listed twice, or the file is no table in UTF-8.
@@ -152,7 +173,11 @@ def own_split(content: bytes, path: Path | str) -> dict[str, str]:
         if name in seen:
             raise DataError(f"{path}: subject {printable(name)!r} is listed {names.count(name)} times")
         seen.add(name)
-    return {row["image_id"]: row["split"] for row in rows if row.get("image_id") and row.get("split")}
+    known = [row for row in rows if row.get("image_id")]
+    return Meta(
+        {row["image_id"]: row["split"] for row in known if row.get("split")},
+        {row["image_id"]: key for row in known if (key := person_key(row.get("patient") or "", MISSING))},
+    )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pivm.scans.nifti import Image, InMemory, Stored, write_volume
 from pivm.scans.quality import QualitySettings, check_grid
 from pivm.seeds import derived_seed
 from pivm.synthesis.source import standard_source
+from pivm.synthesis.z_step import generate_volumes
 
 log = logging.getLogger("pivm")
 #: grids that a label map may have: any spacing of a CT, axial slices up to this many degrees off the axes
@@ -69,7 +70,9 @@ def generate_ct(
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
-    The patient's outline is estimated from the labels, with margins that were fitted on the training patients.
+    The patient's outline is estimated from the labels, with margins that were fitted on the training patients. Slices
+    whose distance is another one than in training are handled, and named in a warning
+    (:mod:`pivm.synthesis.z_step`).
 
     Args:
         model: folder of a trained generator.
@@ -103,8 +106,13 @@ def generate_ct(
     with memory_advice("use the CPU (--device cpu)"):
         generator = opened.load(torch.device(device))
     with memory_advice(_smaller(generator, Path(model))):
-        (slices,) = generator.generate_volumes(
-            [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
+        (slices,) = generate_volumes(
+            generator,
+            opened.trained_on.below_mm,
+            [name],
+            [source.label_map],
+            [derived_seed(seed, "generate")],
+            [source.spacing_mm],
         )
     hu = np.ascontiguousarray(stored.from_ras(source.plane.restore(slices)))
     return SyntheticCT(hu, stored.affine, present)

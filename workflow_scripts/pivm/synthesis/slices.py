@@ -38,13 +38,13 @@ def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray
         CohortError: no patient has two slices.
     """
     rows = store.rows(split)
-    subjects = store.index["subject"].to_numpy()[rows]
-    names, counts = np.unique(subjects, return_counts=True)
+    patients_of_rows = store.index["patient"].to_numpy()[rows]
+    names, counts = np.unique(patients_of_rows, return_counts=True)
     names = names[counts > 1]
     if not len(names):
         raise CohortError(f"image fidelity: no {split} patient has two slices; raise selection.slices_per_scan")
     chosen = names[np.linspace(0, len(names) - 1, min(patients, len(names))).round().astype(int)]
-    return rows[np.isin(subjects, chosen)]
+    return rows[np.isin(patients_of_rows, chosen)]
 
 
 def synthesise_slices(
