@@ -12,6 +12,7 @@ SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pivm import config as pivm_config, errors
+from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
@@ -27,6 +28,8 @@ try:
     DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
     ARCHIVE = DATASET.to_fetch()
     LISTING = Listing() if ARCHIVE else DATASET.listing()
+    if config["split"]["source"] == "auto":
+        require_fitting(LISTING.subjects, LISTING.split)
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
     CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in config["generators"].items() if g.get("weights")}

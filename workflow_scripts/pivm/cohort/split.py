@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from pivm.cohort.own_split import require_fitting
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.store import SliceStore
 from pivm.errors import CohortError, StateError
@@ -47,6 +48,8 @@ def split_patients(subjects: list[str], settings: SplitSettings, own_split: dict
     Raises:
         CohortError: too few patients, or a patient that the data set's own split does not know.
     """
+    if settings.source == "auto":
+        require_fitting(subjects, own_split)
     own = {s: own_split.get(s, "") for s in subjects}
     use_own = settings.source == "dataset" or (settings.source == "auto" and any(own.values()))
     if use_own:
