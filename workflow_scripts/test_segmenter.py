@@ -20,7 +20,7 @@ with job(snakemake):
     cases = []
     for seed, folder in zip(snakemake.params.seeds, models, strict=True):
         segmenter = Segmenter.load(folder, len(label_set) + 1, torch_device)
-        for patient, part in store.index.iloc[test_rows].groupby("subject"):
+        for (patient, _), part in store.index.iloc[test_rows].groupby(["patient", "subject"]):
             rows = part.index.to_numpy()
             spacing_mm = (part["step_mm"].iloc[0], part["pixel_mm"].iloc[0], part["pixel_mm"].iloc[0])
             predicted = segmenter.predict(store.hu[rows], snakemake.params.batch)

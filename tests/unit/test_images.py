@@ -23,7 +23,7 @@ from pivm.evaluation.statistics import jackknife_interval
 from pivm.labels import LabelSet
 from pivm.report.zoom import detail
 from pivm.segmentation.training_set import synthetic_part
-from pivm.synthesis.slices import rows_of_patients
+from pivm.synthesis.slices import choose_sources, rows_of_patients
 from scipy import linalg
 from skimage.metrics import structural_similarity
 
@@ -161,7 +161,8 @@ class Store:
     """Four test slices of two patients, one training slice."""
 
     def __init__(self):
-        self.index = pd.DataFrame({"subject": ["t1", "t1", "t2", "t2", "x"], "split": [*["test"] * 4, "train"]})
+        self.index = pd.DataFrame({"patient": ["t1", "t1", "t2", "t2", "x"], "split": [*["test"] * 4, "train"]})
+        self.index["subject"] = self.index["patient"]
         self.labels = np.zeros((5, 6, 6), np.uint8)
         self.labels[:4, :3] = 1
         self.labels[0, 4:] = 2
@@ -225,19 +226,27 @@ def test_test_slices_never_pass_as_a_training_set(tmp_path):
         require_split(subjects, SPLIT, ("train",), "segmenter on pivm")
 
 
+def test_as_real_is_every_training_slice_once():
+    rows = np.array([3, 5, 8, 13])
+    assert sorted(choose_sources(rows, "as_real", 1)) == rows.tolist()
+    assert choose_sources(rows, "as_real", 1).tolist() == choose_sources(rows, 4, 1).tolist()
+    counts = np.unique(choose_sources(rows, 7, 1), return_counts=True)[1]
+    assert set(counts) == {1, 2}
+
+
 @pytest.mark.parametrize(("patients", "chosen"), [(1, ["p0"]), (2, ["p0", "p6"]), (3, ["p0", "p3", "p6"]), (9, None)])
 def test_image_patients_are_spread_over_the_test_split(patients, chosen):
     names = [f"p{i}" for i in range(7)]
     store = SimpleNamespace(
-        index=pd.DataFrame({"subject": np.repeat(names, 3)}), rows=lambda split: np.arange(21)[np.arange(21) != 4]
+        index=pd.DataFrame({"patient": np.repeat(names, 3)}), rows=lambda split: np.arange(21)[np.arange(21) != 4]
     )
     rows = rows_of_patients(store, "test", patients)
-    assert list(store.index["subject"][rows].unique()) == (chosen or names)
+    assert list(store.index["patient"][rows].unique()) == (chosen or names)
     assert 4 not in rows
 
 
 def test_a_patient_of_one_slice_is_no_image_patient():
-    store = SimpleNamespace(index=pd.DataFrame({"subject": ["a", "b", "b"]}), rows=lambda split: np.arange(3))
+    store = SimpleNamespace(index=pd.DataFrame({"patient": ["a", "b", "b"]}), rows=lambda split: np.arange(3))
     np.testing.assert_array_equal(rows_of_patients(store, "test", 2), [1, 2])
     store.rows = lambda split: np.arange(2)
     with pytest.raises(CohortError, match="no test patient has two slices"):

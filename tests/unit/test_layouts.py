@@ -13,7 +13,7 @@ from pivm.cohort.preparation import prepare_subject
 from pivm.cohort.prior import Prior
 from pivm.cohort.selection import selection_table, volume_sources
 from pivm.datasets import Dataset, read_ct, read_labels
-from pivm.datasets.totalsegmentator import own_split
+from pivm.datasets.meta_table import read_meta
 from pivm.errors import CohortError, ConfigError, DataError
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.scans.label_maps import Policy
@@ -104,19 +104,33 @@ def test_an_archive_is_fetched_only_to_one_zip_that_is_not_there(tmp_path):
     ],
 )
 def test_the_own_split_is_that_of_meta_csv(content, expected):
-    assert own_split(content, "meta.csv") == expected
+    assert read_meta(content, "meta.csv").split == expected
+
+
+def test_meta_csv_names_the_person_of_a_scan_by_a_hash(tmp_path):
+    """Numbers from 0 on are patients; an empty cell, and what stands for one, is not."""
+    for name in "abcdef":
+        make_scan(tmp_path / "d" / name, slices=8)
+    table = "image_id,patient\na,0\nb, 0 \nc,\nd,NA\ne,Mrs X\nnobody,Mrs X\n"
+    (tmp_path / "d" / "meta.csv").write_text(table)
+    for found in (listing(tmp_path / "d"), listing(pack(tmp_path / "d", tmp_path / "d.zip"))):
+        persons = {name: subject.person for name, subject in found.subjects.items()}
+        assert persons["a"] == persons["b"] != persons["e"]
+        assert all(len(persons[name]) == 12 for name in "abe")
+        assert [persons[name] for name in "cdf"] == ["", "", ""]
+        assert "Mrs X" not in repr(found)
 
 
 def test_a_faulty_meta_csv_is_named():
     for content in (b"image_id;split\ns\xe9;train\n", b"image_id;split\n" + b"a" * 200_000 + b";train\n"):
         with pytest.raises(DataError, match=r"meta\.csv: not a readable table"):
-            own_split(content, "meta.csv")
+            read_meta(content, "meta.csv")
 
 
 @pytest.mark.parametrize("name", ["id", "subject", "image id", "case_identifier"])
 def test_a_split_of_nobody_is_named(name):
     with pytest.raises(DataError, match=rf"has a column 'Split', but none 'image_id'.*\(found {name}, Split\)"):
-        own_split(f"{name};Split\ns0;train\n".encode(), "meta.csv")
+        read_meta(f"{name};Split\ns0;train\n".encode(), "meta.csv")
 
 
 @pytest.mark.parametrize(

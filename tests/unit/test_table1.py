@@ -162,9 +162,17 @@ def write_slices(folder: Path) -> dict:
     arrays = {"hu": hu, "labels": np.ones_like(hu, np.uint8), "body": np.ones_like(hu, bool)}
     for name, array in arrays.items():
         np.save(folder / "store" / f"{name}.npy", array)
-    index = {"subject": subjects, "split": split, "role": "target", "z": 0, "pixel_mm": 1.0, "step_mm": 1.0}
+    index = {
+        "subject": subjects,
+        "patient": subjects,
+        "split": split,
+        "role": "target",
+        "z": 0,
+        "pixel_mm": 1.0,
+        "step_mm": 1.0,
+    }
     pd.DataFrame(index).to_csv(folder / "store" / "index.csv", index=False)
-    pd.DataFrame({"subject": subjects, "split": split}).to_csv(folder / "split.csv", index=False)
+    pd.DataFrame({"subject": subjects, "patient": subjects, "split": split}).to_csv(folder / "split.csv", index=False)
     files = {"store": [str(folder / "store" / "hu.npy")], "split": str(folder / "split.csv"), "synthetic": []}
     for method, error in (("cddpm", 5), ("pivm", 3)):
         (folder / method).mkdir()

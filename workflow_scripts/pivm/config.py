@@ -102,6 +102,8 @@ def _explain(error) -> ConfigError:
             exponent = "e" in found.lower()
             hint = f"; YAML reads {found} as text, write {float(found):.1e}" if exponent else ""
             hint = hint or "; numbers nested in --config arrive as text, put them into a file for --configfile"
+        if comment := error.schema.get("$comment"):
+            hint = f" ({comment})"
         return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}{hint}")
     if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[error.validator]

@@ -53,7 +53,7 @@ def prepare_subject(
         ``role`` target or neighbour, and ``previous``, the row of the slice below or -1). A subject that
         cannot be used, or that has labels alone, gives empty arrays and the reason in its record.
     """
-    record = SubjectRecord(name, missing=list(label_set.names))
+    record = SubjectRecord(name, subject.person, missing=list(label_set.names))
     try:
         arrays, rows = _prepare(record, subject, label_set, size, selection, quality)
     except DataError as error:
@@ -87,6 +87,7 @@ def _prepare(
     policy = Policy(selection.overlap, quality.other_grid)
     volume = read_ct(subject) if subject.ct else None
     if volume:
+        record.patient = record.patient or volume.person
         _note_grid(record, volume.grid, selection, quality)
         record.padding_voxels = volume.padding
         clean_padding(volume, quality.padding)

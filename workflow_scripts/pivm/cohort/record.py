@@ -12,6 +12,7 @@ class SubjectRecord:
     """What preparation found in one scan; one row of the selection table.
 
     Attributes:
+        patient: hash of the patient's ID (:func:`pivm.datasets.listing.person_key`); empty where there is none.
         status: ``selected``, ``labels only`` (no CT: serves synthesis alone) or ``set aside``.
         reason: why it is set aside.
         voxels: organ name -> voxels in the scan.
@@ -30,6 +31,7 @@ class SubjectRecord:
     """
 
     subject: str
+    patient: str = ""
     status: str = "set aside"
     reason: str = ""
     shape: tuple[int, ...] = ()

@@ -7,8 +7,9 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from pivm.datasets.listing import printable
+from pivm.datasets.listing import MISSING, person_key, printable
 from pivm.errors import DataError
 from pivm.scans.files import short
 
@@ -20,6 +21,31 @@ _PARTS = {
     **dict.fromkeys(("val", "valid", "validation", "validate", "va", "dev"), "val"),
     **dict.fromkeys(("test", "testing", "ts", "te"), "test"),
 }
+
+
+class Meta(NamedTuple):
+    """What ``meta.csv`` says of the subjects of a folder or zip.
+
+    Attributes:
+        split: subject -> split, where the column says one.
+        persons: subject -> hash of the patient's ID, where the column ``patient`` says one.
+    """
+
+    split: dict[str, str]
+    persons: dict[str, str]
+
+
+def read_meta(content: bytes, path: Path | str) -> Meta:
+    """The columns ``split`` and ``patient`` of ``meta.csv``; both are optional.
+
+    Raises:
+        DataError: as :func:`read_rows`.
+    """
+    rows = read_rows(content, path, ("split", "patient"))
+    return Meta(
+        {row[NAME]: part_of_split(row["split"]) for row in rows if row["split"]},
+        {row[NAME]: key for row in rows if (key := person_key(row["patient"], MISSING))},
+    )
 
 
 def read_rows(content: bytes, path: Path | str, wanted: Sequence[str]) -> list[dict[str, str]]:

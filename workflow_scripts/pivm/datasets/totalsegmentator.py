@@ -11,14 +11,14 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pivm.datasets.fetch import Download
 from pivm.datasets.layout import Layout
 from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
 from pivm.datasets.mappings import check_mapping, organ_in
-from pivm.datasets.meta_table import NAME, part_of_split, read_rows
+from pivm.datasets.meta_table import Meta, read_meta
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
 from pivm.scans.files import READ_ERRORS, SEPARATOR, is_ghost, open_zip, short
@@ -94,7 +94,7 @@ def _list_folder(root: Path, mapping: dict, listing: Listing) -> None:
         listing.add(folder.name, str(folder), subject(folder, _one(found), mapping, fault, file_facts(files)))
     meta = root / "meta.csv"
     if meta.is_file():
-        listing.split.update(own_split(meta.read_bytes(), meta))
+        _take_up(read_meta(meta.read_bytes(), meta), listing)
 
 
 def _one(found: list[str]) -> str:
@@ -109,10 +109,11 @@ def _list_zip(root: Path, mapping: dict, listing: Listing) -> None:
     """The subjects of a zip; members that would leave the folder are refused, whatever they are."""
     try:
         with zipfile.ZipFile(root) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir() and not is_ghost(*_parts(m))]
-            meta = [m for m in members if PurePosixPath(m.filename).name == "meta.csv"]
-            for one in meta[:1]:
-                listing.split.update(own_split(archive.read(one), f"{root}{SEPARATOR}{one.filename}"))
+            members = [
+                m for m in archive.infolist() if not m.is_dir() and not is_ghost(*PurePosixPath(m.filename).parts)
+            ]
+            tables = [m for m in members if PurePosixPath(m.filename).name == "meta.csv"]
+            metas = [read_meta(archive.read(one), f"{root}{SEPARATOR}{one.filename}") for one in tables[:1]]
     except FileNotFoundError:
         raise DataError(f"{root}: no such file; put the zip there, or name its `download` (docs/datasets.md)") from None
     except READ_ERRORS as error:
@@ -129,25 +130,17 @@ def _list_zip(root: Path, mapping: dict, listing: Listing) -> None:
         found = [name for name in CT_NAMES if name in files]
         facts = hashlib.sha256(repr(sorted((n, m.file_size, m.CRC) for n, m in files.items())).encode())
         place = f"{root}{SEPARATOR}{folder}"
-        listing.add(
-            PurePosixPath(folder).name,
-            place,
-            subject(place, _one(found), mapping, _doubled(found), facts.hexdigest()[:20]),
-        )
+        name = PurePosixPath(folder).name
+        listing.add(name, place, subject(place, _one(found), mapping, _doubled(found), facts.hexdigest()[:20]))
+    for meta in metas:
+        _take_up(meta, listing)
 
 
-def _parts(member: zipfile.ZipInfo) -> tuple[str, ...]:
-    return PurePosixPath(member.filename).parts
-
-
-def own_split(content: bytes, path: Path | str) -> dict[str, str]:
-    """The column ``split`` of ``meta.csv``; empty where there is none.
-
-    Raises:
-        DataError: as :func:`pivm.datasets.meta_table.read_rows`.
-    """
-    rows = read_rows(content, path, ("split",))
-    return {row[NAME]: part_of_split(row["split"]) for row in rows if row["split"]}
+def _take_up(meta: Meta, listing: Listing) -> None:
+    listing.split.update(meta.split)
+    for name, person in meta.persons.items():
+        if name in listing.subjects:
+            listing.subjects[name] = replace(listing.subjects[name], person=person)
 
 
 @dataclass(frozen=True)

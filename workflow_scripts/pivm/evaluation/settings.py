@@ -57,6 +57,6 @@ class TableSettings:
     )
     confidence: float = setting("of the bootstrap interval over patients", 0.95, above=0, below=1)
     resamples: int = setting("of the bootstrap", 5000, minimum=100)
-    image_patients: int = setting("test patients of Table 1", 5, minimum=1)
+    image_patients: int = setting("test patients of Table 1", 10, minimum=1)
     image_window: tuple[float, float] = setting("HU that image metrics and the extractor see", (-200, 300))
     extractor: ExtractorSettings = ExtractorSettings()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def trained_on(store: SliceStore, seed: int, split_file: Path | str, store_files: list[str]) -> TrainedOn:
     """What a generator learns from: the training patients of a store, and the hashes of the files."""
-    patients = sorted(set(store.index["subject"][store.rows("train")]))
+    patients = sorted(set(store.index["patient"][store.rows("train")]))
     return TrainedOn(tuple(patients), seed, store.size, file_hashes([split_file, *store_files]))
 
 
