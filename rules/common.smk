@@ -14,6 +14,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm import config as pivm_config, errors
 from pivm.config import ablation as pivm_ablation
 from pivm.config.data import check_data
+from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
@@ -33,6 +34,8 @@ try:
     LISTING = Listing() if ARCHIVE else DATASET.listing()
     if not ARCHIVE:
         check_data(config, DATASET, LISTING)
+    if config["split"]["source"] == "auto":
+        require_fitting(LISTING.subjects, LISTING.split)
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
     CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in ENTRIES.items() if g.get("weights")}

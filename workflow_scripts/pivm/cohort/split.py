@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from pivm.cohort.own_split import require_fitting
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.store import SliceStore
 from pivm.errors import CohortError, StateError
@@ -51,6 +52,8 @@ def split_patients(persons: Mapping[str, str], settings: SplitSettings, own_spli
         CohortError: too few patients; or the data set's own split does not know a scan, or has scans of one person in
             two parts.
     """
+    if settings.source == "auto":
+        require_fitting(persons, own_split)
     own = {scan: own_split.get(scan, "") for scan in persons}
     use_own = settings.source == "dataset" or (settings.source == "auto" and any(own.values()))
     if use_own:

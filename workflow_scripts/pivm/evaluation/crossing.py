@@ -37,8 +37,8 @@ def cross_scores(cases: pd.DataFrame, metric: str) -> CrossedTable:
     the same classes: otherwise a method that misses the hard organs gains by it.
 
     Args:
-        cases: columns ``method, patient, generator_seed, segmenter_seed, metric`` and, for several scores per patient, ``scan``
-            and ``label``.
+        cases: columns ``method, patient, generator_seed, segmenter_seed, metric`` and, for several scores per patient,
+            ``scan`` and ``label``.
             A seed that does not apply to a method is missing (None, NaN) in all of its rows; one that applies to no
             method needs no column. An undefined score is missing.
         metric: name of the column of scores.
