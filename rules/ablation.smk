@@ -27,6 +27,8 @@ rule ablation_table:
         f"{RESULTS}/logs/ablation_table.log",
     conda:
         "../envs/images.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=code("ablation_table"),
         methods=list(ABLATION),
@@ -54,6 +56,8 @@ rule figure_ablation:
         f"{RESULTS}/logs/figure_ablation.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_ablation"),
         methods=list(ABLATION),

@@ -1,6 +1,5 @@
 # Config validation, names and input functions; no rule.
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -61,13 +60,6 @@ TEST_SLICES = expand(
     name=["index.csv", "hu.npy"],
 )
 
-# One training at a time where there is a GPU; side by side on half the cores each where there is none.
-ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
-GPUS = 1 if ON_GPU else 0
-TRAINING_GPUS = GPUS and (
-    gpus_of_this_node() if config["compute"]["devices"] == "all" else config["compute"]["devices"]
-)
-
 
 def stage_settings(*sections):
     """What a stage of MAISI depends on: its settings and those of the stages before, so that no later one reruns it."""
@@ -77,11 +69,6 @@ def stage_settings(*sections):
         return {key: settings[key] for key in ("name", "kind", *sections)}
 
     return settings
-
-
-def training_threads(wildcards):
-    cores = workflow.cores or 1
-    return min(cores, 8) if ON_GPU else max(1, cores // 2)
 
 
 def untracked(value):

@@ -20,9 +20,9 @@ rule image_scores:
         f"{RESULTS}/benchmarks/image_scores.tsv"
     conda:
         "../envs/images.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=code("image_scores", *IMAGE_METRICS),
         generators=GENERATORS,
@@ -47,6 +47,8 @@ rule table1:
         f"{RESULTS}/logs/table1.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("table1", *IMAGE_METRICS),
         generators=GENERATORS,
@@ -71,6 +73,8 @@ rule hu_fidelity:
         f"{RESULTS}/logs/hu_fidelity.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=code("hu_fidelity"),
         generators=GENERATORS,
@@ -93,6 +97,8 @@ rule figure_hu_fidelity:
         f"{RESULTS}/logs/figure_hu_fidelity.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_hu_fidelity"),
     script:
@@ -116,6 +122,8 @@ rule figure_zoom:
         f"{RESULTS}/logs/figure_zoom.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_zoom"),
         generators=GENERATORS,

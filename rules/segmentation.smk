@@ -16,9 +16,9 @@ rule train_segmenter:
         f"{RESULTS}/benchmarks/train_segmenter/{{training_set}}_{{seed}}.tsv"
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("training", gpus=1),
     params:
         code=code("train_segmenter"),
         settings=segmenter_settings,
@@ -44,9 +44,9 @@ rule test_segmenter:
         f"{RESULTS}/logs/test_segmenter/{{training_set}}.log",
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=code("test_segmenter", *SEGMENTATION_METRICS),
         seeds=SEEDS,

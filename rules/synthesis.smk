@@ -8,6 +8,8 @@ rule sampler_settings:
     localrule: True
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("sampler_settings"),
         sampler=lambda wildcards: pivm_config.sampler_settings(config, wildcards.generator),
@@ -31,9 +33,9 @@ rule synthesise_slices:
     priority: 5
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=generator_code("synthesise_slices"),
         part="train",
@@ -62,9 +64,9 @@ rule synthesise_test:
         f"{RESULTS}/logs/synthesise_test/{{generator}}.log",
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=generator_code("synthesise_slices"),
         part="test",
@@ -93,9 +95,9 @@ rule synthesise_volumes:
         f"{RESULTS}/logs/synthesise_volumes/{{generator}}.log",
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=generator_code("synthesise_volumes", DATASET.layout.module),
         volumes=config["synthesis"]["volumes"],

@@ -13,6 +13,8 @@ rule table:
         f"{RESULTS}/logs/table/{{table}}.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("table", *SEGMENTATION_METRICS),
         columns=lambda wildcards: COLUMNS[wildcards.table],
@@ -40,6 +42,8 @@ rule figure_table:
         table="|".join(TABLES),
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_table", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         confidence=config["tables"]["confidence"],
@@ -67,6 +71,8 @@ rule figure_panel:
         f"{RESULTS}/logs/figure_panel.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_panel"),
         generators=config["tables"]["generators"],
@@ -88,6 +94,8 @@ rule figure_volumes:
         f"{RESULTS}/logs/figure_volumes.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_volumes"),
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
@@ -108,6 +116,8 @@ rule model_card:
         f"{RESULTS}/logs/model_card/{{generator}}.log",
     conda:
         "../envs/training.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("model_card", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         dataset=DATASET.name,
@@ -140,6 +150,8 @@ rule manifest:
         f"{RESULTS}/logs/manifest.log",
     conda:
         "../envs/training.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("manifest"),
         config=config,

@@ -20,6 +20,7 @@ class ComputeSettings:
     compile: Literal["auto", True, False] = setting(
         "torch.compile; auto: on a GPU, for trainings of 5,000 steps and more", "auto"
     )
+    threads: int = setting("CPU threads of a job that trains, synthesises or scores", 1, minimum=1)
     devices: int | Literal["all"] = setting("GPUs that train one generator together", 1, minimum=1)
     launcher: str | None = setting("several nodes: the command that starts the processes", None, min_length=1)
     tensorboard: bool = setting("event files of every training", True)
