@@ -1,6 +1,5 @@
 # Config validation, names and input functions; no rule.
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -83,13 +82,6 @@ def paired_slices(runs, cohort="{cohort}"):
 RUNS = [(name, seed) for name in GENERATORS for seed in pivm_config.generator_seeds(config, name)]
 FIRST_RUNS = [(name, FIRST_SEED) for name in GENERATORS]
 
-# One training at a time where there is a GPU; as many side by side as there are cores where there is none.
-ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
-GPUS = 1 if ON_GPU else 0
-TRAINING_GPUS = GPUS and (
-    gpus_of_this_node() if config["compute"]["devices"] == "all" else config["compute"]["devices"]
-)
-
 
 def stage_settings(*sections):
     """What a stage of MAISI depends on: its settings and those of the stages before, so that no later one reruns it."""
@@ -99,10 +91,6 @@ def stage_settings(*sections):
         return {key: settings[key] for key in ("name", "kind", *sections)}
 
     return settings
-
-
-def training_threads(wildcards):
-    return config["compute"]["threads"]
 
 
 def untracked(value):

@@ -16,9 +16,9 @@ rule train_segmenter:
         f"{RESULTS}/benchmarks/train_segmenter/{{training_set}}/seed_{{segmenter_seed}}.tsv"
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("training", gpus=1),
     params:
         code=code("train_segmenter"),
         settings=segmenter_settings,
@@ -45,9 +45,9 @@ rule test_segmenter:
         f"{RESULTS}/logs/{{cohort}}test_segmenter/{{training_set}}.log",
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=code("test_segmenter", *SEGMENTATION_METRICS),
         part=scored_part,
@@ -77,9 +77,9 @@ rule test_volumes:
         f"{RESULTS}/logs/{{cohort}}test_volumes/{{training_set}}.log",
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=code("test_volumes", DATASET.layout.module, *SEGMENTATION_METRICS),
         part=scored_part,

@@ -30,6 +30,8 @@ rule table:
         f"{RESULTS}/logs/{{cohort}}table/{{table}}.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("table", *SEGMENTATION_METRICS),
         # method of each file of cases
@@ -57,6 +59,8 @@ rule figure_table:
         table="|".join([*TABLES, *VOLUME_TABLES]),
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_table", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         confidence=config["tables"]["confidence"],
@@ -78,6 +82,8 @@ rule figure_organs:
         f"{RESULTS}/logs/{{cohort}}figure_organs/{{table}}.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_organs", *SEGMENTATION_METRICS),
         confidence=config["tables"]["confidence"],
@@ -105,6 +111,8 @@ rule figure_panel:
         f"{RESULTS}/logs/figure_panel.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_panel"),
         generators=config["tables"]["generators"],
@@ -126,6 +134,8 @@ rule figure_volumes:
         f"{RESULTS}/logs/figure_volumes.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_volumes"),
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
@@ -146,6 +156,8 @@ rule model_card:
         f"{RESULTS}/logs/model_card/{{generator}}_{{generator_seed}}.log",
     conda:
         "../envs/training.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("model_card", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         dataset=DATASET.name,
@@ -180,6 +192,8 @@ rule manifest:
         f"{RESULTS}/logs/manifest.log",
     conda:
         "../envs/training.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("manifest"),
         config=config,
