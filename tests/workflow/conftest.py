@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +16,21 @@ import yaml
 from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
-
+WARM = Path(__file__).with_name("warm.py")
 
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "configs", "envs", "profiles")
 
 
 class Workflow:
-    """A copy of the workflow that may be edited, run in its own folder."""
+    """A copy of the workflow that may be edited, run in its own folder.
 
-    def __init__(self, folder: Path, source: Path = ROOT, parts: tuple[str, ...] = PARTS):
-        self.folder = folder
+    With the variables of fixture ``warm``, its jobs are forked.
+    """
+
+    def __init__(
+        self, folder: Path, source: Path = ROOT, parts: tuple[str, ...] = PARTS, warm: dict[str, str] | None = None
+    ):
+        self.folder, self.warm = folder, warm
         folder.mkdir(parents=True)
         for part in parts:
             if (source / part).is_dir():
@@ -33,20 +43,21 @@ class Workflow:
     def at(cls, folder: Path) -> Workflow:
         """The workflow that lies in a folder already."""
         workflow = cls.__new__(cls)
-        workflow.folder = folder
+        workflow.folder, workflow.warm = folder, None
         return workflow
 
-    def twin(self, folder: Path) -> Workflow:
+    def twin(self, folder: Path, warm: dict[str, str] | None = None) -> Workflow:
         """The same again with all its results, to be changed."""
-        return Workflow(folder, self.folder, (*PARTS, "data", "results", ".snakemake"))
+        return Workflow(folder, self.folder, (*PARTS, "data", "results", ".snakemake"), warm)
 
     def overlay(self, name: str, content: dict) -> str:
         (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
         return f"{name}.yaml"
 
     def run(self, *arguments: str, configs: tuple[str, ...] = ("configs/smoke.yaml",)) -> subprocess.CompletedProcess:
-        command = ["snakemake", "--cores", "2", "--configfile", *configs, *(["--", *arguments] if arguments else [])]
-        return self._call(command)
+        start = [sys.executable, str(WARM), "snakemake"] if self.warm else ["snakemake"]
+        command = ["--cores", "2", "--configfile", *configs, *(["--", *arguments] if arguments else [])]
+        return self._call([*start, *command])
 
     def dry_run(self, *configs: str, targets: tuple[str, ...] = ()) -> dict[str, list[str]]:
         """rule -> wildcards of the jobs that would run."""
@@ -63,12 +74,34 @@ class Workflow:
         return jobs
 
     def _call(self, command: list[str]) -> subprocess.CompletedProcess:
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=900, check=False)
+        variables = {**os.environ, **(self.warm or {})}
+        return subprocess.run(
+            command, cwd=self.folder, env=variables, capture_output=True, text=True, timeout=900, check=False
+        )
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[dict[str, str]]:
+    """Variables for a run whose jobs are forked from one process; see ``warm.py``."""
+    with tempfile.TemporaryDirectory(prefix="pivm") as folder:  # the path of a socket must be short
+        path, python = Path(folder) / "socket", Path(folder) / "python"
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {WARM} job "$@"\n')
+        python.chmod(0o755)
+        library = os.pathsep.join(filter(None, [str(ROOT / "workflow_scripts"), os.environ.get("PYTHONPATH")]))
+        command, variables = [sys.executable, str(WARM), "serve", str(path)], {**os.environ, "PYTHONPATH": library}
+        with subprocess.Popen(command, stdin=subprocess.PIPE, env=variables) as server:
+            deadline = time.monotonic() + 120
+            while not path.exists():
+                assert server.poll() is None, f"{WARM} serve ended with {server.returncode}"
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield {"PIVM_WARM_SOCKET": str(path), "PIVM_WARM_PYTHON": str(python)}
+            server.stdin.close()
 
 
 @pytest.fixture
-def workflow(tmp_path: Path) -> Workflow:
-    return Workflow(tmp_path / "workflow")
+def workflow(tmp_path: Path, warm) -> Workflow:
+    return Workflow(tmp_path / "workflow", warm=warm)
 
 
 @pytest.fixture(scope="session")
