@@ -24,7 +24,7 @@ PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "configs", "en
 class Workflow:
     """A copy of the workflow that may be edited, run in its own folder.
 
-    With the variables of fixture ``warm``, its jobs are forked.
+    With the variables of fixture ``warm``, Snakemake and its jobs are forked.
     """
 
     def __init__(
@@ -34,30 +34,28 @@ class Workflow:
         folder.mkdir(parents=True)
         for part in parts:
             if (source / part).is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-                shutil.copytree(source / part, folder / part, ignore=ignored)
+                shutil.copytree(source / part, folder / part, ignore=shutil.ignore_patterns("*.egg-info"))
             else:
                 shutil.copy(source / part, folder)
 
     @classmethod
-    def at(cls, folder: Path) -> Workflow:
+    def at(cls, folder: Path, warm: dict[str, str]) -> Workflow:
         """The workflow that lies in a folder already."""
         workflow = cls.__new__(cls)
-        workflow.folder, workflow.warm = folder, None
+        workflow.folder, workflow.warm = folder, warm
         return workflow
 
-    def twin(self, folder: Path, warm: dict[str, str] | None = None) -> Workflow:
+    def twin(self, folder: Path) -> Workflow:
         """The same again with all its results, to be changed."""
-        return Workflow(folder, self.folder, (*PARTS, "data", "results", ".snakemake"), warm)
+        return Workflow(folder, self.folder, (*PARTS, "data", "results", ".snakemake"), self.warm)
 
     def overlay(self, name: str, content: dict) -> str:
         (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
         return f"{name}.yaml"
 
     def run(self, *arguments: str, configs: tuple[str, ...] = ("configs/smoke.yaml",)) -> subprocess.CompletedProcess:
-        start = [sys.executable, str(WARM), "snakemake"] if self.warm else ["snakemake"]
-        command = ["--cores", "2", "--configfile", *configs, *(["--", *arguments] if arguments else [])]
-        return self._call([*start, *command])
+        command = ["snakemake", "--cores", "2", "--configfile", *configs, *(["--", *arguments] if arguments else [])]
+        return self._call(command)
 
     def dry_run(self, *configs: str, targets: tuple[str, ...] = ()) -> dict[str, list[str]]:
         """rule -> wildcards of the jobs that would run."""
@@ -82,11 +80,12 @@ class Workflow:
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[dict[str, str]]:
-    """Variables for a run whose jobs are forked from one process; see ``warm.py``."""
+    """Variables for runs whose processes are forked from one; see ``warm.py``."""
     with tempfile.TemporaryDirectory(prefix="pivm") as folder:  # the path of a socket must be short
-        path, python = Path(folder) / "socket", Path(folder) / "python"
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {WARM} job "$@"\n')
-        python.chmod(0o755)
+        path, python, snakemake = (Path(folder) / name for name in ("socket", "python", "snakemake"))
+        for file, script in ((python, ""), (snakemake, shutil.which("snakemake"))):
+            file.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {WARM} start {script} "$@"\n')
+            file.chmod(0o755)
         library = os.pathsep.join(filter(None, [str(ROOT / "workflow_scripts"), os.environ.get("PYTHONPATH")]))
         command, variables = [sys.executable, str(WARM), "serve", str(path)], {**os.environ, "PYTHONPATH": library}
         with subprocess.Popen(command, stdin=subprocess.PIPE, env=variables) as server:
@@ -95,8 +94,9 @@ def warm() -> Iterator[dict[str, str]]:
                 assert server.poll() is None, f"{WARM} serve ended with {server.returncode}"
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-            yield {"PIVM_WARM_SOCKET": str(path), "PIVM_WARM_PYTHON": str(python)}
-            server.stdin.close()
+            programs = os.pathsep.join([folder, os.environ["PATH"]])
+            yield {"PATH": programs, "PIVM_WARM_SOCKET": str(path), "PIVM_WARM_PYTHON": str(python)}
+            server.communicate()
 
 
 @pytest.fixture
@@ -105,24 +105,24 @@ def workflow(tmp_path: Path, warm) -> Workflow:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, worker_id) -> Workflow:
+def finished(tmp_path_factory, worker_id, warm) -> Workflow:
     """The whole chain on the miniature phantom; tests must not change its results.
 
     Where several processes test side by side, the first that asks runs the chain and the others wait; each gets a copy.
     """
     folder = tmp_path_factory.getbasetemp()
     if worker_id == "master":
-        return _run_once(folder / "finished")
+        return _run_once(folder / "finished", warm)
     with FileLock(folder.parent / "finished.lock"):
-        workflow = _run_once(folder.parent / "finished")
+        workflow = _run_once(folder.parent / "finished", warm)
         return workflow.twin(folder / "finished")
 
 
-def _run_once(folder: Path) -> Workflow:
-    """The run in this folder; one that failed is not tried again."""
+def _run_once(folder: Path, warm: dict[str, str]) -> Workflow:
+    """The run in this folder, a Python for each job; one that failed is not tried again."""
     outcome = folder.with_name("finished.txt")
     if not outcome.exists():
         done = Workflow(folder).run()
         outcome.write_text(done.stdout + done.stderr if done.returncode else "")
     assert outcome.read_text() == ""
-    return Workflow.at(folder)
+    return Workflow.at(folder, warm)

@@ -28,9 +28,9 @@ def training_patients(workflow) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def extended(finished, tmp_path_factory, warm):
+def extended(finished, tmp_path_factory):
     """The finished run, with what is made on demand alone: exports and the ablation."""
-    workflow = finished.twin(tmp_path_factory.mktemp("extended") / "workflow", warm)
+    workflow = finished.twin(tmp_path_factory.mktemp("extended") / "workflow")
     done = workflow.run(*EXPORTS, "ablation")
     assert done.returncode == 0, done.stdout + done.stderr
     return workflow
@@ -66,9 +66,9 @@ def test_the_ablation_compares_all_labels_with_13(extended):
     assert (extended.folder / "results/phantom/figures/fig6.png").stat().st_size > 10_000
 
 
-def test_a_changed_scan_redoes_what_reads_it(extended, tmp_path, warm):
+def test_a_changed_scan_redoes_what_reads_it(extended, tmp_path):
     """Even where preparation alone ran first and finds all the same facts: HU that differ by 1."""
-    workflow, subject = extended.twin(tmp_path / "workflow", warm), min(training_patients(extended))
+    workflow, subject = extended.twin(tmp_path / "workflow"), min(training_patients(extended))
     targets = (*EXPORTS, "results/phantom/synthesis/pivm/volumes", "results/phantom/figures/fig5.png")
     targets += ("results/phantom/store/index.csv",)
     assert workflow.dry_run(targets=targets) == {}
@@ -82,8 +82,8 @@ def test_a_changed_scan_redoes_what_reads_it(extended, tmp_path, warm):
     assert {"slice_store", "synthesise_volumes", "figure_volumes"} <= set(jobs)
 
 
-def test_controls_and_volumes_can_be_left_out(finished, tmp_path, warm):
-    workflow = finished.twin(tmp_path / "workflow", warm)
+def test_controls_and_volumes_can_be_left_out(finished, tmp_path):
+    workflow = finished.twin(tmp_path / "workflow")
     own = workflow.overlay("slim", {"tables": {"controls": []}, "synthesis": {"volumes": 0}})
     jobs = workflow.dry_run(own, "--forceall")
     assert set(jobs).isdisjoint({"synthesise_volumes", "figure_volumes"})

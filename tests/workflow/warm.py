@@ -1,14 +1,14 @@
-"""Snakemake whose jobs are forked from one process that has torch and the like imported already.
+"""Snakemake and its jobs, forked from one process that has torch and the like imported already.
 
-A job of the miniature spends most of its time on imports. ``finished`` runs each job in a Python of its own, as users
-do; the other chains of these tests differ in data and settings and can do without. The library itself is imported by
-every job, from the copy of the workflow that runs.
+A job of the miniature spends most of its time on imports, and so does a dry run. ``finished`` is run as users do, with
+a Python of its own for Snakemake and for each job; the other runs of these tests differ in data and settings and can do
+without. The library itself is imported in every process, from the copy of the workflow that runs.
 
     python warm.py serve SOCKET        the process that is forked; ends when its standard input is closed
-    python warm.py snakemake ARGS      Snakemake; the environment names, as PIVM_WARM_PYTHON, what starts its jobs
-    python warm.py job SCRIPT          one job; the environment names the socket, as PIVM_WARM_SOCKET
+    python warm.py start SCRIPT ...    run a script; the environment names the socket, as PIVM_WARM_SOCKET
 
-What calls ``job`` is a file of its own, so that Snakemake takes it for a Python.
+What calls ``start`` are files of their own: one is named ``snakemake``, the other, which the environment names as
+PIVM_WARM_PYTHON, is what Snakemake takes for the Python of its jobs.
 """
 
 import json
@@ -16,13 +16,14 @@ import os
 import socket
 import sys
 
-#: exit status of a job that ended without one
+#: exit status of a script that ended without one
 DIED = 70
-#: packages whose import takes long; of those that few jobs need, none
+#: packages whose import takes long; of those that few scripts need, none
 SLOW = (
     "matplotlib.pyplot",
     "nibabel",
     "pandas",
+    "pydicom",
     "scipy.ndimage",
     "scipy.spatial",
     "scipy.stats",
@@ -53,11 +54,13 @@ def import_slow():
     import importlib
 
     import matplotlib
+    import snakemake.cli
 
     matplotlib.use("Agg")
     from pivm.learning.torchvision_import import allow_torchvision_import
 
     allow_torchvision_import()
+    snakemake.cli.get_argument_parser()  # looks for plugins
     for name in SLOW:
         importlib.import_module(name)
     for name in [name for name in sys.modules if name.split(".")[0] == "pivm"]:
@@ -66,7 +69,7 @@ def import_slow():
 
 
 def serve(path: str) -> None:
-    """Fork one child for each job that is asked for."""
+    """Fork one child for each script that is to run."""
     import gc
     import select
     import signal
@@ -74,7 +77,9 @@ def serve(path: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(16)
-    own_path = list(sys.path)
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own_path = [p for p in sys.path[1:] if p not in given]
+    gc.set_threshold(100_000)  # imports and syntax trees are many objects that stay
     kept = import_slow()
     gc.freeze()
     signal.signal(signal.SIGCHLD, lambda *_: bury())
@@ -102,7 +107,7 @@ def bury() -> None:
 
 
 def run(connection: socket.socket, own_path: list[str]) -> None:
-    """The job, in the child; the connection closes without an exit status where it dies."""
+    """Run a script, in the child; the connection closes without an exit status where it dies."""
     import atexit
     import runpy
     import traceback
@@ -118,7 +123,9 @@ def run(connection: socket.socket, own_path: list[str]) -> None:
     script = task["arguments"][0]
     library = [p for p in task["environment"].get("PYTHONPATH", "").split(os.pathsep) if p]
     sys.argv = task["arguments"]
-    sys.path[:] = [os.path.dirname(script), *library, *own_path[1:]]
+    if os.path.basename(script) == "snakemake":
+        sys.executable = os.environ["PIVM_WARM_PYTHON"]
+    sys.path[:] = [os.path.dirname(script), *library, *own_path]
     code = 0
     try:
         runpy.run_path(script, run_name="__main__")
@@ -137,8 +144,8 @@ def run(connection: socket.socket, own_path: list[str]) -> None:
     os._exit(code)
 
 
-def job(arguments: list[str]) -> int:
-    """Ask for a job and wait for its exit status."""
+def start(arguments: list[str]) -> int:
+    """Have a script run and wait for its exit status."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ["PIVM_WARM_SOCKET"])
         task = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
@@ -147,20 +154,8 @@ def job(arguments: list[str]) -> int:
     return status[0] if status else DIED
 
 
-def snakemake(arguments: list[str]) -> None:
-    """Snakemake, which starts its jobs with what it takes for this process's Python."""
-    from snakemake.cli import main
-
-    sys.executable = os.environ["PIVM_WARM_PYTHON"]
-    sys.argv[:] = ["snakemake", *arguments]
-    main()
-
-
 if __name__ == "__main__":
     what, *rest = sys.argv[1:]
-    if what == "job":
-        sys.exit(job(rest))
-    elif what == "serve":
-        serve(*rest)
-    else:
-        snakemake(rest)
+    if what == "start":
+        sys.exit(start(rest))
+    serve(*rest)
