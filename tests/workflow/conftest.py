@@ -80,7 +80,10 @@ class Workflow:
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[dict[str, str]]:
-    """Variables for runs whose processes are forked from one; see ``warm.py``."""
+    """Variables for runs whose processes are forked from one (``warm.py``); none where that is not safe."""
+    if sys.platform != "linux":  # elsewhere a process that has used system libraries must not be forked
+        yield {}
+        return
     with tempfile.TemporaryDirectory(prefix="pivm") as folder:  # the path of a socket must be short
         path, python, snakemake = (Path(folder) / name for name in ("socket", "python", "snakemake"))
         for file, script in ((python, ""), (snakemake, shutil.which("snakemake"))):
