@@ -313,7 +313,9 @@ def test_edited_library_code_reruns_the_stages_that_use_it(finished, module, edi
         path.write_text(before)
 
 
-def test_the_page_about_reruns_is_that_of_dry_runs(finished):
+def test_the_page_about_reruns_is_that_of_dry_runs(finished, warm, monkeypatch):
+    for name, value in warm.items():
+        monkeypatch.setenv(name, value)
     page = (ROOT / "docs" / "reruns.md").read_text()
     script = runpy.run_path(str(ROOT / "docs" / "make_reruns.py"))
     assert script["table"](finished.folder) in page
@@ -330,8 +332,9 @@ def test_the_report_holds_tables_and_figures(finished):
     assert re.search("held-out", page)
 
 
-def test_two_fresh_runs_give_the_same_bytes(finished, tmp_path):
-    again = Workflow(tmp_path / "again")
+def test_two_fresh_runs_give_the_same_bytes(finished, tmp_path, warm):
+    """One with a Python for Snakemake and for each job, one with forked processes."""
+    again = Workflow(tmp_path / "again", warm=warm)
     assert again.run().returncode == 0
     for table in ("table1", *TABLES):
         for name in (f"{table}.csv", f"{table}_cases.csv", f"{table}_differences.csv"):
