@@ -43,7 +43,7 @@ def write_manifest(config: dict, split: Path, store: Path, models: dict[str, Pat
     facts = {
         "config": config,
         "seeds": {
-            "run": config["seed"],
+            "generators": config["generator_seeds"],
             "split": config["split"]["seed"],
             "segmentation": config["segmentation"]["seeds"],
         },
