@@ -242,10 +242,11 @@ def test_another_sampler_makes_new_slices_and_trains_no_generator(finished, chan
 def test_a_model_says_how_it_samples(results):
     diffusion = {"name": "dpm++", "steps": 3, "guidance": 1.0, "reach": 0.5, "previous_from": 0.6}
     for name, sampler in (("pivm", diffusion), ("maisi", {"batch": 4, "steps": 2}), ("prior", {})):
-        assert json.loads((results / "generators" / name / "seed_1" / "sampler.json").read_text()) == sampler
+        folder = results / "generators" / name / "seed_1"
+        assert json.loads((folder / "sampler.json").read_text()) == sampler
         assert (
             "sampler"
-            not in json.loads((results / "generators" / name / "seed_1" / "model.json").read_text())["settings"]
+            not in json.loads((folder / "model.json").read_text())["settings"]
         )
     assert "steps 3" in (results / "generators/pivm/seed_1/README.md").read_text()
     assert "Sampler" not in (results / "generators/prior/seed_1/README.md").read_text()
