@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pivm.errors import PivmError
+from pivm.job.killed import noted_job
 from pivm.learning.settings import ComputeSettings
 from pivm.settings import read_settings
 
@@ -76,7 +77,8 @@ def job(snakemake) -> Iterator[None]:
     log.setLevel(logging.INFO)
     log.handlers[:] = [to_file, to_terminal]
     try:
-        yield
+        with noted_job():
+            yield
     except (PivmError, OSError) as error:
         _fail(explain(error), path)
     except Exception as error:
