@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
+from numpy.typing import DTypeLike
 
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.errors import StateError
 
 ARRAYS = ("hu", "labels", "body")
 DTYPES = {"hu": np.int16, "labels": np.uint8, "body": np.bool_}
+_BLOCK = 2**24
 
 
 class SliceStore:
@@ -56,6 +61,38 @@ class SliceStore:
         return np.flatnonzero(chosen.to_numpy())
 
 
+def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+    """A new memory-mapped ``.npy`` file, of zeros, whose space on the disk is taken before anything is written to it.
+
+    Without that, a disk that is full later ends the process with SIGBUS and no word.
+
+    Raises:
+        OSError: there is not enough space; nothing is left of the file.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        with open(path, "r+b") as stream:
+            _reserve(stream, os.path.getsize(path))
+    except OSError as error:
+        Path(path).unlink(missing_ok=True)
+        raise OSError(error.errno, os.strerror(error.errno or errno.ENOSPC), str(path)) from None
+    return array
+
+
+def _reserve(stream: BinaryIO, size: int) -> None:
+    """Take space for a file; where the system cannot, by writing what the file holds already."""
+    try:
+        os.posix_fallocate(stream.fileno(), 0, size)
+    except (AttributeError, OSError) as error:  # macOS has no such call, and some file systems refuse it
+        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+        while block := stream.read(_BLOCK):
+            stream.seek(-len(block), os.SEEK_CUR)
+            stream.write(block)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
 def write_store(folder: Path, parts: Iterable[tuple[pd.DataFrame, dict[str, Path]]], size: int) -> None:
     """Concatenate the slices of many scans, one scan in memory at a time.
 
@@ -66,10 +103,7 @@ def write_store(folder: Path, parts: Iterable[tuple[pd.DataFrame, dict[str, Path
     folder.mkdir(parents=True, exist_ok=True)
     parts = list(parts)
     total = sum(len(rows) for rows, _ in parts)
-    out = {
-        name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", DTYPES[name], (total, size, size))
-        for name in ARRAYS
-    }
+    out = {name: new_array(folder / f"{name}.npy", DTYPES[name], (total, size, size)) for name in ARRAYS}
     start, frames = 0, []
     for rows, paths in parts:
         for name in ARRAYS:
