@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,8 @@ from pivm.errors import StateError
 
 ARRAYS = ("hu", "labels", "body")
 DTYPES = {"hu": np.int16, "labels": np.uint8, "body": np.bool_}
+#: hashes of the files of a store, as `sha256sum --check` reads them
+SUMS = "SHA256SUMS"
 _BLOCK = 2**24
 
 
@@ -49,6 +52,25 @@ class SliceStore:
                     f"expected {len(self.index)} of {np.dtype(DTYPES[name])}; delete the folder and run again"
                 )
             setattr(self, name, array)
+
+    @classmethod
+    def checked(cls, folder: Path) -> SliceStore:
+        """A store to learn from: its files are read once and held against the hashes of when they were written.
+
+        Raises:
+            StateError: a file is damaged, or there are no hashes.
+        """
+        sums = Path(folder) / SUMS
+        if not sums.is_file():
+            raise StateError(f"{sums}: no such file; delete the folder and run again")
+        for line in sums.read_text().splitlines():
+            written, _, name = line.partition("  ")
+            if (found := _hash(Path(folder) / name)) != written:
+                raise StateError(
+                    f"{Path(folder) / name}: damaged since it was written (SHA-256 {found[:16]}, expected "
+                    f"{written[:16]}); check the disk, delete the folder {folder} and run again: it is made anew"
+                )
+        return cls(folder)
 
     @property
     def size(self) -> int:
@@ -94,7 +116,7 @@ def _reserve(stream: BinaryIO, size: int) -> None:
 
 
 def write_store(folder: Path, parts: Iterable[tuple[pd.DataFrame, dict[str, Path]]], size: int) -> None:
-    """Concatenate the slices of many scans, one scan in memory at a time.
+    """Concatenate the slices of many scans, one scan in memory at a time, and write down the hashes of the files.
 
     Args:
         parts: per scan its rows (with ``previous`` counted inside the scan) and the paths of its arrays.
@@ -115,3 +137,10 @@ def write_store(folder: Path, parts: Iterable[tuple[pd.DataFrame, dict[str, Path
     for array in out.values():
         array.flush()
     pd.concat(frames, ignore_index=True).to_csv(folder / "index.csv", index=False)
+    names = ["index.csv", *(f"{name}.npy" for name in ARRAYS)]
+    (folder / SUMS).write_text("".join(f"{_hash(folder / name)}  {name}\n" for name in names))
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
