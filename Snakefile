@@ -13,6 +13,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 
 
 if ARCHIVE:
@@ -51,6 +52,7 @@ rule all:
             expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
             expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
             expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "panel", "fig4", "hu_fidelity"]),
+            expand(f"{RESULTS}/figures/{{table}}_organs.png", table=COLUMNS),
             [f"{RESULTS}/generators/{name}/seed_{seed}/README.md" for name, seed in RUNS],
             f"{RESULTS}/manifest.json",
             [VOLUMES, f"{RESULTS}/figures/fig5.png"] if config["synthesis"]["volumes"] else [],

@@ -36,7 +36,11 @@ CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
 SELECTION = replace(read_settings(SelectionSettings, CONFIG["selection"], "selection"), axial_slices=(100, 600))
 # the made-up organs lie anywhere and have any HU
 QUALITY = replace(
-    read_settings(QualitySettings, CONFIG["quality"], "quality"), left_right="keep", organ_hu=(-1000, 1000)
+    read_settings(QualitySettings, CONFIG["quality"], "quality"),
+    left_right="keep",
+    front_back="keep",
+    up_down="keep",
+    organ_hu=(-1000, 1000),
 )
 
 

@@ -82,7 +82,7 @@ def many(folder: Path, counts: list[int], cores: int) -> None:
 def second_core(folder: Path, scans: int) -> None:
     """What two cores bring for scans of realistic size."""
     data.make_scan(folder / "one" / "typical", (256, 256, 300), (1.5, 1.5, 1.5))
-    quality = {"left_right": "keep", "organ_hu": [-1000, 1000]}
+    quality = {"left_right": "keep", "front_back": "keep", "up_down": "keep", "organ_hu": [-1000, 1000]}
     seconds = {}
     for cores in (1, 2, 1, 2):
         name = f"cores_{cores}_{len(seconds.get(cores, []))}"

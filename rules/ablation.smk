@@ -40,6 +40,8 @@ rule ablation_table:
         f"{RESULTS}/logs/ablation_table.log",
     conda:
         "../envs/images.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=code("ablation_table"),
         runs=ablation_runs,
@@ -66,6 +68,8 @@ rule figure_ablation:
         f"{RESULTS}/logs/figure_ablation.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_ablation"),
         runs=ablation_runs,

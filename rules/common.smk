@@ -1,6 +1,5 @@
 # Config validation, names and input functions; no rule.
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm import config as pivm_config, errors
 from pivm.config import ablation as pivm_ablation
 from pivm.config.data import check_data
+from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
@@ -43,6 +43,8 @@ try:
     LISTING = Listing() if ARCHIVE else DATASET.listing()
     if not ARCHIVE:
         check_data(config, DATASET, LISTING)
+    if config["split"]["source"] == "auto":
+        require_fitting(LISTING.subjects, LISTING.split)
     RESULTS = f"{config['results']}/{DATASET.name}"
     require_writable(RESULTS)
     CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in ENTRIES.items() if g.get("weights")}
@@ -60,6 +62,8 @@ COHORTS = {"": "test", "development/": "val"}
 # rules files of the kinds that take more than one training
 KIND_RULES = sorted({pivm_config.kind_named(config, name).rules for name in ENTRIES} - {"generators"})
 TABLES = ["table1", "table2", "table3"]
+# Tables 2 and 3 on whole volumes at full resolution; target `volume_tables`
+VOLUME_TABLES = ["table2_volumes", "table3_volumes"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
 # column of Tables 2 and 3 -> training sets of its segmenters, one for each training of the generator behind it
 COLUMNS = {
@@ -88,13 +92,6 @@ def paired_slices(runs, cohort="{cohort}"):
 RUNS = [(name, seed) for name in GENERATORS for seed in pivm_config.generator_seeds(config, name)]
 FIRST_RUNS = [(name, FIRST_SEED) for name in GENERATORS]
 
-# One training at a time where there is a GPU; as many side by side as there are cores where there is none.
-ON_GPU = config["compute"]["device"] != "cpu" and shutil.which("nvidia-smi") is not None
-GPUS = 1 if ON_GPU else 0
-TRAINING_GPUS = GPUS and (
-    gpus_of_this_node() if config["compute"]["devices"] == "all" else config["compute"]["devices"]
-)
-
 
 def stage_settings(*sections):
     """What a stage of MAISI depends on: its settings and those of the stages before, so that no later one reruns it."""
@@ -104,10 +101,6 @@ def stage_settings(*sections):
         return {key: settings[key] for key in ("name", "kind", *sections)}
 
     return settings
-
-
-def training_threads(wildcards):
-    return config["compute"]["threads"]
 
 
 def untracked(value):
@@ -178,7 +171,7 @@ wildcard_constraints:
     generator_seed=r"\d+",
     training_set="|".join(SETS),
     segmenter_seed=r"\d+",
-    table="|".join(COLUMNS),
+    table="|".join([*COLUMNS, *VOLUME_TABLES]),
 
 
 LIBRARY = Library(SCRIPTS)
@@ -219,6 +212,16 @@ def subject_files(wildcards):
 
 def per_subject(name):
     return expand(f"{RESULTS}/subjects/{{subject}}/{name}", subject=SUBJECTS)
+
+
+def columns_of(table):
+    """Columns of Tables 2 and 3; those on whole volumes have the same."""
+    return COLUMNS[table.removesuffix("_volumes")]
+
+
+def volume_prefix(table):
+    """What sets the scores of whole volumes apart from those of slices."""
+    return "volume_" if table in VOLUME_TABLES else ""
 
 
 def synthetic_part(wildcards):

@@ -13,6 +13,8 @@ rule prepare_subject:
         f"{RESULTS}/logs/prepare_subject/{{subject}}.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("scan"),
     params:
         code=code("prepare_subject", DATASET.layout.module),
         labels=config["labels"],
@@ -35,6 +37,8 @@ rule select_scans:
         f"{RESULTS}/logs/select_scans.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("select_scans"),
         labels=config["labels"],
@@ -52,6 +56,8 @@ rule split_patients:
         f"{RESULTS}/logs/split_patients.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("split_patients"),
         split=config["split"],
@@ -74,6 +80,8 @@ rule slice_store:
         f"{RESULTS}/logs/slice_store.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=code("slice_store"),
         size=config["image"]["size"],
@@ -91,6 +99,8 @@ rule organ_means:
         f"{RESULTS}/logs/organ_means/prior{{subset}}.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=code("organ_means"),
         labels=config["labels"],
@@ -116,6 +126,8 @@ rule figure_cohort:
         f"{RESULTS}/logs/figure_cohort.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_cohort"),
     script:

@@ -8,6 +8,8 @@ rule download:
         f"{RESULTS}/logs/download.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=code("download"),
         download=plain(DATASET.settings.download),

@@ -15,6 +15,8 @@ rule export:
         form="nnunet|totalsegmentator",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=code("export", DATASET.layout.module),
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},

@@ -20,9 +20,9 @@ rule train_generator:
     priority: 10
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS * TRAINING_GPUS
     resources:
-        gpu=TRAINING_GPUS,
+        **needs("training", gpus=TRAINING_GPUS),
     params:
         code=generator_code("train_generator"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),

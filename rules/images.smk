@@ -20,9 +20,9 @@ rule image_scores:
         f"{RESULTS}/benchmarks/{{cohort}}image_scores.tsv"
     conda:
         "../envs/images.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=code("image_scores", *IMAGE_METRICS),
         runs=RUNS,
@@ -48,6 +48,8 @@ rule table1:
         f"{RESULTS}/logs/{{cohort}}table1.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("table1", *IMAGE_METRICS),
         runs=RUNS,
@@ -69,6 +71,8 @@ rule hu_fidelity:
         f"{RESULTS}/logs/{{cohort}}hu_fidelity.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=code("hu_fidelity"),
         runs=RUNS,
@@ -93,6 +97,8 @@ rule figure_hu_fidelity:
         f"{RESULTS}/logs/{{cohort}}figure_hu_fidelity.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_hu_fidelity"),
     script:
@@ -116,6 +122,8 @@ rule figure_zoom:
         f"{RESULTS}/logs/{{cohort}}figure_zoom.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_zoom"),
         runs=FIRST_RUNS,

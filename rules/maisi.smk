@@ -19,9 +19,9 @@ rule maisi_autoencoder:
     priority: 10
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("training", gpus=1),
     params:
         code=code("maisi_autoencoder"),
         settings=stage_settings("slab", "autoencoder"),
@@ -52,9 +52,9 @@ rule maisi_diffusion:
     priority: 10
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("training", gpus=1),
     params:
         code=code("maisi_diffusion"),
         settings=stage_settings("slab", "autoencoder", "diffusion"),
@@ -87,9 +87,9 @@ rule maisi_controlnet:
     priority: 10
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("training", gpus=1),
     params:
         code=generator_code("maisi_controlnet"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
@@ -118,6 +118,8 @@ rule maisi_released:
         generator=generators_of("maisi", released=True),
     conda:
         "../envs/training.yaml"
+    resources:
+        **needs("scans"),
     params:
         code=generator_code("maisi_released"),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),

@@ -11,6 +11,8 @@ rule phantom_patient:
         f"{RESULTS}/logs/phantom_patient/{{subject}}.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("scan"),
     params:
         code=code("phantom_patient"),
         settings={k: getattr(DATASET.settings, k) for k in ("seed", "matrix", "slice_spacing")},
@@ -25,6 +27,8 @@ rule phantom_meta:
         f"{RESULTS}/logs/phantom_meta.log",
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("phantom_meta"),
         settings={k: getattr(DATASET.settings, k) for k in ("seed", "matrix", "slice_spacing", "patients")},

@@ -1,5 +1,5 @@
 # Training sets -> segmenters -> scores of every held-out patient and class.
-# in: store/, synthesis/<name>/seed_<n>/slices/   out: segmentation/<set>/
+# in: store/, synthesis/<name>/seed_<n>/slices/, the scans themselves for volumes   out: segmentation/<set>/
 rule train_segmenter:
     input:
         split=f"{RESULTS}/cohort/split.csv",
@@ -16,9 +16,9 @@ rule train_segmenter:
         f"{RESULTS}/benchmarks/train_segmenter/{{training_set}}/seed_{{segmenter_seed}}.tsv"
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("training", gpus=1),
     params:
         code=code("train_segmenter"),
         settings=segmenter_settings,
@@ -45,9 +45,9 @@ rule test_segmenter:
         f"{RESULTS}/logs/{{cohort}}test_segmenter/{{training_set}}.log",
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=code("test_segmenter", *SEGMENTATION_METRICS),
         part=scored_part,
@@ -59,3 +59,40 @@ rule test_segmenter:
         machine=MACHINE,
     script:
         "../workflow_scripts/test_segmenter.py"
+
+
+rule test_volumes:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        # change when a scan does
+        records=per_subject("record.json"),
+        models=lambda wildcards: expand(
+            f"{RESULTS}/segmentation/{wildcards.training_set}/seed_{{seed}}/model.{{kind}}",
+            seed=SETS[wildcards.training_set].segmenter_seeds,
+            kind=["safetensors", "json"],
+        ),
+    output:
+        cases=f"{RESULTS}/{{cohort}}segmentation/{{training_set}}/volume_cases.csv",
+    log:
+        f"{RESULTS}/logs/{{cohort}}test_volumes/{{training_set}}.log",
+    conda:
+        "../envs/training.yaml"
+    threads: THREADS
+    resources:
+        **needs("inference", gpus=1),
+    params:
+        code=code("test_volumes", DATASET.layout.module, *SEGMENTATION_METRICS),
+        part=scored_part,
+        generator_seed=lambda wildcards: SETS[wildcards.training_set].generator_seed,
+        segmenter_seeds=lambda wildcards: SETS[wildcards.training_set].segmenter_seeds,
+        batch=untracked(config["segmentation"]["test_batch"]),
+        labels=config["labels"],
+        size=config["image"]["size"],
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
+        overlap=config["selection"]["overlap"],
+        other_grid=config["quality"]["other_grid"],
+        padding=config["quality"]["padding"],
+        compute=COMPUTE,
+        machine=MACHINE,
+    script:
+        "../workflow_scripts/test_volumes.py"

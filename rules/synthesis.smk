@@ -9,6 +9,8 @@ rule sampler_settings:
     localrule: True
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("sampler_settings"),
         sampler=lambda wildcards: pivm_config.sampler_settings(config, wildcards.generator),
@@ -32,9 +34,9 @@ rule synthesise_slices:
     priority: 5
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=generator_code("synthesise_slices"),
         part="train",
@@ -63,9 +65,9 @@ rule synthesise_test:
         f"{RESULTS}/logs/{{cohort}}synthesise_test/{{generator}}_{{generator_seed}}.log",
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=generator_code("synthesise_slices"),
         part=scored_part,
@@ -94,9 +96,9 @@ rule synthesise_volumes:
         f"{RESULTS}/logs/synthesise_volumes/{{generator}}_{{generator_seed}}.log",
     conda:
         "../envs/training.yaml"
-    threads: training_threads
+    threads: THREADS
     resources:
-        gpu=GPUS,
+        **needs("inference", gpus=1),
     params:
         code=generator_code("synthesise_volumes", DATASET.layout.module),
         volumes=config["synthesis"]["volumes"],

@@ -1,5 +1,12 @@
-# Scores -> Tables 2 and 3, figures, model cards, manifest; target `development`: all tables on the validation patients.
+# Scores -> Tables 2 and 3, figures, model cards, manifest; targets `development`, all tables on the
+# validation patients, and `volume_tables`, Tables 2 and 3 on whole volumes.
 # in: segmentation/<set>/cases.csv, tables/table1.csv   out: tables/, figures/, generators/<name>/seed_<n>/README.md, manifest.json
+rule volume_tables:
+    input:
+        expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=VOLUME_TABLES, form=TABLE_FORMS),
+        expand(f"{RESULTS}/figures/{{table}}.png", table=VOLUME_TABLES),
+
+
 rule development:
     input:
         expand(f"{RESULTS}/development/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
@@ -9,8 +16,8 @@ rule development:
 rule table:
     input:
         cases=lambda wildcards: [
-            f"{RESULTS}/{wildcards.cohort}segmentation/{one.folder}/cases.csv"
-            for training_sets in COLUMNS[wildcards.table].values()
+            f"{RESULTS}/{wildcards.cohort}segmentation/{one.folder}/{volume_prefix(wildcards.table)}cases.csv"
+            for training_sets in columns_of(wildcards.table).values()
             for one in training_sets
         ],
     output:
@@ -23,11 +30,13 @@ rule table:
         f"{RESULTS}/logs/{{cohort}}table/{{table}}.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("table", *SEGMENTATION_METRICS),
         # method of each file of cases
-        methods=lambda wildcards: [name for name, sets in COLUMNS[wildcards.table].items() for _ in sets],
-        weights=lambda wildcards: pivm_config.weights_note(config, [*COLUMNS[wildcards.table], GENERATED]),
+        methods=lambda wildcards: [name for name, sets in columns_of(wildcards.table).items() for _ in sets],
+        weights=lambda wildcards: pivm_config.weights_note(config, [*columns_of(wildcards.table), GENERATED]),
         tables={k: config["tables"][k] for k in ("metrics", "confidence")},
     script:
         "../workflow_scripts/table.py"
@@ -47,14 +56,39 @@ rule figure_table:
     log:
         f"{RESULTS}/logs/{{cohort}}figure_table/{{table}}.log",
     wildcard_constraints:
-        table="|".join(TABLES),
+        table="|".join([*TABLES, *VOLUME_TABLES]),
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_table", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         confidence=config["tables"]["confidence"],
     script:
         "../workflow_scripts/figure_table.py"
+
+
+rule figure_organs:
+    input:
+        organs=f"{RESULTS}/{{cohort}}tables/{{table}}_organs.csv",
+    output:
+        report(
+            f"{RESULTS}/{{cohort}}figures/{{table}}_organs.png",
+            caption="report/figure_organs.rst",
+            category="Figures",
+            labels={"figure": "{table} for each organ"},
+        ),
+    log:
+        f"{RESULTS}/logs/{{cohort}}figure_organs/{{table}}.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        **needs("figure"),
+    params:
+        code=code("figure_organs", *SEGMENTATION_METRICS),
+        confidence=config["tables"]["confidence"],
+    script:
+        "../workflow_scripts/figure_organs.py"
 
 
 rule figure_panel:
@@ -77,6 +111,8 @@ rule figure_panel:
         f"{RESULTS}/logs/figure_panel.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_panel"),
         generators=config["tables"]["generators"],
@@ -98,6 +134,8 @@ rule figure_volumes:
         f"{RESULTS}/logs/figure_volumes.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **needs("figure"),
     params:
         code=code("figure_volumes"),
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
@@ -118,6 +156,8 @@ rule model_card:
         f"{RESULTS}/logs/model_card/{{generator}}_{{generator_seed}}.log",
     conda:
         "../envs/training.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("model_card", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         dataset=DATASET.name,
@@ -152,6 +192,8 @@ rule manifest:
         f"{RESULTS}/logs/manifest.log",
     conda:
         "../envs/training.yaml"
+    resources:
+        **needs("facts"),
     params:
         code=code("manifest"),
         config=config,

@@ -3,17 +3,18 @@
 from pathlib import Path
 
 import pandas as pd
-from pivm.cohort.split import read_split
+from pivm.cohort.split import split_table
 from pivm.generators.model_folder import ModelFolder
 from pivm.job import job
 from pivm.report.generator_card import write_model_card
 
 with job(snakemake):
     model = ModelFolder.open(Path(snakemake.input.model[0]).parent)
+    split = split_table(snakemake.input.split)
     tables = {"Table 1": snakemake.input.table1, "Table 2": snakemake.input.table2}
     write_model_card(
         model,
-        read_split(snakemake.input.split),
+        dict(zip(split["patient"], split["split"], strict=True)),
         snakemake.params.dataset,
         {heading: pd.read_csv(path) for heading, path in tables.items()},
         Path(snakemake.output[0]),

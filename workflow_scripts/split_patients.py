@@ -11,7 +11,8 @@ with job(snakemake):
     used = selection["status"] == "selected"
     settings = read_settings(SplitSettings, snakemake.params.split, "split")
     try:
-        split = split_patients(selection.loc[used, "subject"].tolist(), settings, snakemake.params.own_split)
+        persons = dict(zip(selection.loc[used, "subject"], selection.loc[used, "patient"], strict=True))
+        split = split_patients(persons, settings, snakemake.params.own_split)
     except CohortError as error:
         aside = "\n".join(f"  {r.subject}: {r.reason}" for r in selection[~used].head(10).itertuples())
         raise CohortError(

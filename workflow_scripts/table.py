@@ -1,7 +1,7 @@
 """One table of the paper in four forms, with its cases and paired differences beside it."""
 
 import pandas as pd
-from pivm.cohort.patient_csv import read_patient_csv
+from pivm.evaluation.cases import read_cases
 from pivm.evaluation.settings import TableSettings
 from pivm.evaluation.statistics import summarise, summarise_organs
 from pivm.job import job
@@ -11,7 +11,7 @@ from pivm.settings import read_settings
 with job(snakemake):
     params, tables = snakemake.params, read_settings(TableSettings, snakemake.params.tables, "tables")
     frames = [
-        read_patient_csv(path).assign(method=method)
+        read_cases(path).assign(method=method)
         for method, path in zip(params.methods, snakemake.input.cases, strict=True)
     ]
     cases = pd.concat(frames, ignore_index=True)

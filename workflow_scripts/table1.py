@@ -1,7 +1,6 @@
 """Table 1 in four forms, with its cases, paired differences and the floor of real slices beside it."""
 
-import pandas as pd
-from pivm.cohort.patient_csv import read_patient_csv
+from pivm.evaluation.cases import read_cases
 from pivm.evaluation.image_metrics import shown_metrics, with_companions
 from pivm.evaluation.image_scoring import ImageScores
 from pivm.evaluation.image_summary import summarise_images
@@ -14,9 +13,7 @@ with job(snakemake):
     params, files = snakemake.params, snakemake.input
     tables = read_settings(TableSettings, params.tables, "tables")
     shown = shown_metrics(tables.image_metrics, tables.extractor.network)
-    # patients may be called NA; numbers come back to the last bit
-    pooled = pd.read_csv(files.kid, dtype={"method": str}, converters={"without": str}, float_precision="round_trip")
-    scores = ImageScores(read_patient_csv(files.cases), read_patient_csv(files.floor), pooled)
+    scores = ImageScores(*(read_cases(path) for path in (files.cases, files.floor, files.kid)))
     methods = list(dict.fromkeys(method for method, _ in params.runs))
     table = summarise_images(scores, with_companions(shown), methods, tables.confidence)
     table.cases.to_csv(snakemake.output.cases, index=False)

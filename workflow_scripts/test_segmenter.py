@@ -21,10 +21,10 @@ with job(snakemake):
     cases = []
     for seed, folder in zip(params.segmenter_seeds, models, strict=True):
         segmenter = Segmenter.load(folder, len(label_set) + 1, torch_device)
-        for patient, slices in store.index.iloc[held_out].groupby("subject"):
+        for (patient, scan), slices in store.index.iloc[held_out].groupby(["patient", "subject"]):
             rows, first = slices.index.to_numpy(), slices.iloc[0]
             spacing_mm = (first["step_mm"], first["pixel_mm"], first["pixel_mm"])
             predicted = segmenter.predict(store.hu[rows], params.batch)
             scores = score_patient(np.asarray(store.labels[rows]), predicted, label_set.names, spacing_mm)
-            cases += [SegmentationCase(params.generator_seed, seed, patient, **vars(score)) for score in scores]
+            cases += [SegmentationCase(params.generator_seed, seed, patient, scan, **vars(score)) for score in scores]
     case_table(cases).to_csv(snakemake.output.cases, index=False)

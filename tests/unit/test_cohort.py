@@ -17,7 +17,7 @@ from pivm.cohort.split import SplitSettings, read_split, require_split, split_pa
 from pivm.datasets import Dataset
 from pivm.errors import CohortError, ConfigError, DataError, StateError
 from pivm.labels import LabelSet
-from pivm.scans.label_maps import voxels_per_slice
+from pivm.settings import read_settings
 
 from tests.conftest import ORGANS, make_scan, save_nifti
 
@@ -29,38 +29,52 @@ def names(n):
     return [f"s{i:04d}" for i in range(n)]
 
 
+def alone(scans):
+    """Each scan is a person of its own."""
+    return {name: name for name in scans}
+
+
 @given(n=st.integers(6, 60), seed=st.integers(0, 99))
 def test_split_has_the_asked_sizes_and_every_patient_once(n, seed):
-    table = split_patients(names(n), replace(RANDOM, seed=seed), {})
+    table = split_patients(alone(names(n)), replace(RANDOM, seed=seed), {})
     assert table["split"].value_counts().to_dict() == {"test": 3, "val": 2, "train": n - 5}
     assert sorted(table["subject"]) == names(n)
 
 
 def test_one_more_patient_moves_at_most_the_borders():
-    before = split_patients(names(40), RANDOM, {}).set_index("subject")["split"]
-    after = split_patients([*names(40), "new"], RANDOM, {}).set_index("subject")["split"]
+    before = split_patients(alone(names(40)), RANDOM, {}).set_index("subject")["split"]
+    after = split_patients(alone([*names(40), "new"]), RANDOM, {}).set_index("subject")["split"]
     assert (before != after[before.index]).sum() <= 2
 
 
 def test_the_data_sets_own_split_wins():
     own = {"s0000": "train", "s0001": "test", "s0002": "val"}
-    table = split_patients(names(3), RANDOM, own)
+    table = split_patients(alone(names(3)), RANDOM, own)
     assert dict(zip(table["subject"], table["split"], strict=True)) == own
 
 
 def test_a_patient_unknown_to_the_own_split_is_an_error():
     with pytest.raises(CohortError, match=r"'s0002'.*no split in the data set's meta.csv"):
-        split_patients(names(3), RANDOM, {"s0000": "train", "s0001": "test"})
+        split_patients(alone(names(3)), RANDOM, {"s0000": "train", "s0001": "test"})
 
 
 def test_too_few_patients_for_the_split():
     with pytest.raises(CohortError, match="5 selected patients, but 3 for test, 2 for val"):
-        split_patients(names(5), RANDOM, {})
+        split_patients(alone(names(5)), RANDOM, {})
 
 
 def test_a_share_is_a_share():
-    table = split_patients(names(20), replace(RANDOM, val=0.1, test=0.25), {})
+    table = split_patients(alone(names(20)), replace(RANDOM, val=0.1, test=0.25), {})
     assert table["split"].value_counts().to_dict() == {"train": 13, "test": 5, "val": 2}
+
+
+@pytest.mark.parametrize("wrong", [1.0, 2.7, 12.0])
+def test_a_number_of_patients_is_whole(wrong):
+    message = rf"split.test: found {wrong}, expected a number from 0 on, a whole one from 1 on"
+    with pytest.raises(ConfigError, match=message):
+        read_settings(SplitSettings, {"test": wrong}, "split")
+    for right in (0, 3, 0.25, 0.999):
+        assert read_settings(SplitSettings, {"test": right}, "split").test == right
 
 
 def test_a_leak_is_caught():
@@ -71,22 +85,54 @@ def test_a_leak_is_caught():
 
 
 def test_a_patient_in_two_splits_is_caught(tmp_path):
-    pd.DataFrame({"subject": ["a", "a"], "split": ["train", "test"]}).to_csv(tmp_path / "s.csv", index=False)
+    table = {"subject": ["a", "a"], "patient": "a", "split": ["train", "test"]}
+    pd.DataFrame(table).to_csv(tmp_path / "s.csv", index=False)
     with pytest.raises(StateError, match="'a' is listed more than once"):
         read_split(tmp_path / "s.csv")
 
 
+def chosen_of(first, extent, count):
+    """The slices chosen of a scan whose organs lie in slices ``first`` to ``first + extent - 1``."""
+    per_slice = np.zeros((first + extent + 3, 4), int)
+    per_slice[first : first + extent, 1:] = 9
+    return choose_slices(per_slice, count, 3)
+
+
 @given(first=st.integers(0, 10), extent=st.integers(1, 60), count=st.integers(1, 20))
 def test_chosen_slices_are_evenly_spaced_inside_the_labelled_extent(first, extent, count):
-    labels = np.zeros((2, 2, first + extent + 3), np.uint8)
-    labels[..., first : first + extent] = np.array([[1, 2], [3, 0]])[..., None]
-    chosen = choose_slices(voxels_per_slice(labels), count, 3)
+    chosen = chosen_of(first, extent, count)
     assert 1 <= len(chosen) <= count
     assert chosen[0] >= first
     assert chosen[-1] < first + extent
     assert len(set(np.diff(chosen))) <= 1
-    if extent >= count:
-        assert len(chosen) == count
+    below, above = chosen[0] - first, first + extent - 1 - chosen[-1]
+    assert above - below in (0, 1)  # centred
+    if extent <= count:
+        assert len(chosen) == extent
+
+
+def covered(extent, count):
+    chosen = chosen_of(2, extent, count)
+    return (chosen[-1] - chosen[0] + 1) / extent
+
+
+@pytest.mark.parametrize("count", [10, 15, 20, 30, 60])
+def test_at_least_nine_tenths_of_any_labelled_extent_are_covered(count):
+    """The lowest and the highest organs are in the slices, whatever the length of the scan."""
+    assert min(covered(extent, count) for extent in range(1, 601)) >= 0.9
+
+
+def test_few_slices_of_a_long_scan_do_not_leave_its_ends_out():
+    """With fewer than ten slices a tenth of the extent can be less than a step: never a whole step is left out then."""
+    for count in range(2, 10):
+        for extent in range(2, 601):
+            chosen = chosen_of(2, extent, count)
+            left_out = extent - (chosen[-1] - chosen[0] + 1)
+            assert left_out < chosen[1] - chosen[0] or left_out <= 0.1 * extent
+
+
+def test_a_long_scan_gives_nearly_all_slices_that_are_asked_for():
+    assert {len(chosen_of(2, extent, 15)) for extent in range(100, 601)} == {14, 15}
 
 
 def list_subjects(roots):
@@ -101,7 +147,7 @@ def prepare(folder, selection, quality, **changes):
 def test_a_good_scan_is_cut_into_slices_with_the_ones_below(scan, selection, quality):
     record, arrays, rows = prepare(scan, selection, quality)
     assert record.status == "selected", record.reason
-    assert record.slices == 6 == (rows["role"] == "target").sum()
+    assert record.slices == 5 == (rows["role"] == "target").sum()
     assert arrays["hu"].dtype == np.int16
     assert arrays["hu"].shape == (len(rows), 32, 32)
     for row in rows[rows["role"] == "target"].itertuples():
@@ -199,4 +245,5 @@ def test_one_voxel_changes_the_record_and_reading_again_does_not(scan, selection
     nib.save(nib.Nifti1Image(hu, image.affine), scan / "ct.nii.gz")
     after = prepare(scan, selection, quality)[0]
     assert after.content != before.content
-    assert replace(after, content="") == replace(before, content="")
+    assert after.hu_hash != before.hu_hash
+    assert replace(after, content="", hu_hash="") == replace(before, content="", hu_hash="")

@@ -161,7 +161,7 @@ def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, mak
     ],
 )
 def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, make, batch, message):
-    labels = inference._Labels("labels", None, SimpleNamespace(grid=None, array=None))
+    labels = SimpleNamespace(name="labels", stored=None, label_map=SimpleNamespace(grid=None, array=None))
     source = SimpleNamespace(label_map=np.zeros((4, 8, 8), np.uint8), spacing_mm=(1, 1, 1))
     generator = make(monkeypatch, batch)
     opened = SimpleNamespace(
@@ -172,7 +172,7 @@ def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, mak
     )
     monkeypatch.setattr(inference.ModelFolder, "open", lambda folder: opened)
     for name, value in {
-        "_read": labels,
+        "read_given": labels,
         "standard_source": source,
         "check_grid": None,
         "_organs": ("a",),

@@ -11,7 +11,9 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from pivm.cohort.persons import persons
 from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.selection import selection_table
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.datasets.dicom.series import find_series
 from pivm.errors import ConfigError, DataError
@@ -78,6 +80,17 @@ def test_a_series_is_ordered_by_position_and_turned_to_ras(tmp_path, hu):
     assert volume.spacing == (COLUMN_MM, ROW_MM, SLICE_MM)
     far = -np.add(ORIGIN, [COLUMN_MM * 5, ROW_MM * 4, 0])
     np.testing.assert_allclose(volume.affine[:3, 3], [far[0], far[1], ORIGIN[2]])
+
+
+def test_series_of_one_patient_id_are_of_one_person_and_the_id_stays_where_it_is(tmp_path, hu, selection, quality):
+    ids = {"a": "Doe-4711", "b": " doe-4711", "c": "ANONYMOUS", "d": "anonymous", "e": "Doe-4712"}
+    for i, (folder, patient) in enumerate(ids.items()):
+        write_series(tmp_path / folder, hu + i, PatientID=patient, PatientName=patient)
+    listing = Dataset("d", {"layout": "dicom", "path": str(tmp_path)}).listing()
+    records = [prepare_subject(n, s, LABELS, 32, selection, quality)[0] for n, s in listing.subjects.items()]
+    assert persons(records) == {"a": "a", "b": "a", "c": "c", "d": "d", "e": "e"}
+    assert {r.status for r in records} == {"set aside"}  # it is known of these, too
+    assert not any("doe" in f"{record}{selection_table([record], {}).to_csv()}".casefold() for record in records)
 
 
 def test_slope_and_intercept_are_those_of_each_slice(tmp_path, hu):

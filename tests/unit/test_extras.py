@@ -105,7 +105,8 @@ class InstalledAlone(importlib.machinery.PathFinder):
 sys.meta_path[:] = [InstalledAlone if f is importlib.machinery.PathFinder else f for f in sys.meta_path]
 from pivm.cli import main
 for kind in sys.argv[2:]:
-    assert main(["generate", "--model", kind, "--labels", "labels.nii.gz", "--out", f"{kind}.nii.gz"]) == 0, kind
+    files = ["--labels", "labels.nii.gz", "--out", f"{kind}.nii.gz"]
+    assert main(["generate", "--model", kind, *files, "--ids", "model"]) == 0, kind
 """
 PRIOR = Prior(
     "body", ("liver",), ("liver",), (-1000.0, 60.0, -100.0), (9,) * 3, 60.0, (9.0,) * 3, 0.0, 99.0, (-1024, 300)

@@ -17,13 +17,13 @@ from pivm.evaluation.image_metrics.kid import kid
 from pivm.evaluation.image_metrics.ssim import ssim
 from pivm.evaluation.image_scoring import same_number_of_real
 from pivm.evaluation.organ_intensity import HU_FIDELITY, compare_organ_intensity
-from pivm.evaluation.paired import PairedSlices
+from pivm.evaluation.paired import PairedSlices, SyntheticRun
 from pivm.evaluation.patient_images import PatientImages, SliceSet
-from pivm.evaluation.statistics import jackknife_interval
+from pivm.evaluation.pooled import PooledScores, pooled_mean
 from pivm.labels import LabelSet
 from pivm.report.zoom import detail
 from pivm.segmentation.training_set import synthetic_part
-from pivm.synthesis.slices import rows_of_patients
+from pivm.synthesis.slices import choose_sources, rows_of_patients
 from scipy import linalg
 from skimage.metrics import structural_similarity
 
@@ -123,8 +123,9 @@ def kid_over_patients(real, synthetic, confidence):
     ]
     compute = IMAGE_METRICS["kid"].compute
     value, several = compute(patients), len(patients) > 1
-    without_each = [compute([p for p in patients if p is not left_out]) for left_out in patients] if several else []
-    return value, *jackknife_interval(value, without_each, confidence)
+    without_each = [compute([p for p in patients if p is not left_out]) for left_out in patients] if several else [0.0]
+    found = pooled_mean(PooledScores(np.array([value]), np.array([without_each]), (1,)), confidence, "identity")
+    return found.mean, found.low, found.high
 
 
 def draws(rng, patients=5, count=6, shift=0.0):
@@ -161,7 +162,8 @@ class Store:
     """Four test slices of two patients, one training slice."""
 
     def __init__(self):
-        self.index = pd.DataFrame({"subject": ["t1", "t1", "t2", "t2", "x"], "split": [*["test"] * 4, "train"]})
+        self.index = pd.DataFrame({"patient": ["t1", "t1", "t2", "t2", "x"], "split": [*["test"] * 4, "train"]})
+        self.index["subject"] = self.index["patient"]
         self.labels = np.zeros((5, 6, 6), np.uint8)
         self.labels[:4, :3] = 1
         self.labels[0, 4:] = 2
@@ -175,9 +177,8 @@ def test_hu_fidelity_of_a_shift_by_hand():
     store = Store()
     synthetic = store.hu[:4].copy()
     synthetic[store.labels[:4] == 1] += 10
-    table = compare_organ_intensity(
-        PairedSlices(store, np.arange(4), {"g": synthetic}), LabelSet(("liver", "spleen", "aorta"))
-    )
+    pairs = PairedSlices(store, np.arange(4), {SyntheticRun("g", seed): synthetic for seed in (1, 2)})
+    table = compare_organ_intensity(pairs, LabelSet(("liver", "spleen", "aorta")), 0.95)
     assert list(table.columns) == HU_FIDELITY
     liver, spleen = table.to_dict("records")
     real = store.hu[:4][store.labels[:4] == 1]
@@ -185,6 +186,9 @@ def test_hu_fidelity_of_a_shift_by_hand():
     assert liver["real_mean"] == pytest.approx(real.mean())
     assert liver["mean"] == pytest.approx(real.mean() + 10)
     assert (liver["sd"], liver["wasserstein"]) == pytest.approx((real.std(), 10))
+    assert (liver["difference"], liver["ci_low"], liver["ci_high"]) == pytest.approx((10, 10, 10))
+    assert liver["generator_seeds"] == 2
+    assert pd.isna(spleen["ci_low"])
     assert (spleen["organ"], spleen["patients"], spleen["wasserstein"]) == ("spleen", 1, 0)
 
 
@@ -201,21 +205,21 @@ SPLIT = {"t1": "test", "t2": "test", "x": "train"}
 
 def test_slices_are_paired_by_patient(tmp_path):
     folder = write_test_slices(tmp_path / "a", ["t1", "t1", "t2"], [0, 1, 2])
-    pairs = PairedSlices.load(Store(), SPLIT, {"a": folder})
+    pairs = PairedSlices.load(Store(), SPLIT, {SyntheticRun("a", 1): folder}, "test")
     assert {p: list(own) for p, own in pairs.patients()} == {"t1": [0, 1], "t2": [2]}
 
 
 def test_a_training_patient_among_the_test_slices_is_refused(tmp_path):
     folder = write_test_slices(tmp_path / "a", ["t1", "x"], [0, 4])
     with pytest.raises(StateError, match="'x' is in split 'train', allowed are test"):
-        PairedSlices.load(Store(), SPLIT, {"a": folder})
+        PairedSlices.load(Store(), SPLIT, {SyntheticRun("a", 1): folder}, "test")
 
 
 def test_generators_of_other_slices_are_refused(tmp_path):
     one = write_test_slices(tmp_path / "a", ["t1", "t2"], [0, 2])
     two = write_test_slices(tmp_path / "b", ["t1", "t2"], [0, 3])
     with pytest.raises(StateError, match="are not those of the first generator"):
-        PairedSlices.load(Store(), SPLIT, {"a": one, "b": two})
+        PairedSlices.load(Store(), SPLIT, {SyntheticRun("a", 1): one, SyntheticRun("a", 2): two}, "test")
 
 
 def test_test_slices_never_pass_as_a_training_set(tmp_path):
@@ -225,19 +229,27 @@ def test_test_slices_never_pass_as_a_training_set(tmp_path):
         require_split(subjects, SPLIT, ("train",), "segmenter on pivm")
 
 
+def test_as_real_is_every_training_slice_once():
+    rows = np.array([3, 5, 8, 13])
+    assert sorted(choose_sources(rows, "as_real", 1)) == rows.tolist()
+    assert choose_sources(rows, "as_real", 1).tolist() == choose_sources(rows, 4, 1).tolist()
+    counts = np.unique(choose_sources(rows, 7, 1), return_counts=True)[1]
+    assert set(counts) == {1, 2}
+
+
 @pytest.mark.parametrize(("patients", "chosen"), [(1, ["p0"]), (2, ["p0", "p6"]), (3, ["p0", "p3", "p6"]), (9, None)])
 def test_image_patients_are_spread_over_the_test_split(patients, chosen):
     names = [f"p{i}" for i in range(7)]
     store = SimpleNamespace(
-        index=pd.DataFrame({"subject": np.repeat(names, 3)}), rows=lambda split: np.arange(21)[np.arange(21) != 4]
+        index=pd.DataFrame({"patient": np.repeat(names, 3)}), rows=lambda split: np.arange(21)[np.arange(21) != 4]
     )
     rows = rows_of_patients(store, "test", patients)
-    assert list(store.index["subject"][rows].unique()) == (chosen or names)
+    assert list(store.index["patient"][rows].unique()) == (chosen or names)
     assert 4 not in rows
 
 
 def test_a_patient_of_one_slice_is_no_image_patient():
-    store = SimpleNamespace(index=pd.DataFrame({"subject": ["a", "b", "b"]}), rows=lambda split: np.arange(3))
+    store = SimpleNamespace(index=pd.DataFrame({"patient": ["a", "b", "b"]}), rows=lambda split: np.arange(3))
     np.testing.assert_array_equal(rows_of_patients(store, "test", 2), [1, 2])
     store.rows = lambda split: np.arange(2)
     with pytest.raises(CohortError, match="no test patient has two slices"):

@@ -20,6 +20,7 @@ from pivm.generators.kinds import GeneratorSettings
 from pivm.generators.model_folder import ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.report.generator_card import write_model_card
+from pivm.scans.label_names import read_label_names, write_label_names
 from pivm.synthesis.inference import generate_ct
 
 ORGANS = ("liver", "spleen")
@@ -55,12 +56,14 @@ def inside(hu: np.ndarray, mask: np.ndarray) -> set[int]:
     return set(np.unique(hu[mask]).tolist())
 
 
+def shell(model, path, out, *more: str) -> int:
+    return cli.main(["generate", "--model", str(model), "--labels", str(path), "--out", str(out), *more])
+
+
 @pytest.mark.parametrize("slices", [6, 1])
 def test_every_organ_gets_its_hu_on_the_grid_of_the_labels(model, tmp_path, slices):
     path = write(labels(slices), tmp_path / "labels.nii.gz")
-    assert (
-        cli.main(["generate", "--model", str(model), "--labels", str(path), "--out", str(tmp_path / "ct.nii.gz")]) == 0
-    )
+    assert shell(model, path, tmp_path / "ct.nii.gz", "--ids", "model") == 0
     made = nib.load(tmp_path / "ct.nii.gz")
     reference = nib.load(path)
     np.testing.assert_allclose(made.affine, reference.affine)
@@ -85,7 +88,7 @@ def test_a_ct_has_the_shape_axes_and_affine_of_its_labels(model, tmp_path, axes)
     array, affine = turned(labels(), axes)
     assert nib.aff2axcodes(affine) == tuple(axes)
     in_memory = generate_ct(model, array, affine=affine)
-    from_file = generate_ct(model, write(array, tmp_path / "labels.nii.gz", affine))
+    from_file = generate_ct(model, write(array, tmp_path / "labels.nii.gz", affine), "model")
     for ct in (in_memory, from_file):
         assert ct.hu.shape == array.shape
         assert ct.organs == ORGANS
@@ -132,7 +135,7 @@ def test_a_file_takes_no_affine(model, tmp_path):
 
 
 def test_masks_and_foreign_ids_give_the_same_ct(model, tmp_path):
-    whole = generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
+    whole = generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"), "model")
     for k, organ in enumerate(ORGANS, start=1):
         write((labels() == k).astype(np.uint8), tmp_path / "case" / "segmentations" / f"{organ}.nii.gz")
     np.testing.assert_array_equal(generate_ct(model, tmp_path / "case").hu, whole.hu)
@@ -159,7 +162,68 @@ def test_masks_and_foreign_ids_give_the_same_ct(model, tmp_path):
 def test_labels_that_cannot_be_used_say_why(model, tmp_path, change, message):
     path = write(*_swap(change(labels()), tmp_path / "labels.nii.gz"))
     with pytest.raises(DataError, match=message):
-        generate_ct(model, path)
+        generate_ct(model, path, "model")
+
+
+def named(array: np.ndarray, path, names: dict[int, str], affine=AFFINE):
+    """A file whose header says what its ids mean."""
+    image = nib.Nifti1Image(array, affine)
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(0, write_label_names(names)))
+    nib.save(image, path)
+    return path
+
+
+THEIRS = np.choose(labels(), [0, 5, 3]).astype(np.uint8)
+THEIRS[0, 0, 0], THEIRS[0, 0, 1] = 1, 77
+
+
+def test_names_in_the_header_say_what_the_ids_mean(model, tmp_path, capsys):
+    with pytest.raises(
+        DataError, match=r"holds none of the organs of the model .*found id 1, id 3, Liver lobe .id 5., id 77"
+    ):
+        generate_ct(model, named(THEIRS, tmp_path / "odd.nii.gz", {5: "Liver lobe"}))
+    path = named(THEIRS, tmp_path / "ts.nii.gz", {1: "gallbladder", 3: "SPLEEN", 5: "Liver", 9: "colon"})
+    assert shell(model, path, tmp_path / "ct.nii.gz") == 0
+    hu = np.asarray(nib.load(tmp_path / "ct.nii.gz").dataobj)
+    assert inside(hu, THEIRS == 5) == {60}
+    assert inside(hu, THEIRS == 3) == {90}
+    said = capsys.readouterr().out
+    assert "2 organs: liver, spleen" in said
+    assert "2 not known to the model, left unlabelled: gallbladder (id 1), id 77" in said
+    # what a person says goes before what the header says
+    again = generate_ct(model, named(labels(), tmp_path / "own.nii.gz", {1: "spleen", 2: "liver"}), "model")
+    assert inside(again.hu, labels() == 1) == {60}
+
+
+@pytest.mark.parametrize(
+    "extension", [b"", b"hello", b"<Label", b"<x><Label Key='0'>liver</Label><Label Key='a'/></x>"]
+)
+def test_ids_that_nobody_names_are_asked_for(model, tmp_path, extension, capsys):
+    image = nib.Nifti1Image(THEIRS, AFFINE)
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(0, extension))
+    nib.save(image, tmp_path / "labels.nii.gz")
+    assert shell(model, tmp_path / "labels.nii.gz", tmp_path / "ct.nii.gz") == 1
+    said = capsys.readouterr().err
+    assert "does not say what its ids (1, 3, 5, 77) mean" in said
+    assert "--ids: model (1 is liver, as in model.json), amos, btcv" in said
+    assert not (tmp_path / "ct.nii.gz").exists()
+
+
+def test_names_survive_the_export(model, tmp_path):
+    path = named(labels(), tmp_path / "labels.nii.gz", {1: "liver", 2: "spleen"})
+    np.testing.assert_array_equal(generate_ct(model, path).hu, generate_ct(model, labels(), affine=AFFINE).hu)
+
+
+def test_entities_in_a_header_are_not_followed():
+    table = b'<!DOCTYPE x [<!ENTITY a "liver">]><x><Label Key="1">&a;</Label></x>'
+    assert read_label_names([table]) == {}
+    assert read_label_names([b'<x><Label Key="1">liver</Label></x>\0\0\0']) == {"1": ["liver"]}
+
+
+def test_masks_that_are_not_understood_are_named(model, tmp_path):
+    for name in ("liver", "Lebber", "colon"):
+        write((labels() == 1).astype(np.uint8), tmp_path / "case" / f"{name}.nii.gz")
+    assert generate_ct(model, tmp_path / "case").not_understood == ("Lebber", "colon")
 
 
 def _swap(pair, path):
@@ -187,6 +251,8 @@ def test_the_shell_says_what_is_wrong_without_a_traceback(model, tmp_path):
         path,
         "--out",
         tmp_path / "x.nii.gz",
+        "--ids",
+        "model",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PYTHONPATH": "workflow_scripts"})
     assert done.returncode == 1
@@ -195,7 +261,7 @@ def test_the_shell_says_what_is_wrong_without_a_traceback(model, tmp_path):
 
 
 def test_a_name_that_is_no_nifti_is_refused(model, tmp_path):
-    ct = generate_ct(model, write(labels(), tmp_path / "labels.nii.gz"))
+    ct = generate_ct(model, labels(), affine=AFFINE)
     with pytest.raises(DataError, match=r"expected a name that ends in .nii.gz"):
         ct.save(tmp_path / "ct.mha")
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pivm.cohort.own_split import require_fitting
 from pivm.cohort.preparation import prepare_subject
 from pivm.cohort.prior import Prior
 from pivm.cohort.selection import selection_table, volume_sources
 from pivm.datasets import Dataset, read_ct, read_labels
-from pivm.datasets.totalsegmentator import own_split
+from pivm.datasets.meta_table import read_meta
 from pivm.errors import CohortError, ConfigError, DataError
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.scans.label_maps import Policy
@@ -91,18 +92,89 @@ def test_an_archive_is_fetched_only_to_one_zip_that_is_not_there(tmp_path):
     [
         (b"image_id;age;split\ns0;50;train\ns1;60;test\n", {"s0": "train", "s1": "test"}),
         (b"\xef\xbb\xbfimage_id,split\ns0,train\n", {"s0": "train"}),
+        (b"image_id,Split\r\ns0,train\r\n", {"s0": "train"}),
+        (
+            b" IMAGE_ID \t age \tSPLIT\n s0\t7\tTraining \ns1\t8\tTEST\ns2\t8\tValid\n",
+            {"s0": "train", "s1": "test", "s2": "val"},
+        ),
+        (b"image_id;comment, long;split\ns0;a, b, c;fold 1\n", {"s0": "fold 1"}),
+        (b"image_id;split\ns0;\ns1\n", {}),
         (b"id;part\na;1\nb;2\n", {}),
         (b"", {}),
     ],
 )
 def test_the_own_split_is_that_of_meta_csv(content, expected):
-    assert own_split(content, "meta.csv") == expected
+    assert read_meta(content, "meta.csv").split == expected
+
+
+def test_meta_csv_names_the_person_of_a_scan_by_a_hash(tmp_path):
+    """Numbers from 0 on are patients; an empty cell, and what stands for one, is not."""
+    for name in "abcdef":
+        make_scan(tmp_path / "d" / name, slices=8)
+    table = "image_id,patient\na,0\nb, 0 \nc,\nd,NA\ne,Mrs X\nnobody,Mrs X\n"
+    (tmp_path / "d" / "meta.csv").write_text(table)
+    for found in (listing(tmp_path / "d"), listing(pack(tmp_path / "d", tmp_path / "d.zip"))):
+        persons = {name: subject.person for name, subject in found.subjects.items()}
+        assert persons["a"] == persons["b"] != persons["e"]
+        assert all(len(persons[name]) == 12 for name in "abe")
+        assert [persons[name] for name in "cdf"] == ["", "", ""]
+        assert "Mrs X" not in repr(found)
 
 
 def test_a_faulty_meta_csv_is_named():
     for content in (b"image_id;split\ns\xe9;train\n", b"image_id;split\n" + b"a" * 200_000 + b";train\n"):
         with pytest.raises(DataError, match=r"meta\.csv: not a readable table"):
-            own_split(content, "meta.csv")
+            read_meta(content, "meta.csv")
+
+
+@pytest.mark.parametrize("name", ["id", "subject", "image id", "case_identifier"])
+def test_a_split_of_nobody_is_named(name):
+    with pytest.raises(DataError, match=rf"has a column 'Split', but none 'image_id'.*\(found {name}, Split\)"):
+        read_meta(f"{name};Split\ns0;train\n".encode(), "meta.csv")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "hint"), [(["1", "2"], "; leading zeros got lost"), (["x", "y"], "'0001'; correct")]
+)
+def test_a_split_of_other_names_stops_before_a_random_one_is_drawn(theirs, hint):
+    ours, own = ["0001", "0002", "0003"], dict.fromkeys(theirs, "train")
+    message = r"meta\.csv\) names 2 scans, first '\w'.*none of the 3.*first '0001'.*split\.source: random"
+    with pytest.raises(CohortError, match=message) as error:
+        require_fitting(ours, own)
+    assert hint in str(error.value)
+    require_fitting(ours, {})
+    require_fitting([], own)
+    require_fitting(ours, own | {"0003": "test"})
+
+
+def test_what_systems_leave_beside_the_data_is_not_there(tmp_path, selection, quality):
+    sound = tmp_path / "d"
+    for name in ("a", "b"):
+        make_scan(sound / name)
+    (sound / "meta.csv").write_text("image_id;split\na;train\nb;test\n")
+    clean, ghosts = listing(sound), {}
+    for path in [p for p in sound.rglob("*") if p.is_file()]:
+        inside = path.relative_to(sound)
+        ghosts[f"__MACOSX/d/{inside.parent}/._{path.name}"] = "ghost"
+        ghosts[f"__MACOSX/d/{inside}"] = ghosts[f"d/@eaDir/{inside}"] = "ghost"
+        ghosts[f"d/{inside.parent}/._{path.name}"] = ghosts[f"d/{inside.parent}/.DS_Store"] = "ghost"
+    zipped = listing(pack(sound, tmp_path / "d.zip", "d/", **ghosts))
+    for name, text in ghosts.items():
+        place = tmp_path / (name if name.startswith("d/") else f"d/{name}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    for found in (zipped, listing(sound)):
+        assert (sorted(found.subjects), found.refused, found.split) == (["a", "b"], {}, clean.split)
+        record = prepare_subject("a", found.subjects["a"], LABELS, 32, selection, quality)[0]
+        assert record == prepare_subject("a", clean.subjects["a"], LABELS, 32, selection, quality)[0]
+        assert record.status == "selected"
+
+
+def test_members_of_a_zip_may_begin_with_a_dot_and_a_slash(tmp_path, selection, quality):
+    make_scan(tmp_path / "d" / "s0")
+    found = listing(pack(tmp_path / "d", tmp_path / "d.zip", "./scans/"))
+    record = prepare_subject("s0", found.subjects["s0"], LABELS, 32, selection, quality)[0]
+    assert record.status == "selected", record.reason
 
 
 def test_a_damaged_member_sets_its_subject_aside(tmp_path, selection, quality):

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.crossed import CrossedScores, crossed_mean
 from pivm.evaluation.crossing import cross_scores
+from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import compare_pairs, holm
-from pivm.evaluation.sentences import MetricWords, sentences
+from pivm.evaluation.pooled import PooledScores, pooled_mean
+from pivm.evaluation.sentences import leaders, signed, verdicts
+from pivm.evaluation.statistics import MetricSummary, summarise_pooled
 from scipy import stats
 
 LEVEL = 0.95
-DICE = MetricWords("Dice", "", "higher", 3)
-ASD = MetricWords("Average surface distance", "mm", "lower", 1)
+DICE, ASD = METRICS["dice"], METRICS["average_surface_distance"]
 
 
 def per_patient(values) -> CrossedScores:
@@ -90,10 +92,22 @@ def test_pairs_with_seeds_and_with_real_slices():
     single = CrossedScores(generated.values[:, :1])
     (pair,) = compare_pairs({"original": real, "generated": single}, LEVEL)
     assert pair.difference.unknown == ("generator_seed",)
-    with pytest.raises(ValueError, match="3 and 1 values of generator_seed"):
-        compare_pairs({"a": single, "b": generated}, LEVEL)
-    with pytest.raises(ValueError, match="of patient"):
+    with pytest.raises(ValueError, match="patients, expected the same"):
         compare_pairs({"a": per_patient([1, 2]), "b": per_patient([1, 2, 3])}, LEVEL)
+
+
+def test_methods_of_other_seeds_are_compared_over_those_that_both_have():
+    rng = np.random.default_rng(2)
+    many = CrossedScores(
+        rng.normal(0.7, 0.05, (12, 3, 2)), seeds={"generator_seed": (1, 4, 5), "segmenter_seed": (1, 2)}
+    )
+    few = CrossedScores(rng.normal(0.6, 0.05, (12, 1, 1)), seeds={"generator_seed": (4,), "segmenter_seed": (2,)})
+    (pair,) = compare_pairs({"few": few, "many": many}, LEVEL)
+    assert pair.difference.mean == pytest.approx((many.values[:, 1, 1] - few.values[:, 0, 0]).mean())
+    assert pair.difference.unknown == ("generator_seed", "segmenter_seed")
+    other = CrossedScores(few.values, seeds={"generator_seed": (4,), "segmenter_seed": (3,)})
+    with pytest.raises(ValueError, match="no segmenter_seed in common"):
+        compare_pairs({"a": other, "b": many}, LEVEL)
 
 
 def test_paired_difference_with_seeds_covers_what_it_claims():
@@ -169,17 +183,18 @@ def test_scores_per_patient_and_broken_tables():
     last = (full["method"] == "pivm") & (full["generator_seed"] == 2) & (full["segmenter_seed"] == 2)
     with pytest.raises(ValueError, match="every combination"):
         cross_scores(full[~last], "dice")
-    full["dice"] = None
-    with pytest.raises(ValueError, match="no case"):
-        cross_scores(full, "dice")
+    some = full[full["method"] != "original"].copy()
+    some.loc[some["method"] == "pivm", "dice"] = None
+    nothing = cross_scores(some, "dice")
+    assert (nothing.scores, nothing.patients, nothing.cases_left_out) == ({}, (), 1)
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 
-def statements(words: MetricWords, scores: dict[str, CrossedScores], scale: str) -> list[str]:
-    means = {name: crossed_mean(s, LEVEL, scale) for name, s in scores.items()}
-    return sentences(words, means, compare_pairs(scores, LEVEL), LEVEL)
+def statements(metric: Metric, scores: dict[str, CrossedScores]) -> list[str]:
+    means = {name: crossed_mean(s, LEVEL, metric.scale) for name, s in scores.items()}
+    return verdicts([MetricSummary(metric, means, compare_pairs(scores, LEVEL))], LEVEL, str.upper)
 
 
 def test_sentences_say_what_holds_and_what_does_not():
@@ -187,50 +202,104 @@ def test_sentences_say_what_holds_and_what_does_not():
     noise = 0.004 * np.tile([-1, 1], 6)
     scores = {"cddpm": per_patient(patients), "pivm": per_patient(patients + 0.03 + noise),
               "maisi": per_patient(patients + 0.001 + noise[::-1])}  # fmt: skip
-    found = statements(DICE, scores, "logit")
-    assert len(found) == 3
-    assert re.fullmatch(
-        r"Dice of pivm is better than that of cddpm: \+0\.030 \(\+0\.027 to \+0\.033\), 12 patients, p < 0\.001 after "
-        r"Holm's correction for 3 pairs\.", found[0],
-    )  # fmt: skip
-    assert found[1].startswith("Dice of maisi is worse than that of pivm: -0.029 (")
-    assert found[2].startswith("Dice of maisi and cddpm: no difference holds at 95 %: +0.001 (-0.002 to +0.004)")
-    assert "nor does equality" in found[2]
+    assert statements(DICE, scores) == [
+        "Dice Coefficient, at 95 %: PIVM better than CDDPM (+0.030 [+0.027, +0.033]); PIVM better than MAISI (+0.029 "
+        "[+0.024, +0.034]). Not told apart: MAISI and CDDPM (+0.001 [-0.002, +0.004])."
+    ]
 
 
-def test_sentences_know_which_way_is_better_and_the_unit():
+def test_sentences_know_which_way_is_better():
     patients = np.linspace(3, 9, 12)
     scores = {"a": per_patient(patients), "b": per_patient(patients - 2 + 0.1 * np.tile([-1, 1], 6))}
-    (found,) = statements(ASD, scores, "log")
-    assert (
-        found
-        == "Average surface distance of b is better than that of a: -2.0 mm (-2.1 to -1.9), 12 patients, p < 0.001."
-    )
+    assert statements(ASD, scores) == ["Average Surface Dist., at 95 %: B better than A (-2.0 [-2.1, -1.9])."]
+    scores = {"a": per_patient(patients), "b": per_patient(patients + 2 + 0.1 * np.tile([-1, 1], 6))}
+    assert statements(ASD, scores) == ["Average Surface Dist., at 95 %: A better than B (-2.0 [-2.1, -1.9])."]
 
 
-def test_sentences_name_what_the_correction_takes_back():
+def test_what_the_correction_takes_back_is_not_told_apart():
     base, noise = np.linspace(0.6, 0.8, 12), 0.02 * np.tile([-1, 1, 1, -1], 3)
     # t = 2.4 with 11 degrees of freedom: p = 0.035, and three pairs
     scores = {"a": per_patient(base), "b": per_patient(base + noise + 2.4 * 0.02 / np.sqrt(11)),
               "c": per_patient(base + 0.007 + 2 * noise[::-1] * np.repeat([-1, 1], 6))}  # fmt: skip
     pairs = compare_pairs(scores, LEVEL)
     assert pairs[0].p < 0.05 < pairs[0].p_holm
-    found = statements(DICE, scores, "logit")
-    assert any("alone this pair would differ, among 3 pairs that may be chance" in line for line in found)
+    assert "better" not in statements(DICE, scores)[0]
 
 
 def test_sentences_admit_one_training_and_one_patient():
     rng = np.random.default_rng(6)
     scores = {name: CrossedScores(rng.uniform(0.6, 0.8, (12, 1, 2))) for name in ("cddpm", "pivm")}
-    found = statements(DICE, scores, "logit")
-    assert found[-1] == (
-        "Dice of cddpm and pivm comes from one training of the generator: at 95 % it holds for new patients and that "
-        "training, and how much another training would differ is not known."
+    assert statements(DICE, scores)[-1] == (
+        "CDDPM and PIVM: one training of the generator; what is said at 95 % holds for new patients and that training, "
+        "and how much another training would differ is not known."
     )
-    assert statements(DICE, {"a": per_patient([0.5]), "b": per_patient([0.6])}, "logit") == [
-        "Dice of a and b: one patient gives no interval."
+    assert statements(DICE, {"a": per_patient([0.5]), "b": per_patient([0.6])}) == [
+        "A and B: one patient gives no interval and no test."
     ]
 
 
 def test_no_minus_zero():
-    assert (DICE.value(-0.0001, sign=True), DICE.value(0.5), ASD.value(-1.25, sign=True)) == ("0.000", "0.500", "-1.2")
+    assert [signed(metric, value) for metric, value in ((DICE, -0.0001), (DICE, 0.5), (ASD, -1.25))] == [
+        "0.000",
+        "+0.500",
+        "-1.2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shifts", "bold"),
+    [((0, 0.03, 0.031), {"b", "c"}), ((0, 0.0005, 0.0002), set()), ((0, 0.03, 0.06), {"c"})],
+    ids=["two lead", "all tie", "one leads"],
+)
+def test_the_best_and_its_ties_lead(shifts, bold):
+    rng = np.random.default_rng(3)
+    base = np.linspace(0.5, 0.8, 12)
+    scores = {name: per_patient(base + s + rng.normal(0, 0.003, 12)) for name, s in zip("abc", shifts, strict=True)}
+    means = {name: crossed_mean(s, LEVEL, "logit") for name, s in scores.items()}
+    assert leaders(MetricSummary(DICE, means, compare_pairs(scores, LEVEL)), LEVEL) == bold
+    turned = {name: per_patient(10 - s.values[:, 0, 0]) for name, s in scores.items()}
+    means = {name: crossed_mean(s, LEVEL, "log") for name, s in turned.items()}
+    assert leaders(MetricSummary(ASD, means, compare_pairs(turned, LEVEL)), LEVEL) == bold
+
+
+# --- metrics of all patients together --------------------------------------------------------------------------------
+
+
+def pooled(method: str, values: np.ndarray) -> pd.DataFrame:
+    """Rows of a statistic that is the mean over patients, for values [trainings, patients]."""
+    rows = []
+    for seed, of_seed in enumerate(values, start=1):
+        subsets = {"": of_seed, **{f"p{i}": np.delete(of_seed, i) for i in range(len(of_seed))}}
+        rows += [{"method": method, "generator_seed": seed, "without": w, "kid": v.mean()} for w, v in subsets.items()]
+    return pd.DataFrame(rows)
+
+
+def test_a_mean_over_patients_has_the_interval_of_a_mean():
+    values = np.random.default_rng(0).normal(0.1, 0.02, (1, 12))
+    found = pooled_mean(PooledScores.read(pooled("a", values), "kid"), LEVEL, "identity")
+    expected = crossed_mean(per_patient(values[0]), LEVEL, "identity")
+    assert (found.mean, found.low, found.high) == pytest.approx((expected.mean, expected.low, expected.high))
+    assert found.unknown == ("generator_seed",)
+
+
+def test_trainings_widen_the_interval_and_differences_are_paired():
+    rng = np.random.default_rng(1)
+    patients = rng.normal(0, 0.02, 12)
+    a = 0.1 + patients + np.array([[-0.03], [0.0], [0.03]])
+    b = a + 0.01 + rng.normal(0, 1e-4, a.shape)
+    frame = pd.concat([pooled("a", a), pooled("b", b)])
+    one = summarise_pooled(pooled("a", a[:1]), METRICS["kid"], ["a"], LEVEL).means["a"]
+    both = summarise_pooled(frame, METRICS["kid"], ["a", "b"], LEVEL)
+    assert both.means["a"].high - both.means["a"].low > 2 * (one.high - one.low)
+    (pair,) = both.pairs
+    assert pair.difference.mean == pytest.approx(0.01, abs=1e-3)
+    assert pair.p < 1e-3
+
+
+def test_pooled_interval_covers_new_patients_and_trainings():
+    rng, hits = np.random.default_rng(4), 0
+    for _ in range(1500):
+        values = rng.normal(0, 1, (1, 12)) + rng.normal(0, 0.5, (3, 1)) + rng.normal(0, 0.3, (3, 12))
+        mean = pooled_mean(PooledScores.read(pooled("a", values), "kid"), LEVEL, "identity")
+        hits += mean.low <= 0 <= mean.high
+    assert hits / 1500 == pytest.approx(LEVEL, abs=0.02)

@@ -192,11 +192,15 @@ def two_dimensions(f):
 
 
 def singular_affine(f):
-    image = nib.Nifti1Image(ct(f), None)
-    image.header["pixdim"][1:4] = 0
-    image.header["sform_code"], image.header["qform_code"] = 1, 0
-    image.header["srow_x"] = image.header["srow_y"] = image.header["srow_z"] = 0
-    spoil(f / "ct.nii.gz", gzip.compress(image.to_bytes()))
+    change_header(f, 280, np.zeros(12, "<f4"))
+
+
+def orientation_unknown(f):
+    change_header(f, 252, np.zeros(2, "<i2"))
+
+
+def voxels_without_size(f):
+    change_header(f, 84, np.zeros(1, "<f4"))
 
 
 def affine_not_a_number(f):
@@ -325,7 +329,9 @@ FAULTS = {
     beyond_int16: "do not fit HU in int16",
     four_dimensions: "found 4 dimensions",
     two_dimensions: "found 2 dimensions",
-    singular_affine: "singular",
+    singular_affine: "affine is singular",
+    orientation_unknown: "sform_code and qform_code are 0",
+    voxels_without_size: "voxels of 4 x 0 x 5 mm",
     affine_not_a_number: "not finite",
     metres: "quality.spacing_mm wants",
     thick_slices: "quality.spacing_mm wants",

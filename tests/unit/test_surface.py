@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pivm.evaluation.surface import ClassScore, _contours, score_patient, surface_distances
+from pivm.evaluation.overlap import ClassScore, score_patient
+from pivm.evaluation.surface import _contours, surface_distances
 from pivm.labels import LabelSet
 from scipy import ndimage
 from scipy.spatial.distance import cdist
@@ -48,8 +49,12 @@ def random_pairs(count: int, shape: tuple[int, int, int]) -> list[tuple[np.ndarr
     return pairs
 
 
-def scores(truth: np.ndarray, predicted: np.ndarray, **changes) -> ClassScore:
-    (row,) = score_patient(truth.astype(np.uint8), predicted.astype(np.uint8), 1, STACK_MM, **changes)
+def names(count: int) -> tuple[str, ...]:
+    return tuple(f"organ_{label}" for label in range(1, count + 1))
+
+
+def score(truth: np.ndarray, predicted: np.ndarray, spacing_mm=STACK_MM) -> ClassScore:
+    (row,) = score_patient(truth.astype(np.uint8), predicted.astype(np.uint8), names(1), spacing_mm)
     return row
 
 
@@ -113,7 +118,7 @@ def test_empty_masks_and_wrong_shapes_are_refused():
         with pytest.raises(ValueError, match="no surface"):
             surface_distances(*pair, STACK_MM)
     with pytest.raises(ValueError, match="one shape"):
-        score_patient(np.zeros((2, 4, 4), np.uint8), np.zeros((3, 4, 4), np.uint8), 1, STACK_MM)
+        score_patient(np.zeros((2, 4, 4), np.uint8), np.zeros((3, 4, 4), np.uint8), names(1), STACK_MM)
     with pytest.raises(ValueError, match="positive"):
         surface_distances(full, full, (22.0, 0.0, 6.0))
 
@@ -124,39 +129,44 @@ def test_empty_masks_and_wrong_shapes_are_refused():
 def test_missed_invented_absent_and_found():
     a, b = box((2, 10, 10), (0, 1), (2, 6), (2, 6)), box((2, 10, 10), (0, 1), (2, 6), (3, 7))
     empty = np.zeros_like(a)
-    found, missed, invented, absent = scores(a, b), scores(a, empty), scores(empty, b), scores(empty, empty)
-    assert (found.dice, found.miou) == (0.75, 0.6)
-    assert (found.missed, found.invented) == (False, None)
-    assert (missed.dice, missed.miou, missed.missed, missed.invented) == (0, 0, True, None)
-    assert (invented.dice, invented.miou, invented.missed, invented.invented) == (None, None, None, True)
-    assert (absent.dice, absent.miou, absent.missed, absent.invented) == (None, None, None, False)
-    diagonal = 60 * math.sqrt(2)
+    rows = {"found": score(a, b), "missed": score(a, empty), "invented": score(empty, b), "absent": score(empty, empty)}
+    overlap = {key: tuple(row.scores[m] for m in ("dice", "miou", "missed", "invented")) for key, row in rows.items()}
+    assert overlap == {
+        "found": (0.75, 0.6, 0, None),
+        "missed": (0, 0, 1, None),
+        "invented": (None, None, None, 1),
+        "absent": (None, None, None, 0),
+    }
+    diagonal = pytest.approx(60 * math.sqrt(2))
     for name in DISTANCES:
-        assert getattr(found, f"{name}_penalised_mm") == getattr(found, name) > 0
-        assert [getattr(row, name) for row in (missed, invented, absent)] == [None, None, None]
-        penalised = [getattr(row, f"{name}_penalised_mm") for row in (missed, invented, absent)]
-        assert penalised == [pytest.approx(diagonal), pytest.approx(diagonal), None]
-    assert (found.truth_voxels, found.predicted_voxels, absent.truth_voxels) == (16, 16, 0)
+        values = [row.scores[name] for row in rows.values()]
+        assert values[0] > 0
+        assert values[1:] == [None, None, None]
+        if name != "hausdorff_distance_95":
+            penalised = [row.scores[f"{name}_penalised"] for row in rows.values()]
+            assert penalised == [values[0], diagonal, diagonal, None]
+    assert [(row.truth_voxels, row.predicted_voxels) for row in rows.values()] == [(16, 16), (16, 0), (0, 16), (0, 0)]
 
 
 def test_every_class_has_a_row_and_other_classes_do_not_disturb_it():
     truth, predicted = np.zeros((2, 3, 20, 20), np.uint8)
     truth[:, 2:8, 2:8], predicted[:, 3:8, 2:9] = 3, 3
-    alone = score_patient(truth, predicted, 3, STACK_MM)
+    alone = score_patient(truth, predicted, names(3), STACK_MM)
     truth[:, 12:18, 12:18], predicted[:, 0:2, 0:2] = 1, 2
-    together = score_patient(truth, predicted, 4, STACK_MM)
-    assert [row.label for row in together] == [1, 2, 3, 4]
+    together = score_patient(truth, predicted, names(4), STACK_MM)
+    assert tuple(row.label for row in together) == names(4)
     assert together[2] == alone[2]
-    assert [row.missed for row in together] == [True, None, False, None]
-    assert [row.invented for row in together] == [None, True, None, False]
+    assert [row.scores["missed"] for row in together] == [1, None, 0, None]
+    assert [row.scores["invented"] for row in together] == [None, 1, None, 0]
 
 
 # --- stray voxels ----------------------------------------------------------------------------------------------------
 
 
 def patient_mean(truth: np.ndarray, predicted: np.ndarray, classes: int) -> float:
-    rows = score_patient(truth, predicted, classes, STACK_MM)
-    return float(np.mean([r.average_surface_distance for r in rows if r.average_surface_distance is not None]))
+    rows = score_patient(truth, predicted, names(classes), STACK_MM)
+    values = [row.scores["average_surface_distance"] for row in rows]
+    return float(np.mean([value for value in values if value is not None]))
 
 
 def test_stray_voxel_of_a_class_that_the_truth_lacks_moves_no_distance():
@@ -165,7 +175,7 @@ def test_stray_voxel_of_a_class_that_the_truth_lacks_moves_no_distance():
     before = patient_mean(truth, predicted, 2)
     predicted[14, 63, 63] = 2
     assert patient_mean(truth, predicted, 2) == before
-    assert score_patient(truth, predicted, 2, STACK_MM)[1].invented is True
+    assert score_patient(truth, predicted, names(2), STACK_MM)[1].scores["invented"] == 1
 
 
 @pytest.mark.parametrize(("radius", "slices"), [(2, 2), (6, 5), (14, 8)])
@@ -202,8 +212,8 @@ def trunk() -> np.ndarray:
 
 def test_stray_voxel_in_a_real_trunk_moves_no_table_by_a_millimetre():
     truth = trunk()
-    rows = score_patient(truth, truth, 34, STACK_MM)
-    held = [row.label for row in rows if row.truth_voxels]
+    rows = score_patient(truth, truth, names(34), STACK_MM)
+    held = [label for label, row in enumerate(rows, start=1) if row.truth_voxels]
     assert len(held) >= 30
     corners = list(itertools.product((0, 14), (0, 63), (0, 63)))
     moved = {}
@@ -331,9 +341,9 @@ def test_overlap_equals_monai_and_hausdorff_differs_by_a_pixel():
 
     for truth, predicted, spacing in PAIRS:
         y, p = (torch.from_numpy(mask)[None, None].float() for mask in (truth, predicted))
-        (found,) = score_patient(truth.astype(np.uint8), predicted.astype(np.uint8), 1, spacing)
-        assert found.dice == pytest.approx(compute_dice(p, y).item(), abs=1e-6)
-        assert found.miou == pytest.approx(compute_iou(p, y).item(), abs=1e-6)
+        found = score(truth, predicted, spacing).scores
+        assert found["dice"] == pytest.approx(compute_dice(p, y).item(), abs=1e-6)
+        assert found["miou"] == pytest.approx(compute_iou(p, y).item(), abs=1e-6)
         if truth[2].any() and predicted[2].any():
             theirs = compute_hausdorff_distance(p[:, :, 2], y[:, :, 2], include_background=True, spacing=spacing[1:])
             here = surface_distances(truth[2:3], predicted[2:3], spacing).hausdorff
@@ -357,6 +367,6 @@ def test_forty_patients_are_scored_within_a_minute():
                       + ((x - centre[2]) / half[2]) ** 2 < 1] = label  # fmt: skip
         stacks.append((truth, predicted))
     start = time.process_time()
-    rows = [score_patient(truth, predicted, 34, STACK_MM) for truth, predicted in stacks]
+    rows = [score_patient(truth, predicted, names(34), STACK_MM) for truth, predicted in stacks]
     assert (time.process_time() - start) * 10 < 60
-    assert sum(row.average_surface_distance is not None for patient in rows for row in patient) > 100
+    assert sum(row.scores["average_surface_distance"] is not None for patient in rows for row in patient) > 100

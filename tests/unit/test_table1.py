@@ -17,7 +17,7 @@ from pivm.evaluation.image_metrics import shown_metrics, with_companions
 from pivm.evaluation.image_scoring import ImageScores
 from pivm.evaluation.image_summary import summarise_images
 from pivm.evaluation.organ_intensity import HU_FIDELITY
-from pivm.evaluation.statistics import TIDY, Bootstrap
+from pivm.evaluation.statistics import TIDY
 from pivm.report.image_table import write_image_table
 from pivm.report.organ_hu_figure import plot_hu_fidelity
 from pivm.report.organ_hu_table import markdown
@@ -33,24 +33,33 @@ def written(request, tmp_path):
     shown = shown_metrics(["ssim", "frechet_distance"], request.param)
     distance = shown[1].key
     rows = [
-        {"method": m, "patient": f"p_{i}", "slices": 15 - i, "ssim": SSIM[m][i], "ssim_body": SSIM[m][i] / 2}
+        {
+            "method": m,
+            "generator_seed": 1,
+            "patient": f"p_{i}",
+            "slices": 15 - i,
+            "ssim": SSIM[m][i],
+            "ssim_body": SSIM[m][i] / 2,
+        }
         | {distance: DISTANCE[m][i]}
         for m in SSIM
         for i in range(3)
     ]
     kid = pd.DataFrame(
         [
-            {"method": method, "without": left_out, "kid": value, "patients": 3 - bool(left_out), "slices": 42}
+            {"method": method, "generator_seed": None if method == "real" else 1, "without": left_out, "kid": value}
+            | {"patients": 3 - bool(left_out), "slices": 42}
             for method, middle, spread in (("cddpm", 0.3, 0.02), ("pivm", 0.1, 0.01), ("real", -0.002, 0.0016))
             for left_out, value in (("", middle), ("p_0", middle - spread), ("p_1", middle), ("p_2", middle + spread))
         ]
     )
     floor = pd.DataFrame({"method": "real", "patient": ["p_0", "p_1", "p_2"], "slices": 1, distance: [10.0, 11, 12]})
+    floor["generator_seed"] = None
     scores = ImageScores(pd.DataFrame(rows), floor, kid)
-    table = summarise_images(scores, with_companions(shown), list(SSIM), Bootstrap(0.95, 200, 1))
+    table = summarise_images(scores, with_companions(shown), list(SSIM), 0.95)
     paths = SimpleNamespace(**{k: tmp_path / f"table1.{k}" for k in ("csv", "md", "tex", "html")})
     write_image_table(table, shown, (-200, 300), 0.95, " `maisi`: released weights.", paths)
-    return request.param, table.tidy, {form: path.read_text() for form, path in vars(paths).items()}
+    return request.param, table.summary.tidy, {form: path.read_text() for form, path in vars(paths).items()}
 
 
 def test_the_tidy_table_has_the_columns_of_the_others(written):
@@ -67,14 +76,18 @@ def test_the_tidy_table_has_the_columns_of_the_others(written):
 
 def test_a_row_per_patient_and_the_best_in_bold(written):
     _, _, forms = written
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in forms["md"].splitlines()[:6]]
-    assert lines[2] == ["1", "0.200", "**0.800**", "100.00", "**50.00**"]
-    assert lines[3] == ["2", "**0.700**", "0.600", "**60.00**", "70.00"]
-    assert lines[5] == ["Avg. ± sd", "0.400 ± 0.265", "**0.700 ± 0.100**", "80.00 ± 20.00", "**60.00 ± 10.00**"]
-    assert r"Avg. $\pm$ sd & 0.400 $\pm$ 0.265 & \textbf{0.700 $\pm$ 0.100}" in forms["tex"]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in forms["md"].splitlines()[:7]]
+    assert lines[2] == ["1", "0.200", "0.800", "100.00", "50.00"]
+    assert lines[3] == ["2", "0.700", "0.600", "60.00", "70.00"]
+    # three patients tell nothing apart, so nothing is bold
+    assert lines[5] == ["Avg. ± sd", "0.400 ± 0.265", "0.700 ± 0.100", "80.00 ± 20.00", "60.00 ± 10.00"]
+    assert lines[6][0] == "95 % interval"
+    assert lines[6][4] == "[39.66, 90.77]"
+    assert r"Avg. $\pm$ sd & 0.400 $\pm$ 0.265 & 0.700 $\pm$ 0.100" in forms["tex"]
     assert r"p\_0, p\_1, p\_2" in forms["tex"]
     assert r"\multicolumn{2}{c}{SSIM $\uparrow$}" in forms["tex"]
-    assert "<b>0.700 ± 0.100</b>" in forms["html"]
+    assert "<td>0.700 ± 0.100</td>" in forms["html"]
+    assert "Not told apart: PIVM (ours) and CDDPM (+0.300 [" in forms["html"]
 
 
 def test_only_inception_is_titled_fid(written):
@@ -93,25 +106,29 @@ def test_the_footnote_says_what_the_numbers_are(written):
         "data range 500",
         "inside the body outline: CDDPM 0.200, PIVM (ours) 0.350",
         "11.00 ± 1.00",
-        "95% jackknife interval over patients: CDDPM 300.0 [200.6, 399.4]; PIVM (ours) 100.0 [50.3, 149.7]",
-        "training patients -2.0 [-9.9, 5.9]",
+        "jackknife over patients: CDDPM 300.0 [200.6, 399.4]; PIVM (ours) 100.0 [50.3, 149.7]",
+        "training patients -2.0",
+        "KID, at 95 %: PIVM (ours) better than CDDPM (-200.0 [",
     ):
         assert text in forms["md"]
 
 
 def test_a_metric_of_all_patients_can_be_a_column(tmp_path):
     shown = shown_metrics(["kid", "ssim"], "efficientnet_lite0")
-    cases = pd.DataFrame({"method": ["a", "b"], "patient": "p", "slices": 2, "ssim": [0.1, 0.2], "ssim_body": 0.3})
-    kid = {"method": ["a", "b", "real"], "without": "", "kid": [0.02, 0.01, 0.0]}
-    floor = pd.DataFrame({"method": ["real"], "patient": ["p"], "slices": [2]})
+    cases = pd.DataFrame(
+        {"method": ["a", "b"], "generator_seed": 1, "patient": "p", "slices": 2, "ssim": [0.1, 0.2]}
+        | {"ssim_body": 0.3}
+    )
+    kid = {"method": ["a", "b", "real"], "generator_seed": [1, 1, None], "without": "", "kid": [0.02, 0.01, 0.0]}
+    floor = pd.DataFrame({"method": ["real"], "generator_seed": None, "patient": ["p"], "slices": [2]})
     scores = ImageScores(cases, floor, pd.DataFrame({**kid, "patients": 1, "slices": 2}))
-    table = summarise_images(scores, with_companions(shown), ["a", "b"], Bootstrap(0.95, 200, 1))
+    table = summarise_images(scores, with_companions(shown), ["a", "b"], 0.95)
     paths = SimpleNamespace(**{k: tmp_path / f"table1.{k}" for k in ("csv", "md", "tex", "html")})
     write_image_table(table, shown, (-200, 300), 0.95, "", paths)
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in paths.md.read_text().splitlines()[:4]]
     assert lines[0][1] == "KID × 1000 ↓ a"
-    assert lines[2:] == [["1", "–", "–", "0.100", "**0.200**"], ["Avg. ± sd", "20.0", "**10.0**", "0.100", "**0.200**"]]
-    assert list(dict.fromkeys(table.tidy["metric"])) == ["ssim", "ssim_body", "kid"]
+    assert lines[2:] == [["1", "–", "–", "0.100", "0.200"], ["Avg. ± sd", "20.0", "10.0", "0.100", "0.200"]]
+    assert list(dict.fromkeys(table.summary.tidy["metric"])) == ["ssim", "ssim_body", "kid"]
     assert table.floor["metric"].tolist() == ["kid"]
 
 
@@ -162,9 +179,17 @@ def write_slices(folder: Path) -> dict:
     arrays = {"hu": hu, "labels": np.ones_like(hu, np.uint8), "body": np.ones_like(hu, bool)}
     for name, array in arrays.items():
         np.save(folder / "store" / f"{name}.npy", array)
-    index = {"subject": subjects, "split": split, "role": "target", "z": 0, "pixel_mm": 1.0, "step_mm": 1.0}
+    index = {
+        "subject": subjects,
+        "patient": subjects,
+        "split": split,
+        "role": "target",
+        "z": 0,
+        "pixel_mm": 1.0,
+        "step_mm": 1.0,
+    }
     pd.DataFrame(index).to_csv(folder / "store" / "index.csv", index=False)
-    pd.DataFrame({"subject": subjects, "split": split}).to_csv(folder / "split.csv", index=False)
+    pd.DataFrame({"subject": subjects, "patient": subjects, "split": split}).to_csv(folder / "split.csv", index=False)
     files = {"store": [str(folder / "store" / "hu.npy")], "split": str(folder / "split.csv"), "synthetic": []}
     for method, error in (("cddpm", 5), ("pivm", 3)):
         (folder / method).mkdir()
@@ -182,19 +207,19 @@ def test_a_metric_is_one_file_and_its_name_in_the_config(tmp_path):
     scores = {name: str(tmp_path / f"{name}.csv") for name in ("cases", "floor", "kid")}
     forms = {form: str(tmp_path / f"table1.{form}") for form in ("csv", "md", "tex", "html")}
     beside = {name: str(tmp_path / f"table1_{name}.csv") for name in ("cases", "floor", "differences")}
-    methods = ["cddpm", "pivm"]
+    runs = [["cddpm", 1], ["pivm", 1]]
     compute = {"device": "cpu", "precision": "fp32", "threads": 1}
     machine = {"devices": 1}
     jobs = {
         "image_scores": {
             "input": write_slices(tmp_path),
             "output": scores,
-            "params": {"generators": methods, "compute": compute, "machine": machine},
+            "params": {"runs": runs, "part": "test", "compute": compute, "machine": machine},
         },
         "table1": {
             "input": scores,
             "output": {**forms, **beside},
-            "params": {"generators": methods, "weights": "", "seed": 1},
+            "params": {"runs": runs, "weights": ""},
         },
     }
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
@@ -207,11 +232,11 @@ def test_a_metric_is_one_file_and_its_name_in_the_config(tmp_path):
     text = {form: Path(path).read_text() for form, path in forms.items()}
     assert "mean_absolute_error,HU,lower,pivm,3.0," in text["csv"]
     assert "Mean absolute error (HU) ↓ PIVM (ours)" in text["md"]
-    assert "**3.0 ± 0.0**" in text["md"]
+    assert "**3.0** ± 0.0" in text["md"]
     assert r"Mean absolute error (HU) $\downarrow$" in text["tex"]
-    assert r"\textbf{3.0 $\pm$ 0.0}" in text["tex"]
+    assert r"\textbf{3.0} $\pm$ 0.0" in text["tex"]
     assert "Mean absolute error (HU) ↓" in text["html"]
-    assert "<b>3.0 ± 0.0</b>" in text["html"]
+    assert "<b>3.0</b> ± 0.0" in text["html"]
     for form in ("md", "tex", "html"):
         assert "Mean absolute error: over all pixels." in text[form]
         assert "EfficientNet" not in text[form]
@@ -219,16 +244,19 @@ def test_a_metric_is_one_file_and_its_name_in_the_config(tmp_path):
 
 @pytest.fixture
 def fidelity():
-    rows = [("liver", "pivm", 3, 100, 60.0, 12.0, 64.0, 20.0, 6.0), ("my_organ", "pivm", 2, 9, -50.0, 8, -52.0, 9, 4.0)]
+    rows = [
+        ("liver", "pivm", 3, 100, 60.0, 12.0, 64.0, 20.0, 6.0, 4.2, -1.0, 9.4, 1),
+        ("my_organ", "pivm", 1, 9, -50.0, 8.0, -52.0, 9.0, 4.0, -2.0, None, None, 1),
+    ]
     return pd.DataFrame(rows, columns=HU_FIDELITY)
 
 
 def test_hu_fidelity_as_a_page(fidelity):
     page = markdown(fidelity)
     liver = next(line for line in page.splitlines() if "liver" in line)
-    assert [cell.strip() for cell in liver.split("|")[1:-1]] == ["liver", "60 ± 12", "64 ± 20", "6.0"]
+    assert [cell.strip() for cell in liver.split("|")[1:-1]] == ["liver", "60 ± 12", "64 ± 20", "+4 [-1, +9]", "6.0"]
     assert "mean off by 3.0, distance 5.0" in page
-    assert "3 test patients" in page
+    assert "3 held-out patients" in page
 
 
 @pytest.mark.parametrize("organs", [["liver", "my_organ"], ["my_organ"]])

@@ -101,11 +101,17 @@ def beyond_int16(path: Path):
 
 
 def singular_affine(path: Path):
-    image = nib.Nifti1Image(_ct(), None)
-    image.header["pixdim"][1:4] = 0
-    image.header["sform_code"], image.header["qform_code"] = 1, 0
-    image.header["srow_x"] = image.header["srow_y"] = image.header["srow_z"] = 0
-    path.write_bytes(gzip.compress(image.to_bytes()))
+    patch(path, {280: np.zeros(12, "<f4")})
+
+
+def patch(path: Path, changes: dict[int, np.ndarray]) -> Path:
+    """A CT whose header has other bytes at some offsets; nibabel itself would mend them when it writes."""
+    image = nib.Nifti1Image(_ct(), np.diag([2.0, 3.0, 4.0, 1.0]))
+    content = bytearray(image.to_bytes())
+    for offset, value in changes.items():
+        content[offset : offset + value.nbytes] = value.tobytes()
+    path.write_bytes(gzip.compress(bytes(content)))
+    return path
 
 
 FAULTS = {
@@ -120,7 +126,7 @@ FAULTS = {
     all_zero: "every voxel is 0",
     unshifted: "rescale intercept",
     beyond_int16: "do not fit HU in int16",
-    singular_affine: "singular",
+    singular_affine: "affine is singular",
 }
 
 
@@ -131,6 +137,37 @@ def test_a_faulty_ct_is_named_with_its_fault(tmp_path, make):
     with pytest.raises(DataError, match=FAULTS[make]) as caught:
         read_ct(path)
     assert str(path) in str(caught.value)
+
+
+def write_header(path: Path, sides, codes: tuple[int, int]) -> Path:
+    """sform_code lies behind qform_code."""
+    return patch(path, {80: np.array(sides, "<f4"), 252: np.array(codes[::-1], "<i2")})
+
+
+@pytest.mark.parametrize("codes", [(1, 0), (0, 1), (2, 1), (1, 4)])
+def test_one_form_is_enough(tmp_path, codes):
+    image = nib.Nifti1Image(_ct(), np.diag([2.0, 3.0, 4.0, 1.0]))
+    image.set_qform(image.affine, codes[1])
+    image.set_sform(image.affine, codes[0])
+    nib.save(image, tmp_path / "ct.nii.gz")
+    assert read_ct(tmp_path / "ct.nii.gz").spacing == (2, 3, 4)
+
+
+@pytest.mark.parametrize("read", [read_ct, Image])
+def test_a_header_without_orientation_is_refused(tmp_path, read):
+    with pytest.raises(DataError, match="sform_code and qform_code are 0, so nobody knows which way"):
+        read(write_header(tmp_path / "ct.nii.gz", (2, 3, 4), (0, 0)))
+
+
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize("side", [0, np.nan, np.inf])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_header_without_the_size_of_a_voxel_is_refused(tmp_path, codes, side, axis):
+    sides = [2.0, 3.0, 4.0]
+    sides[axis] = side
+    found = " x ".join(f"{s:g}" for s in sides)
+    with pytest.raises(DataError, match=rf"voxels of {found} mm \(pixdim\), expected lengths above 0"):
+        Image(write_header(tmp_path / "ct.nii.gz", sides, codes))
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -46,9 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--out", type=Path, required=True, help="the CT to write, .nii.gz")
     generate.add_argument(
         "--ids",
-        default="model",
         choices=["model", *MAPPINGS],
-        help="what the ids of a single label file mean (default, model: k = k-th of `organs` in its model.json)",
+        help="what the ids of a single label file mean; needed where its header does not name them "
+        "(model: k = k-th of `organs` in its model.json)",
     )
     generate.add_argument("--seed", type=int, default=1, help="another seed gives another CT of the same labels")
     generate.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
@@ -65,7 +65,10 @@ def _generate(options: argparse.Namespace) -> None:
     ct = generate_ct(options.model, options.labels, ids=options.ids, seed=options.seed, device=device)
     ct.save(options.out)
     shape = " x ".join(map(str, ct.hu.shape))
-    print(f"{options.out}: {shape} voxels, HU {ct.hu.min()} to {ct.hu.max()}, {len(ct.organs)} organs")
+    print(f"{options.out}: {shape} voxels, HU {ct.hu.min()} to {ct.hu.max()}, on the grid of {options.labels}")
+    print(f"{len(ct.organs)} organs: {', '.join(ct.organs)}")
+    if ct.not_understood:
+        print(f"{len(ct.not_understood)} not known to the model, left unlabelled: {', '.join(ct.not_understood)}")
 
 
 if __name__ == "__main__":

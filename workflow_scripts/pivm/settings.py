@@ -39,6 +39,7 @@ _LIMITS = {
     "max_items": "maxItems",
     "unique": "uniqueItems",
     "contains": "contains",
+    "whole_from": "if",
 }
 
 
@@ -50,7 +51,7 @@ def setting(help: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any
         default: its value where the config is silent; without one the key must be given.
         limits: ``minimum``, ``maximum``, ``above``, ``below`` (exclusive), ``multiple_of``, ``pattern`` and
             ``min_length`` of the value or of the items of a list; ``min_items``, ``max_items``, ``unique`` and
-            ``contains`` of a list.
+            ``contains`` of a list; ``whole_from`` for numbers that are a share below this and a count from it on.
 
     Raises:
         TypeError: a limit of another name.
@@ -119,7 +120,11 @@ def _schema_of_type(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": _schema_of_type(inside[1], limits)}
     if origin in (Union, types.UnionType):
         return _schema_of_union(inside, limits)
-    return {"type": _TYPES[kind], **{_LIMITS[k]: v for k, v in limits.items()}}
+    schema = {"type": _TYPES[kind], **{_LIMITS[k]: v for k, v in limits.items() if k != "whole_from"}}
+    if least := limits.get("whole_from"):
+        count = {"type": "integer", "$comment": f"from {least} on; below {least} it is a share"}
+        schema |= {"if": {"type": "number", "minimum": least}, "then": count}
+    return schema
 
 
 def _schema_of_union(members: Sequence[Any], limits: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,6 +203,8 @@ def _problem_of_scalar(kind: type, limits: Mapping[str, Any], value: Any) -> str
     low, high = limits.get("minimum"), limits.get("maximum")
     if low is not None:
         wanted += f" from {low} on" if high is None else f" {low} to {high}"
+    if whole := limits.get("whole_from"):
+        wanted += f", a whole one from {whole} on"
     if type(value) not in (int, kind):
         return wanted
     outside = (
@@ -205,6 +212,7 @@ def _problem_of_scalar(kind: type, limits: Mapping[str, Any], value: Any) -> str
         or (high is not None and value > high)
         or ("above" in limits and value <= limits["above"])
         or ("below" in limits and value >= limits["below"])
+        or (whole is not None and value >= whole and type(value) is not int)
     )
     return wanted if outside else ""
 

@@ -12,10 +12,12 @@ import pandas as pd
 from pivm.cohort.record import SubjectRecord
 from pivm.cohort.selection import SelectionSettings, choose_slices, require_abdomen
 from pivm.cohort.store import ARRAYS, DTYPES
+from pivm.cohort.twins import hu_hash
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
 from pivm.errors import DataError, PivmError
 from pivm.labels import LabelSet
+from pivm.scans.anatomy import check_anatomy, misplaced_organs
 from pivm.scans.files import short
 from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import LabelMap, Policy, voxels_per_slice
@@ -26,9 +28,7 @@ from pivm.scans.quality import (
     QualitySettings,
     check_grid,
     check_organ_hu,
-    check_sides,
     clean_padding,
-    swapped_pairs,
 )
 
 log = logging.getLogger("pivm")
@@ -53,7 +53,7 @@ def prepare_subject(
         ``role`` target or neighbour, and ``previous``, the row of the slice below or -1). A subject that
         cannot be used, or that has labels alone, gives empty arrays and the reason in its record.
     """
-    record = SubjectRecord(name, missing=list(label_set.names))
+    record = SubjectRecord(name, subject.person, missing=list(label_set.names))
     try:
         arrays, rows = _prepare(record, subject, label_set, size, selection, quality)
     except DataError as error:
@@ -87,17 +87,21 @@ def _prepare(
     policy = Policy(selection.overlap, quality.other_grid)
     volume = read_ct(subject) if subject.ct else None
     if volume:
+        record.patient = record.patient or volume.person
         _note_grid(record, volume.grid, selection, quality)
         record.padding_voxels = volume.padding
         clean_padding(volume, quality.padding)
+        record.hu_hash = hu_hash(volume.hu)
     labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
     if not volume:
         _note_grid(record, labels.grid, selection, quality)
     per_slice = voxels_per_slice(labels.array)
     _note_labels(record, labels, label_set, per_slice)
     require_abdomen(record, selection)
-    record.swapped_pairs, pairs = swapped_pairs(labels.array, label_set)
-    check_sides(record.swapped_pairs, pairs, quality.left_right)
+    anatomy = misplaced_organs(labels.array, label_set, record.spacing)
+    record.swapped_pairs = anatomy["left_right"].wrong
+    record.turned_pairs = anatomy["front_back"].wrong + anatomy["up_down"].wrong
+    check_anatomy(anatomy, {axis: getattr(quality, axis) for axis in anatomy})
     targets = choose_slices(per_slice, selection.slices_per_scan, selection.min_labels_per_slice)
     if not volume:
         record.status, record.reason = "labels only", "no CT: serves synthesis alone"

@@ -12,6 +12,7 @@ class SubjectRecord:
     """What preparation found in one scan; one row of the selection table.
 
     Attributes:
+        patient: hash of the patient's ID (:func:`pivm.datasets.listing.person_key`); empty where there is none.
         status: ``selected``, ``labels only`` (no CT: serves synthesis alone) or ``set aside``.
         reason: why it is set aside.
         voxels: organ name -> voxels in the scan.
@@ -21,13 +22,16 @@ class SubjectRecord:
         tiny_masks: below 0.05 ml.
         resampled: label files brought to the grid of the CT.
         swapped_pairs: left organ right of the right one.
+        turned_pairs: front organ behind the back one, or upper organ below the lower one.
         pixel_mm: in-plane pixel size of the standardised slices.
         step_mm: distance between chosen slices.
         content: hash of the voxels, the grid and the slices: rules that read a scan or its slices watch the record, and
             Snakemake takes a small file that holds the same as unchanged.
+        hu_hash: of the voxels of the CT alone (:func:`pivm.cohort.twins.hu_hash`); empty without CT.
     """
 
     subject: str
+    patient: str = ""
     status: str = "set aside"
     reason: str = ""
     shape: tuple[int, ...] = ()
@@ -37,11 +41,13 @@ class SubjectRecord:
     pixel_mm: float = 0.0
     step_mm: float = 0.0
     content: str = ""
+    hu_hash: str = ""
     overlapping_voxels: int = 0
     padding_voxels: int = 0
     tiny_masks: int = 0
     resampled: int = 0
     swapped_pairs: int = 0
+    turned_pairs: int = 0
     voxels: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 

@@ -8,10 +8,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from pivm.cohort.persons import persons
 from pivm.cohort.record import SubjectRecord
 from pivm.errors import CohortError, ConfigError, DataError, nearest
 from pivm.labels import LabelSet
 from pivm.settings import setting
+
+#: share of the labelled extent of a scan that its slices cover
+LEAST_COVERED = 0.9
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,17 @@ class SelectionSettings:
 
 
 def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd.DataFrame:
-    """One row per scan with its status and reason.
+    """One row per scan with its person, status and reason.
 
     Args:
+        records: of all scans.
         refused: name -> reason of folders that never became a subject (unsafe names and the like).
     """
+    of_person = persons(records)
     rows = [
         {
             "subject": r.subject,
+            "patient": of_person[r.subject],
             "status": r.status,
             "reason": r.reason,
             "axial_slices": r.axial_slices,
@@ -54,13 +61,16 @@ def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd
             "tiny_masks": r.tiny_masks,
             "resampled_files": r.resampled,
             "swapped_pairs": r.swapped_pairs,
+            "turned_pairs": r.turned_pairs,
             "spacing_mm": "x".join(f"{s:.3g}" for s in r.spacing),
         }
         for r in records
     ]
-    rows += [{"subject": name, "status": "set aside", "reason": reason} for name, reason in refused.items()]
+    rows += [
+        {"subject": name, "patient": "", "status": "set aside", "reason": reason} for name, reason in refused.items()
+    ]
     table = pd.DataFrame(rows).sort_values("subject", ignore_index=True)
-    texts = ("subject", "status", "reason", "spacing_mm")
+    texts = ("subject", "patient", "status", "reason", "spacing_mm")
     return table.astype({column: "Int64" for column in table.columns if column not in texts})
 
 
@@ -73,11 +83,12 @@ def label_table(records: list[SubjectRecord], label_set: LabelSet, explicit: boo
     Raises:
         ConfigError: see ``explicit``; the nearest mask name that does occur is proposed.
     """
-    used = [r for r in records if r.status == "selected"]
+    used, of_person = [r for r in records if r.status == "selected"], persons(records)
     rows = []
     for k, name in enumerate(label_set.names, start=1):
         having = [r for r in used if r.voxels.get(name)]
-        rows.append({"id": k, "label": name, "patients": len(having), "voxels": sum(r.voxels[name] for r in having)})
+        patients = len({of_person[r.subject] for r in having})
+        rows.append({"id": k, "label": name, "patients": patients, "voxels": sum(r.voxels[name] for r in having)})
         if explicit and used and all(name in r.missing for r in used):
             found = {n for r in used for n in label_set.names if n not in r.missing}
             raise ConfigError("labels", f"{name!r} has no mask file in any selected scan{nearest(name, found)}")
@@ -88,8 +99,11 @@ def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, 
     """The subjects whose labels become whole synthetic volumes, by name.
 
     Args:
+        split: scan -> split.
         selection: the selection table.
-        wanted: ``train`` (training patients) or ``labels_only`` (subjects that have labels and no CT, in no split).
+        wanted: ``train`` (training patients) or ``labels_only`` (subjects that have labels and no CT, in no split, and
+            are no scans of a person of the validation or the test).
+        count: how many, at most.
 
     Raises:
         CohortError: the data set holds no such subject, or none is wanted.
@@ -99,11 +113,14 @@ def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, 
     if wanted == "train":
         names = sorted(s for s, part in split.items() if part == "train")
     else:
-        names = sorted(selection.loc[selection["status"] == "labels only", "subject"])
+        held_out = selection.loc[selection["subject"].map(split).isin(("val", "test")), "patient"]
+        usable = (selection["status"] == "labels only") & ~selection["patient"].isin(held_out)
+        names = sorted(selection.loc[usable, "subject"])
     if not names:
         raise CohortError(
             f"synthesis.volumes_from: {wanted}, but no subject of that kind is in the data set (found statuses "
-            f"{', '.join(sorted(set(selection.status)))}); set it to train, or add subjects with labels alone"
+            f"{', '.join(sorted(set(selection.status)))}); set it to train, or add subjects with labels alone, "
+            "of other persons than those of val and test"
         )
     return names[:count]
 
@@ -123,8 +140,12 @@ def require_abdomen(record: SubjectRecord, selection: SelectionSettings) -> None
 def choose_slices(per_slice: np.ndarray, count: int, min_labels: int) -> np.ndarray:
     """Evenly spaced slice numbers over the labelled extent of a scan.
 
-    The extent runs from the first to the last slice with at least ``min_labels`` organs. The step is constant,
-    so that the chosen slices form a stack of known spacing; they are centred in the extent.
+    The extent runs from the first to the last slice with at least ``min_labels`` organs. The step is a whole number of
+    slices and constant, so that the chosen slices form a stack of one known spacing, in which distances can be
+    measured; they are centred in the extent. It is the largest step that fits ``count`` slices into the extent; where
+    these leave out more than a tenth of it, it is one larger and the slices are fewer. From ``count`` 10 on, at least
+    90 % of any extent are covered, from the lowest to the highest slice. Of 15, an extent of 100 slices and more gives
+    14 or 15, and the shortest that does not give all, 17, gives 9.
 
     Args:
         per_slice: voxels of each id in each slice [S, ids], id 0 is background.
@@ -137,16 +158,18 @@ def choose_slices(per_slice: np.ndarray, count: int, min_labels: int) -> np.ndar
     Raises:
         DataError: no slice holds enough organs.
 
-    >>> per_slice = np.zeros((12, 3), int)
-    >>> per_slice[2:11, 1:] = 50  # both organs in slices 2 to 10
+    >>> per_slice = np.zeros((13, 3), int)
+    >>> per_slice[2:12, 1:] = 50  # both organs in slices 2 to 11
     >>> choose_slices(per_slice, count=4, min_labels=2).tolist()
-    [3, 5, 7, 9]
+    [2, 5, 8, 11]
     """
     inside = np.flatnonzero((per_slice[:, 1:] > 0).sum(1) >= min_labels)
     if not inside.size:
         raise DataError(f"no axial slice holds {min_labels} of the labelled organs (selection.min_labels_per_slice)")
     first, extent = int(inside[0]), int(inside[-1] - inside[0] + 1)
-    step = max(extent // count, 1)
+    step = max((extent - 1) // max(count - 1, 1), 1)
+    if count > 1 and (count - 1) * step + 1 < LEAST_COVERED * extent:
+        step += 1
     chosen = min(count, 1 + (extent - 1) // step)
     offset = (extent - 1 - (chosen - 1) * step) // 2
     return first + offset + step * np.arange(chosen)

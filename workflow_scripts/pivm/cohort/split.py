@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from pivm.cohort.own_split import require_fitting
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.store import SliceStore
 from pivm.errors import CohortError, StateError
@@ -20,64 +22,94 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """Config section ``split``: patients per split, a number or a share below 1; the rest trains."""
+    """Config section ``split``: patients per split, a whole number or a share below 1; the rest trains."""
 
     source: Literal["auto", "dataset", "random"] = setting(
         "auto: the data set's own split (meta.csv) where it has one; dataset; random", "auto"
     )
     seed: int = setting("of the random split", 1, minimum=0)
-    val: float = setting("patients that choose between models, a number or a share below 1", 4, minimum=0)
-    test: float = setting("patients of the tables, a number or a share below 1", 12, above=0)
+    val: float = setting(
+        "patients that choose between models, a whole number or a share below 1", 4, minimum=0, whole_from=1
+    )
+    test: float = setting("patients of the tables, a whole number or a share below 1", 40, above=0, whole_from=1)
 
 
-def split_patients(subjects: list[str], settings: SplitSettings, own_split: dict[str, str]) -> pd.DataFrame:
-    """Assign each patient to train, val or test.
+def split_patients(persons: Mapping[str, str], settings: SplitSettings, own_split: Mapping[str, str]) -> pd.DataFrame:
+    """Assign each patient to train, val or test, with all of his or her scans.
 
     With ``source: auto`` the data set's own split is used where it has one. Otherwise patients are ranked by
     a hash of seed and name, so that adding one patient moves at most the patients at the borders.
 
     Args:
-        subjects: selected patients.
+        persons: selected scan -> the person it is of (:func:`pivm.cohort.persons.persons`).
         settings: config section ``split``.
-        own_split: patient -> split.
+        own_split: scan -> split.
 
     Returns:
-        Columns ``subject, split, source``.
+        Columns ``subject, patient, split, source``, one row per scan.
 
     Raises:
-        CohortError: too few patients, or a patient that the data set's own split does not know.
+        CohortError: too few patients; or the data set's own split does not know a scan, or has scans of one person in
+            two parts.
     """
-    own = {s: own_split.get(s, "") for s in subjects}
+    if settings.source == "auto":
+        require_fitting(persons, own_split)
+    own = {scan: own_split.get(scan, "") for scan in persons}
     use_own = settings.source == "dataset" or (settings.source == "auto" and any(own.values()))
     if use_own:
-        unknown = sorted(s for s, split in own.items() if split not in SPLITS)
-        if unknown:
-            raise CohortError(
-                f"split: {len(unknown)} patients, first {unknown[0]!r}, have no split in the data set's meta.csv "
-                f"(found {own[unknown[0]]!r}, expected one of {', '.join(SPLITS)}); complete it, or set "
-                "split.source: random"
-            )
+        _check_own(own, persons)
         assigned = own
     else:
-        assigned = _ranked_split(subjects, settings)
-    table = pd.DataFrame({"subject": sorted(subjects)})
+        of_person = _ranked_split(sorted(set(persons.values())), settings)
+        assigned = {scan: of_person[person] for scan, person in persons.items()}
+    table = pd.DataFrame({"subject": sorted(persons)})
+    table["patient"] = table["subject"].map(persons)
     table["split"] = table["subject"].map(assigned)
     table["source"] = "dataset" if use_own else f"random, seed {settings.seed}"
     for split in ("train", "test"):
         if not (table["split"] == split).any():
-            raise CohortError(f"split: no patient left for {split!r} among {len(subjects)} selected patients")
+            raise CohortError(f"split: no patient left for {split!r} among {_amount(persons)}")
     return table
 
 
-def _ranked_split(subjects: list[str], settings: SplitSettings) -> dict[str, str]:
-    total = len(subjects)
+def _check_own(own: Mapping[str, str], persons: Mapping[str, str]) -> None:
+    """Raises CohortError where the data set's own split lacks a scan, or parts the scans of a person."""
+    unknown = sorted(scan for scan, split in own.items() if split not in SPLITS)
+    if unknown:
+        raise CohortError(
+            f"split: {len(unknown)} scans, first {unknown[0]!r}, have no split in the data set's meta.csv "
+            f"(found {own[unknown[0]]!r}, expected one of {', '.join(SPLITS)}); complete it, or set "
+            "split.source: random"
+        )
+    scans: dict[str, list[str]] = {}
+    for scan in sorted(own):
+        scans.setdefault(persons[scan], []).append(scan)
+    parted = [names for names in scans.values() if len({own[name] for name in names}) > 1]
+    if parted:
+        named = "; ".join(", ".join(f"{name} in {own[name]}" for name in names) for names in parted[:5])
+        raise CohortError(
+            f"split: {len(parted)} persons have scans in several parts of the data set's own split, by their patient's "
+            f"ID or because two scans hold the same voxels: {named}{'; ...' if len(parted) > 5 else ''}; put the scans "
+            "of a person into one part, leave copies out, or set split.source: random"
+        )
+
+
+def _amount(persons: Mapping[str, str]) -> str:
+    """How many patients there are, and scans where these are more."""
+    patients = len(set(persons.values()))
+    more = f" with {len(persons)} scans" if len(persons) > patients else ""
+    return f"{patients} selected patients{more}"
+
+
+def _ranked_split(patients: list[str], settings: SplitSettings) -> dict[str, str]:
+    total = len(patients)
     count = {s: _patients(getattr(settings, s), total) for s in ("test", "val")}
     if total - sum(count.values()) < 1:
         raise CohortError(
             f"split: {total} selected patients, but {count['test']} for test, {count['val']} for val and at least "
             "1 for training are needed; lower split.test and split.val, or add patients"
         )
-    ranked = sorted(subjects, key=lambda s: hashlib.sha256(f"{settings.seed}:{s}".encode()).hexdigest())
+    ranked = sorted(patients, key=lambda s: hashlib.sha256(f"{settings.seed}:{s}".encode()).hexdigest())
     test, val = count["test"], count["val"]
     return {s: "test" if i < test else "val" if i < test + val else "train" for i, s in enumerate(ranked)}
 
@@ -87,24 +119,41 @@ def _patients(share: float, total: int) -> int:
     return max(1, round(share * total)) if 0 < share < 1 else int(share)
 
 
-def read_split(path: Path) -> dict[str, str]:
-    """The split as written by this module.
+def split_table(path: Path) -> pd.DataFrame:
+    """The split as :func:`split_patients` made it: columns ``subject, patient, split, source``.
 
     Raises:
-        StateError: a patient in two splits, or a split of another name.
+        StateError: a scan that is listed twice, a person in two splits, or a split of another name.
     """
     table = read_patient_csv(path)
     doubled = table.loc[table["subject"].duplicated(), "subject"]
     if len(doubled):
-        raise StateError(f"{path}: patient {doubled.iloc[0]!r} is listed more than once")
+        raise StateError(f"{path}: scan {doubled.iloc[0]!r} is listed more than once")
     wrong = table.loc[~table["split"].isin(SPLITS), "split"]
     if len(wrong):
         raise StateError(f"{path}: found split {wrong.iloc[0]!r}, expected one of {', '.join(SPLITS)}")
+    parts = table.groupby("patient")["split"].nunique()
+    if (parts > 1).any():
+        scans = table[table["patient"] == parts.idxmax()]
+        named = ", ".join(f"{row.subject} in {row.split}" for row in scans.itertuples())
+        raise StateError(f"{path}: scans of one person are in several splits: {named}; run the workflow again")
+    return table
+
+
+def read_split(path: Path) -> dict[str, str]:
+    """Scan -> split, from a table where no person is in two (:func:`split_table`)."""
+    table = split_table(path)
     return dict(zip(table["subject"], table["split"], strict=True))
 
 
 def require_split(subjects, split: dict[str, str], allowed: tuple[str, ...], purpose: str) -> None:
-    """Assert that every patient of a data set belongs to the splits it may come from.
+    """Assert that every scan that is used belongs to a split it may come from, and with it its person.
+
+    Args:
+        subjects: the scans.
+        split: as :func:`read_split` gives it, scan -> split.
+        allowed: splits.
+        purpose: what they are used for, for the message.
 
     Raises:
         StateError: a patient of another split would leak into ``purpose``.

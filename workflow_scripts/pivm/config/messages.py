@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pivm.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from jsonschema import ValidationError
+    from typing import Any
 
 _TYPES = {
     "object": "a mapping",
@@ -20,7 +20,7 @@ _TYPES = {
 }
 
 
-def explain(error: ValidationError) -> ConfigError:
+def explain(error: Any) -> ConfigError:
     """The message: what was found, what is allowed and, for a name, the nearest right one.
 
     Args:
@@ -44,7 +44,8 @@ def explain(error: ValidationError) -> ConfigError:
         )
     if error.validator == "type":
         names = [allowed] if isinstance(allowed, str) else allowed
-        return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}")
+        comment = f" ({error.schema['$comment']})" if "$comment" in error.schema else ""
+        return ConfigError(key, f"found {found!r}, expected {' or '.join(_TYPES[n] for n in names)}{comment}")
     if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         sign = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}[error.validator]
         return ConfigError(key, f"found {found!r}, expected {sign} {allowed}")

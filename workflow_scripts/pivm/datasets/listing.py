@@ -14,8 +14,10 @@ from pivm.errors import DataError
 #: names that are safe as file names, wildcards and table cells
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
-#: what anonymisers write for a patient's ID
-NOBODY = frozenset(("", "0", "anon", "anonym", "anonymous", "anonymized", "anonymised", "none", "na", "n/a", "unknown"))
+#: what stands for a patient's ID in a table where there is none
+MISSING = frozenset(("", "na", "n/a", "nan", "none", "null", "unknown"))
+#: and what anonymisers write for it
+NOBODY = MISSING | frozenset(("0", "anon", "anonym", "anonymous", "anonymized", "anonymised"))
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,15 @@ class Listing:
         self.refused[printable(name)] = reason
 
 
-def person_key(patient: str) -> str:
+def person_key(patient: str, nobody: frozenset[str] = NOBODY) -> str:
     """A hash of a patient's ID, so that no output names it; empty for IDs that name nobody.
 
     Args:
         patient: PatientID, or the column ``patient`` of ``meta.csv``.
+        nobody: IDs that name nobody, in small letters.
     """
     plain = patient.strip().casefold()
-    if plain in NOBODY:
+    if plain in nobody:
         return ""
     return hashlib.sha256(f"patient\0{plain}".encode()).hexdigest()[:12]
 

@@ -15,6 +15,7 @@ from pivm.datasets.listing import Listing, Subject, require_folder
 from pivm.datasets.mappings import LARGEST_ID, check_mapping, resolve_ids
 from pivm.errors import DataError
 from pivm.labels import LabelSet
+from pivm.scans.files import is_ghost
 from pivm.scans.label_maps import LabelMap, Policy, relabel
 from pivm.scans.nifti import Grid
 from pivm.settings import setting
@@ -114,10 +115,10 @@ def _list_part(root: Path, part: str, ending: str, ids: dict[str, str], listing:
 
 
 def _files(folder: Path, ending: str) -> dict[str, Path]:
-    """stem -> file; macOS puts files that start with '._' beside the real ones."""
+    """stem -> file."""
     if not folder.is_dir():
         return {}
-    found = [p for p in folder.iterdir() if p.name.endswith(ending) and not p.name.startswith(".") and p.is_file()]
+    found = [p for p in folder.iterdir() if p.name.endswith(ending) and not is_ghost(p.name) and p.is_file()]
     return {p.name.removesuffix(ending): p for p in found}
 
 

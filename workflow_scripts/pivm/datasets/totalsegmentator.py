@@ -7,22 +7,21 @@ A root is a folder or the published zip, which is read in place. The 34 labels h
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pivm.datasets.fetch import Download
 from pivm.datasets.layout import LabelNames, Layout
-from pivm.datasets.listing import Listing, Subject, file_facts, printable, require_folder
+from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
 from pivm.datasets.mappings import check_mapping, organ_in
+from pivm.datasets.meta_table import Meta, read_meta
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
-from pivm.scans.files import READ_ERRORS, SEPARATOR, open_zip, short
+from pivm.scans.files import READ_ERRORS, SEPARATOR, is_ghost, open_zip, short
 from pivm.scans.label_maps import LabelMap, Policy, merge_masks
 from pivm.scans.nifti import Grid
 from pivm.settings import setting
@@ -82,20 +81,20 @@ def subject(
 
 def _list_folder(root: Path, mapping: dict, listing: Listing) -> None:
     require_folder(root)
-    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not is_ghost(p.name)):
         masks = folder / "segmentations"
         found = [name for name in CT_NAMES if os.path.lexists(folder / name)]
         if not found and not masks.is_dir():
             listing.refuse(folder.name, "neither ct.nii.gz nor segmentations/ in the folder")
             continue
         # a dangling or looping link is no file
-        files = [e for e in os.scandir(masks) if e.is_file()] if masks.is_dir() else []
+        files = [e for e in os.scandir(masks) if e.is_file() and not is_ghost(e.name)] if masks.is_dir() else []
         broken = [name for name in found if not (folder / name).is_file()]
         fault = f"{broken[0]} is no file, or a link that leads nowhere" if broken else _doubled(found)
         listing.add(folder.name, str(folder), subject(folder, _one(found), mapping, fault, file_facts(files)))
     meta = root / "meta.csv"
     if meta.is_file():
-        listing.split.update(own_split(meta.read_bytes(), meta))
+        _take_up(read_meta(meta.read_bytes(), meta), listing)
 
 
 def _one(found: list[str]) -> str:
@@ -110,49 +109,38 @@ def _list_zip(root: Path, mapping: dict, listing: Listing) -> None:
     """The subjects of a zip; members that would leave the folder are refused, whatever they are."""
     try:
         with zipfile.ZipFile(root) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            meta = [m for m in members if PurePosixPath(m.filename).name == "meta.csv"]
-            for one in meta[:1]:
-                listing.split.update(own_split(archive.read(one), f"{root}{SEPARATOR}{one.filename}"))
+            members = [
+                m for m in archive.infolist() if not m.is_dir() and not is_ghost(*PurePosixPath(m.filename).parts)
+            ]
+            tables = [m for m in members if PurePosixPath(m.filename).name == "meta.csv"]
+            metas = [read_meta(archive.read(one), f"{root}{SEPARATOR}{one.filename}") for one in tables[:1]]
     except FileNotFoundError:
         raise DataError(f"{root}: no such file; put the zip there, or name its `download` (docs/datasets.md)") from None
     except READ_ERRORS as error:
         raise DataError(f"{root}: not a readable zip ({short(error)})") from None
-    folders: dict[PurePosixPath, dict[str, zipfile.ZipInfo]] = {}
+    folders: dict[str, dict[str, zipfile.ZipInfo]] = {}  # by their names as the zip has them
     for member in members:
         path = PurePosixPath(member.filename)
         if path.is_absolute() or ".." in path.parts or "\\" in member.filename:
             listing.refuse(member.filename, "member of the zip that leaves its folder")
-        elif path.parent.name == "segmentations":
-            folders.setdefault(path.parent.parent, {})[f"segmentations/{path.name}"] = member
-        elif path.name in CT_NAMES:
-            folders.setdefault(path.parent, {})[path.name] = member
+        elif path.parent.name == "segmentations" or path.name in CT_NAMES:
+            inside = "/".join(path.parts[-2:]) if path.parent.name == "segmentations" else path.name
+            folders.setdefault(member.filename.removesuffix(inside).rstrip("/"), {})[inside] = member
     for folder, files in sorted(folders.items()):
         found = [name for name in CT_NAMES if name in files]
         facts = hashlib.sha256(repr(sorted((n, m.file_size, m.CRC) for n, m in files.items())).encode())
         place = f"{root}{SEPARATOR}{folder}"
-        listing.add(folder.name, place, subject(place, _one(found), mapping, _doubled(found), facts.hexdigest()[:20]))
+        name = PurePosixPath(folder).name
+        listing.add(name, place, subject(place, _one(found), mapping, _doubled(found), facts.hexdigest()[:20]))
+    for meta in metas:
+        _take_up(meta, listing)
 
 
-def own_split(content: bytes, path: Path | str) -> dict[str, str]:
-    """The split column of ``meta.csv`` (semicolons, as published, or commas).
-
-    Raises:
-        DataError: a subject is listed twice, or the file is no table in UTF-8.
-    """
-    try:
-        text = content.decode("utf-8-sig")
-        delimiter = ";" if ";" in text.partition("\n")[0] else ","
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable table ({short(error)}), expected image_id;split in UTF-8") from None
-    names = [row["image_id"] for row in rows if row.get("image_id")]
-    seen = set()
-    for name in names:
-        if name in seen:
-            raise DataError(f"{path}: subject {printable(name)!r} is listed {names.count(name)} times")
-        seen.add(name)
-    return {row["image_id"]: row["split"] for row in rows if row.get("image_id") and row.get("split")}
+def _take_up(meta: Meta, listing: Listing) -> None:
+    listing.split.update(meta.split)
+    for name, person in meta.persons.items():
+        if name in listing.subjects:
+            listing.subjects[name] = replace(listing.subjects[name], person=person)
 
 
 @dataclass(frozen=True)
@@ -187,7 +175,7 @@ def mask_files(folder: str, organs: Iterable[str], mapping: Mapping[str, str] | 
     known, places, unused = tuple(organs), {}, set()
     for name in sorted(names):
         stem = name.removesuffix(".gz").removesuffix(".nii")
-        if name.startswith(".") or "/" in name or not name.endswith(SUFFIXES):
+        if is_ghost(name) or "/" in name or not name.endswith(SUFFIXES):
             continue
         organ = organ_in(stem, known, mapping or {})
         if organ is None:

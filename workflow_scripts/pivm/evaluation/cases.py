@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,7 +16,8 @@ class SegmentationCase:
     Attributes:
         generator_seed: of the generator of its training slices; None without any.
         segmenter_seed: of the segmenter's training.
-        patient: its name.
+        patient: the person.
+        scan: a person may have several.
         label: name of the class.
         scores: by key of the metric; None where it is not defined.
         truth_voxels: of the class in the truth.
@@ -25,6 +27,7 @@ class SegmentationCase:
     generator_seed: int | None
     segmenter_seed: int
     patient: str
+    scan: str
     label: str
     scores: dict[str, float | None]
     truth_voxels: int
@@ -81,3 +84,9 @@ def case_table(cases: Iterable[SegmentationCase | ImageCase | RegionCase]) -> pd
             row |= value if field.name == "scores" else {field.name: value}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def read_cases(path: Path) -> pd.DataFrame:
+    """Cases as :func:`case_table` wrote them: an empty cell is a score that is not defined, a patient may be ``NA``."""
+    names = dict.fromkeys(("method", "patient", "scan", "label", "without"), str)
+    return pd.read_csv(path, converters=names, float_precision="round_trip")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtr
 
-from pivm.evaluation.intervals import Scale, checked_scores, interval_on_scale
+from pivm.evaluation.intervals import Scale, checked_scores, interval_of_none, interval_on_scale
 
 #: sources of variance in the order of the axes of an array of scores
 SOURCES = ("patient", "generator_seed", "segmenter_seed")
@@ -108,7 +108,7 @@ def crossed_mean(scores: CrossedScores, level: float, scale: Scale) -> CrossedMe
     Args:
         scores: one value per patient and seeds.
         level: confidence, for example 0.95.
-        scale: as in :func:`pivm.evaluation.intervals.interval_of_mean`.
+        scale: on which the interval is symmetric, see :mod:`pivm.evaluation.intervals`.
 
     Raises:
         ValueError: as :func:`pivm.evaluation.intervals.checked_scores`.
@@ -122,6 +122,9 @@ def crossed_mean(scores: CrossedScores, level: float, scale: Scale) -> CrossedMe
         variances = _variances(squares, values.shape)
         standard_error, freedom = _standard_error(squares, values.size)
         low, high = interval_on_scale(mean, standard_error, freedom, level, scale)
+        if scale == "logit" and mean in (0.0, 1.0):  # no spread to go by: how often may what was never seen occur?
+            none, widest = interval_of_none(patients, level)
+            low, high = (none, widest) if mean == 0 else (1 - widest, 1.0)
         sd = float(values.mean(axis=(1, 2)).std(ddof=1))
     return CrossedMean(
         mean, low, high, sd, patients, scores.count("generator_seed"), scores.count("segmenter_seed"),

@@ -21,7 +21,7 @@ class CrossedTable:
         scores: by method, all over :attr:`patients`; empty where no case has a score everywhere.
         patients: in the order of the first axis.
         patients_left_out: they lack a score in at least one method or seed.
-        cases_left_out: share of the scored (patient, class) pairs that are not scored everywhere.
+        cases_left_out: share of the scored (patient, scan, class) cases that are not scored everywhere.
     """
 
     scores: dict[str, CrossedScores]
@@ -31,13 +31,14 @@ class CrossedTable:
 
 
 def cross_scores(cases: pd.DataFrame, metric: str) -> CrossedTable:
-    """Average the scores over classes, and cross patients with seeds.
+    """Average the scores over scans and classes, and cross patients with seeds.
 
     A class of a patient counts where every method and seed has a score for it, so that all methods are averaged over
     the same classes: otherwise a method that misses the hard organs gains by it.
 
     Args:
-        cases: columns ``method, patient, generator_seed, segmenter_seed, metric`` and, for scores per class, ``label``.
+        cases: columns ``method, patient, generator_seed, segmenter_seed, metric`` and, for several scores per patient,
+            ``scan`` and ``label``.
             A seed that does not apply to a method is missing (None, NaN) in all of its rows; one that applies to no
             method needs no column. An undefined score is missing.
         metric: name of the column of scores.
@@ -48,7 +49,7 @@ def cross_scores(cases: pd.DataFrame, metric: str) -> CrossedTable:
     for source in SOURCES[1:]:
         if source not in cases:
             cases = cases.assign(**{source: None})
-    unit = ["patient", "label"] if "label" in cases else ["patient"]
+    unit = [column for column in ("patient", "scan", "label") if column in cases]
     runs = cases[["method", *SOURCES[1:]]].drop_duplicates()
     if cases.duplicated([*CASE, *unit[1:]]).any():
         raise ValueError(f"{metric}: a case occurs twice; expected one row per {', '.join([*CASE, *unit[1:]])}")

@@ -1,4 +1,4 @@
-"""Confidence intervals of means, rates and pooled statistics over patients.
+"""Confidence intervals of means over patients.
 
 The interval is Student's t of the sample mean, laid on a scale on which that mean is closer to normal: the mean is
 transformed, not the values, so that it is still the mean that the interval holds for. Distances take ``log``, scores
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -36,82 +35,6 @@ _SCALES: dict[Scale, _ScaleFunctions] = {
 }
 
 
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its confidence interval.
-
-    Attributes:
-        estimate: mean, rate or statistic.
-        low: lower end; None where one patient gives no interval.
-        high: upper end; None likewise.
-        sd: standard deviation over patients; None for one patient, and where it has no meaning (rates, jackknife).
-        patients: number of patients.
-    """
-
-    estimate: float
-    low: float | None
-    high: float | None
-    sd: float | None
-    patients: int
-
-
-def interval_of_mean(values: Sequence[float], level: float, scale: Scale) -> Interval:
-    """Interval of the mean of one score per patient.
-
-    Args:
-        values: one finite score per patient.
-        level: confidence, for example 0.95.
-        scale: ``log`` for values of 0 and more, ``logit`` for values in [0, 1], ``fisher`` for values in [-1, 1],
-            ``identity`` for differences.
-
-    Raises:
-        ValueError: no value, a value that is not finite, or one outside the range of the scale.
-    """
-    scores = checked_scores(values, scale)
-    mean = float(scores.mean())
-    if len(scores) == 1:
-        return Interval(mean, None, None, None, 1)
-    sd = float(scores.std(ddof=1))
-    low, high = interval_on_scale(mean, sd / math.sqrt(len(scores)), len(scores) - 1, level, scale)
-    return Interval(mean, low, high, sd, len(scores))
-
-
-def interval_of_rate(events: Sequence[int], trials: Sequence[int], level: float) -> Interval:
-    """Interval of a rate whose trials come in patients: the trials of one patient are not independent.
-
-    The rate is that of all trials together; its variance is that of a ratio over patients, and where all patients have
-    the same rate, that of independent trials. Where no trial or every trial is an event, there is no variance to go by;
-    the interval then ends at the largest share of patients with an event that leaves a chance of ``1 - level`` to see
-    none, which no dependence within patients can break.
-
-    Args:
-        events: per patient, for example classes missed.
-        trials: per patient, for example classes that the truth holds; patients without a trial are left out.
-        level: confidence.
-
-    Returns:
-        ``patients`` counts those with a trial.
-
-    Raises:
-        ValueError: no trial at all, or fewer trials than events.
-    """
-    e, t = np.asarray(events, dtype=float), np.asarray(trials, dtype=float)
-    if e.shape != t.shape or (e > t).any() or (e < 0).any() or not t.sum() > 0:
-        raise ValueError(f"events {events} of trials {trials}: expected 0 <= events <= trials per patient, and a trial")
-    e, t = e[t > 0], t[t > 0]
-    n, rate = len(t), float(e.sum() / t.sum())
-    if rate in (0.0, 1.0):
-        low, high = interval_of_none(n, level)
-        return Interval(rate, *((low, high) if rate == 0 else (1 - high, 1.0)), None, n)
-    if n == 1:
-        return Interval(rate, None, None, None, 1)
-    variance = n / (n - 1) * float(((e - rate * t) ** 2).sum()) / t.sum() ** 2
-    # patients of just the same rate show no spread, but their trials are still a sample
-    variance = variance if variance > 1e-12 else rate * (1 - rate) / t.sum()
-    low, high = interval_on_scale(rate, math.sqrt(variance), n - 1, level, "logit")
-    return Interval(rate, low, high, None, n)
-
-
 def interval_of_none(patients: int, level: float) -> tuple[float, float]:
     """Interval of a rate of which no event was seen in any patient; that of every event is its mirror image.
 
@@ -120,32 +43,6 @@ def interval_of_none(patients: int, level: float) -> tuple[float, float]:
         level: confidence.
     """
     return 0.0, 1 - (1 - level) ** (1 / patients)
-
-
-def jackknife_interval(
-    statistic: Callable[[np.ndarray], float], patients: int, level: float, scale: Scale = "identity"
-) -> Interval:
-    """Interval of a statistic that is pooled over patients, by leaving out one patient after the other.
-
-    For smooth statistics (means, ratios, Fréchet distances, KID); a maximum or a quantile is none.
-
-    Args:
-        statistic: takes int64 [N], the patients that count (``0..patients - 1``), and returns the pooled value.
-        patients: number of patients, at least 1.
-        level: confidence.
-        scale: as in :func:`interval_of_mean`.
-
-    Raises:
-        ValueError: a value is not finite, or outside the range of the scale.
-    """
-    everyone = np.arange(patients)
-    (estimate,) = checked_scores([statistic(everyone)], scale)
-    if patients == 1:
-        return Interval(float(estimate), None, None, None, 1)
-    without = checked_scores([statistic(np.delete(everyone, i)) for i in everyone], "identity")
-    standard_error = math.sqrt((patients - 1) / patients * float(((without - without.mean()) ** 2).sum()))
-    low, high = interval_on_scale(float(estimate), standard_error, patients - 1, level, scale)
-    return Interval(float(estimate), low, high, None, patients)
 
 
 def interval_on_scale(

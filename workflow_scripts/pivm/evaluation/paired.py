@@ -90,6 +90,6 @@ class PairedSlices:
 
     def patients(self) -> Iterator[tuple[str, np.ndarray]]:
         """Each patient with the positions of its slices in :attr:`rows`."""
-        subjects = self.store.index["subject"].to_numpy()[self.rows]
-        for patient in dict.fromkeys(subjects):
-            yield patient, np.flatnonzero(subjects == patient)
+        patients = self.store.index["patient"].to_numpy()[self.rows]
+        for patient in dict.fromkeys(patients):
+            yield patient, np.flatnonzero(patients == patient)

@@ -66,7 +66,7 @@ def pooled_mean(scores: PooledScores, level: float, scale: Scale) -> CrossedMean
     Args:
         scores: of one method, or a difference.
         level: confidence.
-        scale: as in :func:`pivm.evaluation.intervals.interval_of_mean`.
+        scale: on which the interval is symmetric.
     """
     trainings, patients = scores.without.shape
     mean, seeds = float(scores.whole.mean()), 0 if scores.seeds is None else trainings

@@ -70,7 +70,7 @@ class TableSettings:
         "columns of Table 1", ("ssim", "frechet_distance"), min_items=1, unique=True
     )
     confidence: float = setting("of the intervals, over patients and seeds", 0.95, above=0, below=1)
-    image_patients: int = setting("test patients of Table 1", 5, minimum=1)
+    image_patients: int = setting("test patients of Table 1", 10, minimum=1)
     image_window: tuple[float, float] = setting(
         "HU that image metrics and the extractor see", (-200, 300), minimum=-2048, maximum=4096
     )

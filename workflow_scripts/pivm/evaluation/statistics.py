@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,7 +11,6 @@ import pandas as pd
 from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.crossed import CrossedMean, crossed_mean
 from pivm.evaluation.crossing import cross_scores
-from pivm.evaluation.intervals import interval_of_none
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import PairedDifference, compare, compare_pairs
 from pivm.evaluation.pooled import PooledScores, pooled_mean
@@ -108,7 +107,7 @@ def summarise_metric(cases: pd.DataFrame, metric: Metric, methods: Sequence[str]
     if not table.patients:
         return MetricSummary(metric, {}, [], table.patients_left_out, table.cases_left_out)
     scores = {method: table.scores[method] for method in methods}
-    means = {method: _with_ends(crossed_mean(s, level, metric.scale), metric, level) for method, s in scores.items()}
+    means = {method: crossed_mean(s, level, metric.scale) for method, s in scores.items()}
     return MetricSummary(metric, means, compare_pairs(scores, level), table.patients_left_out, table.cases_left_out)
 
 
@@ -190,11 +189,3 @@ def per_patient(cases: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
                 pd.DataFrame({"method": method, "patient": table.patients, "metric": metric, "value": values})
             )
     return pd.concat(frames, ignore_index=True)
-
-
-def _with_ends(mean: CrossedMean, metric: Metric, level: float) -> CrossedMean:
-    """A rate of which no case, or every case, is an event has no spread: its interval is that of no event seen."""
-    if metric.scale == "logit" and mean.low is not None and mean.mean in (0.0, 1.0):
-        low, high = interval_of_none(mean.patients, level)
-        return replace(mean, low=low if mean.mean == 0 else 1 - high, high=high if mean.mean == 0 else 1.0)
-    return mean

@@ -16,7 +16,7 @@ class ComputeSettings:
         "auto: a GPU where the job runs on a machine that has one; gpu: an error without one", "auto"
     )
     threads: int = setting(
-        "CPU threads of a job that trains or samples, whatever --cores is", 1, minimum=1, maximum=256
+        "CPU threads of a job that trains, synthesises or scores, whatever --cores is", 1, minimum=1, maximum=256
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "of training; auto: bf16 on a GPU, fp16 where it has no bf16, fp32 on a CPU", "auto"

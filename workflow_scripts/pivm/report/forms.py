@@ -24,8 +24,14 @@ METHOD_TITLES = {
 }
 CAPTIONS = {
     "table1": "Fidelity of slices made from the label maps of held-out patients to their real slices",
-    "table2": "Segmentation of held-out real patients by models trained on synthetic slices of each generator",
-    "table3": "Segmentation of held-out real patients by models trained on real, synthetic and combined slices",
+    "table2": "Segmentation of slices of held-out patients by models trained on synthetic slices of each generator; "
+    "distances between outlines in the slices",
+    "table3": "Segmentation of slices of held-out patients by models trained on real, synthetic and combined slices; "
+    "distances between outlines in the slices",
+    "table2_volumes": "Segmentation of whole CT volumes of held-out patients, every slice at its own resolution, by "
+    "models trained on synthetic slices of each generator; distances between surfaces in 3D",
+    "table3_volumes": "Segmentation of whole CT volumes of held-out patients, every slice at its own resolution, by "
+    "models trained on real, synthetic and combined slices; distances between surfaces in 3D",
     "ablation": "Fidelity of slices made for held-out patients from all labels and from 13 of them",
 }
 _ARROWS = {"lower": "↓", "higher": "↑"}
@@ -65,7 +71,7 @@ def write_forms(
     small = "".join(f"\n\\par\\footnotesize {text}" for text in others)
     Path(outputs.tex).write_text(f"\\begin{{table}}\n\\caption{{{caption}}}\n{body}{small}\n\\end{{table}}\n")
     paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in notes)
-    heading = table.capitalize().replace("Table", "Table ")
+    heading = table.capitalize().replace("Table", "Table ").replace("_", ", ")
     page = shape("<b>%s</b>", _ARROWS).to_html(escape=False, border=0)
     Path(outputs.html).write_text(
         "<!doctype html><meta charset='utf-8'><style>body{font:15px sans-serif;margin:2em}"

@@ -60,10 +60,9 @@ def paper_shape(
     """
     summary, patients = table.summary, list(dict.fromkeys(table.cases["patient"]))
     columns = {}
-    for one in summary.metrics:
-        metric = one.metric
-        if metric.key not in {m.key for m in shown}:
-            continue
+    summaries = {one.metric.key: one for one in summary.metrics}
+    for metric in shown:
+        one = summaries[metric.key]
         best = leaders(one, level)
         for method in summary.methods:
             of_method = table.cases[table.cases["method"] == method]

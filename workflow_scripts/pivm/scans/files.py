@@ -24,6 +24,20 @@ READ_ERRORS: tuple[type[Exception], ...] = (
     ValueError,
     KeyError,
 )
+#: folders that systems put beside the data: macOS, NAS, recycle bins
+_SYSTEM_FOLDERS = frozenset(("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"))
+
+
+def is_ghost(*parts: str) -> bool:
+    """Whether a file or folder is none of the data: hidden, as the ``._*`` of macOS, or in a folder of the system.
+
+    Args:
+        parts: names along its path, from the folder of the data set on.
+
+    >>> is_ghost("__MACOSX", "scans", "._ct.nii.gz"), is_ghost(".DS_Store"), is_ghost("scans", "ct.nii.gz")
+    (True, True, False)
+    """
+    return any((part.startswith(".") and part != "..") or part.casefold() in _SYSTEM_FOLDERS for part in parts)
 
 
 def open_zip(path: str) -> zipfile.ZipFile:

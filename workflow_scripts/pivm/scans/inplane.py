@@ -59,18 +59,19 @@ class InPlane:
         slices = np.ascontiguousarray(padded[::-1, ::-1].transpose(2, 1, 0))
         return _resize(slices, (self.size, self.size), smooth)
 
-    def restore(self, slices: np.ndarray) -> np.ndarray:
-        """HU on the scan's own grid: the inverse of :meth:`standardise` up to resampling.
+    def restore(self, slices: np.ndarray, smooth: bool = True) -> np.ndarray:
+        """Slices on the scan's own grid: the inverse of :meth:`standardise` up to resampling.
 
         Args:
-            slices: int16 [N, size, size].
+            slices: [N, size, size], int16 HU or uint8 labels.
+            smooth: linear resampling (HU) or nearest (labels).
 
         Returns:
-            int16 [R, A, N].
+            [R, A, N] of the same dtype.
         """
         (r0, r1), (a0, a1) = self._padded()
         sides = (self.shape[1] + a0 + a1, self.shape[0] + r0 + r1)
-        volume = _resize(slices, sides, smooth=True).transpose(2, 1, 0)[::-1, ::-1]
+        volume = _resize(slices, sides, smooth).transpose(2, 1, 0)[::-1, ::-1]
         return np.ascontiguousarray(volume[r0 : sides[1] - r1, a0 : sides[0] - a1])
 
 

@@ -10,15 +10,19 @@ import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
+from nibabel.nifti1 import Nifti1Extension
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from nibabel.wrapstruct import WrapStructError
 
 from pivm.errors import DataError
 from pivm.scans.files import READ_ERRORS, open_stream, short
+from pivm.scans.hu_range import HuRange
 
 #: voxels of the largest volume that is read; a header that claims more is refused before allocation
 MAX_VOXELS = 2**30
+#: bytes of the header of NIfTI-2, which tell it from NIfTI-1
+LONGEST_HEADER = 540
 #: two grids are the same when no corner differs by more than this share of the smallest voxel side
 SAME_GRID = 0.1
 #: bytes of a slab: small enough to stay in a core's cache
@@ -131,9 +135,10 @@ class Image(Stored):
         """Open a file or zip member and check its header.
 
         Raises:
-            DataError: as :class:`Stored`; or missing, not NIfTI, not 3D, or voxels that are no numbers.
+            DataError: as :class:`Stored`; or missing, not NIfTI, not 3D, voxels that are no numbers, or no word about
+                the size or the orientation of the voxels.
         """
-        self._image = _parse(str(place))
+        self._image, sides = _parse(str(place))
         shape = self._image.shape
         self._extra = (0,) * (len(shape) - 3) if shape[3:] == (1,) * (len(shape) - 3) else ()
         if len(shape) - len(self._extra) != 3:
@@ -142,21 +147,37 @@ class Image(Stored):
         if kind.kind not in "biuf":
             colours = " (colours)" if kind.names else ""
             raise DataError(f"{place}: voxels are {kind}{colours}, expected numbers")
+        self._require_orientation(place, sides)
         super().__init__(str(place), shape[:3], np.asarray(self._image.affine))
 
-    def forms_apart(self) -> float:
-        """Distance in mm between the corners under sform and qform; 0 where the header has only one of them.
+    def _require_orientation(self, place: str | Path, sides: np.ndarray) -> None:
+        """Raises DataError where the header leaves the voxels' sides or the direction of the axes open."""
+        if not np.isfinite(sides).all() or not sides.all():
+            found = " x ".join(f"{side:g}" for side in sides)
+            raise DataError(f"{place}: the header says voxels of {found} mm (pixdim), expected lengths above 0")
+        if all(int(self._image.header[code]) < 1 for code in ("sform_code", "qform_code")):
+            raise DataError(
+                f"{place}: sform_code and qform_code are 0, so nobody knows which way the axes run; write the file "
+                "again with its affine"
+            )
 
-        Raises:
-            DataError: the qform is no rotation.
-        """
+    def require_one_place(self) -> None:
+        """Raises DataError where sform and qform disagree, or the qform is no rotation."""
         header = self._image.header
         try:
             if int(header["sform_code"]) < 1 or int(header["qform_code"]) < 1:
-                return 0.0
-            return Grid(self.shape, np.asarray(header.get_sform())).distance(np.asarray(header.get_qform()))
+                return
+            apart = Grid(self.shape, np.asarray(header.get_sform())).distance(np.asarray(header.get_qform()))
         except HeaderDataError as error:
             raise DataError(f"{self.name}: the qform cannot be read ({short(error)})") from None
+        if apart > 0.5 * min(self.grid.spacing):
+            raise DataError(
+                f"{self.name}: sform and qform disagree by up to {apart:.3g} mm, so the orientation is unknown"
+            )
+
+    def extensions(self) -> list[bytes]:
+        """What programs have added to the header."""
+        return [extension.content for extension in self._image.header.extensions]
 
     def slabs(self) -> Iterator[tuple[slice, np.ndarray]]:
         """The voxels, scaled by the header, as stored: slices of the last axis and their values.
@@ -188,74 +209,30 @@ class InMemory(Stored):
         yield slice(0, self.shape[2]), self._array
 
 
-def _parse(place: str) -> nib.Nifti1Image:
+def _parse(place: str) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """The image, and the sides of its voxels as the header has them: nibabel makes 0 to 1."""
     stream = open_stream(place)
     try:
-        start = stream.read(4)
+        start = stream.read(LONGEST_HEADER)
         stream.seek(0)
-        kind = nib.Nifti2Image if 540 in (int.from_bytes(start, e) for e in ("little", "big")) else nib.Nifti1Image
-        return kind.from_stream(stream)
+        sizes = [int.from_bytes(start[:4], order) for order in ("little", "big")]
+        kind = nib.Nifti2Image if LONGEST_HEADER in sizes else nib.Nifti1Image
+        header = kind.header_class(start[: kind.header_class.sizeof_hdr], check=False)
+        return kind.from_stream(stream), header["pixdim"][1:4]
     except EOFError as error:
         raise DataError(f"{place}: not a readable NIfTI file, truncated or corrupt ({short(error)})") from None
     except _HEADER_ERRORS as error:
         raise DataError(f"{place}: not a readable NIfTI file ({short(error)})") from None
 
 
-class HuRange:
-    """Takes up the voxels of a CT slab by slab and turns them to int16 HU.
-
-    Args:
-        place: for messages; padding_hu: values below it are counted.
-    """
-
-    def __init__(self, place: str, padding_hu: float):
-        self.place, self.padding_hu = place, padding_hu
-        self.low, self.high, self.padding, self.wrong = np.inf, -np.inf, 0, 0
-
-    def take(self, values: np.ndarray) -> np.ndarray:
-        """int16 HU of one slab.
-
-        Raises:
-            DataError: voxels that are no numbers, or beyond int16.
-        """
-        if values.dtype.kind == "f":
-            finite = np.isfinite(values)
-            self.wrong += values.size - int(np.count_nonzero(finite))
-            values = values if finite.all() else np.where(finite, values, 0)
-        low, high = float(values.min()), float(values.max())
-        if low < -32768 or high > 32767:
-            raise DataError(f"{self.place}: values {low:g} to {high:g} do not fit HU in int16")
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        if low < self.padding_hu:
-            self.padding += int(np.count_nonzero(values < self.padding_hu))
-        return (np.rint(values) if values.dtype.kind == "f" else values).astype(np.int16, copy=False)
-
-    def check(self) -> None:
-        """Raises DataError where voxels were NaN or infinite, or their range is not that of a CT in HU."""
-        low, high = self.low, self.high
-        if self.wrong:
-            raise DataError(f"{self.place}: {self.wrong} voxels are NaN or infinite, expected finite HU")
-        if low == high:
-            raise DataError(f"{self.place}: every voxel is {low:g}, expected a CT in HU")
-        if high - low < 500:
-            raise DataError(f"{self.place}: values {low:g} to {high:g} span less than 500, so they are not in HU")
-        if low >= 0:
-            raise DataError(
-                f"{self.place}: no value below 0 (found {low:g} to {high:g}); HU of air is -1000, "
-                "so the rescale intercept seems not to be applied"
-            )
-
-
 def read_ct(place: str | Path, padding_hu: float = -1500) -> Volume:
     """Read a CT as int16 HU; the voxels are kept in the order of the file and viewed as RAS+.
 
     Raises:
-        DataError: as :class:`Image` and :class:`HuRange`; or sform and qform that disagree.
+        DataError: as :class:`Image` and :class:`pivm.scans.hu_range.HuRange`; or sform and qform that disagree.
     """
     image = Image(place)
-    apart = image.forms_apart()
-    if apart > 0.5 * min(image.grid.spacing):
-        raise DataError(f"{place}: sform and qform disagree by up to {apart:.3g} mm, so the orientation is unknown")
+    image.require_one_place()
     stored = None
     values = HuRange(str(place), padding_hu)
     for part, slab in image.slabs():
@@ -267,11 +244,13 @@ def read_ct(place: str | Path, padding_hu: float = -1500) -> Volume:
     return Volume(image.to_ras(stored), image.grid.affine, values.padding)
 
 
-def write_volume(array: np.ndarray, affine: np.ndarray, path: Path) -> None:
-    """Write int16 HU or uint8 labels [R, A, S] as compressed NIfTI in mm."""
+def write_volume(array: np.ndarray, affine: np.ndarray, path: Path, extension: bytes = b"") -> None:
+    """Write int16 HU or uint8 labels [R, A, S] as compressed NIfTI in mm, with something to add to the header."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nib.Nifti1Image(array, affine)
     image.set_qform(affine, 1)
     image.header.set_xyzt_units("mm")
+    if extension:
+        image.header.extensions.append(Nifti1Extension(0, extension))
     nib.save(image, path)

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from pivm.errors import DataError
-from pivm.labels import LabelSet
 from pivm.scans.inplane import AIR_HU
 from pivm.scans.nifti import Grid, Volume
 from pivm.settings import setting
@@ -38,6 +37,12 @@ class QualitySettings:
     )
     left_right: Literal["aside", "keep"] = setting(
         "most left organs lie right of the right ones: aside or keep", "aside"
+    )
+    front_back: Literal["aside", "keep"] = setting(
+        "most front organs lie behind the back ones (spine before aorta): aside or keep", "aside"
+    )
+    up_down: Literal["aside", "keep"] = setting(
+        "most upper organs lie below the lower ones (T10 below L5): aside or keep", "aside"
     )
     organ_hu: tuple[float, float] = setting(
         "smallest and largest median HU of selection.organs", (-100.0, 300.0), minimum=-2048, maximum=4096
@@ -96,38 +101,6 @@ def clean_padding(volume: Volume, policy: str) -> None:
     values, counts = np.unique(edges, return_counts=True)
     if counts.max() > max(edges.size / 2, 8) and values[counts.argmax()] > CORNER_HU:
         raise DataError(f"the corners hold the constant {values[counts.argmax()]} HU: padding that is not air")
-
-
-def swapped_pairs(labels: np.ndarray, label_set: LabelSet) -> tuple[int, int]:
-    """Pairs of organs of which the left one lies to the right of the right one.
-
-    Args:
-        labels: uint8 [R, A, S]; every third voxel of each axis is looked at.
-
-    Returns:
-        (swapped pairs, pairs)
-    """
-    thin = labels[::3, ::3, ::3]
-    profile = np.stack([np.bincount(plane.ravel("K"), minlength=256) for plane in thin])
-    position = np.arange(len(thin)) @ profile / np.maximum(profile.sum(0), 1)
-    swapped = pairs = 0
-    for name in label_set.names:
-        other = name.replace("_left", "_right")
-        if other != name and other in label_set.names:
-            left, right = label_set.id_of(name), label_set.id_of(other)
-            if profile[:, left].any() and profile[:, right].any():
-                pairs += 1
-                swapped += position[left] > position[right]
-    return int(swapped), pairs
-
-
-def check_sides(swapped: int, pairs: int, policy: str) -> None:
-    """Raises DataError when most pairs are swapped, unless the policy is ``keep``."""
-    if policy == "aside" and swapped > pairs / 2:
-        raise DataError(
-            f"left and right swapped: in {swapped} of {pairs} pairs the left organ lies on the right "
-            "(quality.left_right: aside)"
-        )
 
 
 def check_organ_hu(hu: np.ndarray, labels: np.ndarray, organs: Sequence[int], allowed: tuple[float, float]) -> None:

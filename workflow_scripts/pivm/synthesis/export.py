@@ -12,6 +12,7 @@ from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
+from pivm.scans.label_names import write_label_names
 from pivm.scans.nifti import write_volume
 from pivm.scans.quality import clean_padding
 
@@ -31,13 +32,14 @@ def export(subjects: Mapping[str, Subject], label_set: LabelSet, folder: Path, f
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    names = write_label_names(dict(enumerate(label_set.names, start=1)))
     for name, subject in subjects.items():
         volume = read_ct(subject)
         clean_padding(volume, padding)
         labels = read_labels(subject, label_set, volume.grid, policy).array
         if form == "nnunet":
             write_volume(volume.hu, volume.affine, folder / "imagesTr" / f"{name}_0000.nii.gz")
-            write_volume(labels, volume.affine, folder / "labelsTr" / f"{name}.nii.gz")
+            write_volume(labels, volume.affine, folder / "labelsTr" / f"{name}.nii.gz", names)
         else:
             write_volume(volume.hu, volume.affine, folder / name / "ct.nii.gz")
             for k, organ in enumerate(label_set.names, start=1):

@@ -12,7 +12,12 @@ from pivm.settings import setting
 class SynthesisSettings:
     """Synthetic data from the labels of training patients (paper, section 3.4)."""
 
-    slices: int = setting("per generator; every training slice serves once before any serves twice", 375, minimum=1)
+    slices: int | Literal["as_real"] = setting(
+        "per generator, as_real: as many as the training patients have; every training slice serves once before any "
+        "serves twice",
+        "as_real",
+        minimum=1,
+    )
     batch: int = setting("slices at once", 32, minimum=1)
     volumes: int = setting("whole CT volumes of the `tables.generated` generator", 2, minimum=0)
     volumes_from: Literal["train", "labels_only"] = setting(

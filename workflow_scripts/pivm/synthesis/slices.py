@@ -15,13 +15,15 @@ from pivm.learning.device import memory_hint
 from pivm.seeds import derived_seed
 
 
-def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
+def choose_sources(rows: np.ndarray, count: int | str, seed: int) -> np.ndarray:
     """Store rows whose label maps are synthesised: every row once before any row comes again.
 
     Args:
         rows: candidate rows.
-        count: how many synthetic slices are wanted.
+        count: how many synthetic slices are wanted; ``as_real`` for as many as there are rows.
+        seed: of the order.
     """
+    count = len(rows) if count == "as_real" else int(count)
     rng = np.random.default_rng(seed)
     rounds = [rng.permutation(rows) for _ in range(-(-count // len(rows)))]
     return np.concatenate(rounds)[:count]
@@ -36,13 +38,13 @@ def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray
         CohortError: no patient has two slices.
     """
     rows = store.rows(split)
-    subjects = store.index["subject"].to_numpy()[rows]
-    names, counts = np.unique(subjects, return_counts=True)
+    patients_of_rows = store.index["patient"].to_numpy()[rows]
+    names, counts = np.unique(patients_of_rows, return_counts=True)
     names = names[counts > 1]
     if not len(names):
         raise CohortError(f"image fidelity: no {split} patient has two slices; raise selection.slices_per_scan")
     chosen = names[np.linspace(0, len(names) - 1, min(patients, len(names))).round().astype(int)]
-    return rows[np.isin(subjects, chosen)]
+    return rows[np.isin(patients_of_rows, chosen)]
 
 
 def synthesise_slices(

@@ -14,6 +14,7 @@ from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
 from pivm.datasets.mappings import check_mapping, resolve_ids
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
+from pivm.scans.files import is_ghost
 from pivm.scans.label_maps import LabelMap, Policy
 from pivm.scans.nifti import Grid, Volume
 from pivm.scans.quality import PADDING_HU
@@ -65,7 +66,7 @@ def list_subjects(settings: DicomSettings) -> Listing:
     template = settings.labels or LABELS
     for root in map(Path, settings.path):
         require_folder(root)
-        for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        for folder in sorted(p for p in root.iterdir() if p.is_dir() and not is_ghost(p.name)):
             files = files_below(folder)
             if not files:
                 listing.refuse(folder.name, "no file in the folder")
@@ -106,8 +107,9 @@ def list_subjects(settings: DicomSettings) -> Listing:
 def files_below(folder: Path) -> list[Path]:
     """All files below a folder; links to folders are not followed, so they cannot loop."""
     found = []
-    for place, _, names in os.walk(folder):
-        found += [Path(place) / n for n in names if not n.startswith(".") and (Path(place) / n).is_file()]
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_ghost(name)]
+        found += [Path(place) / n for n in names if not is_ghost(n) and (Path(place) / n).is_file()]
     return sorted(found)
 
 

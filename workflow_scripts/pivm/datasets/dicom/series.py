@@ -15,7 +15,8 @@ from pivm.datasets.dicom.pixels import slice_hu
 from pivm.datasets.dicom.stack import UNEVEN_STEP, Series, Slice
 from pivm.datasets.listing import person_key
 from pivm.errors import DataError
-from pivm.scans.nifti import HuRange, Stored, Volume
+from pivm.scans.hu_range import HuRange
+from pivm.scans.nifti import Stored, Volume
 
 #: angle between the line of the slice positions and the normal of the slices that still counts as none, degrees
 MAX_TILT_DEGREES = 1.0

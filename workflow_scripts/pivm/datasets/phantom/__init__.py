@@ -47,7 +47,7 @@ def watched(patient: Subject) -> list[str]:
 
 def label_names(patient: Subject, organs: tuple[str, ...]) -> LabelNames:
     """The organs that the phantom draws."""
-    return LabelNames(set(organs) & set(ORGANS_34), set(ORGANS_34) - set(organs))
+    return LabelNames(set(organs) & set(ORGANS_34), set[str](ORGANS_34) - set(organs))
 
 
 LAYOUT = Layout(

@@ -1,0 +1,118 @@
+"""A person is one unit of the split, however many scans there are of him or her."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pivm.cohort.persons import persons
+from pivm.cohort.preparation import prepare_subject
+from pivm.cohort.record import SubjectRecord
+from pivm.cohort.selection import selection_table, volume_sources
+from pivm.cohort.split import SplitSettings, read_split, require_split, split_patients
+from pivm.datasets import Dataset
+from pivm.errors import CohortError, StateError
+from pivm.labels import LabelSet
+
+from tests.conftest import ORGANS, make_scan
+
+SETTINGS = SplitSettings(source="random", val=1, test=2)
+#: a patient's ID and the hash of the HU of up to 30 scans, both of few values, or none
+SCANS = st.lists(st.tuples(st.sampled_from(["", *"pqrstuvw"]), st.sampled_from(["", *"12345678"])), max_size=30)
+
+
+def records_of(scans):
+    return [SubjectRecord(f"s{i:02d}", patient=patient, hu_hash=hu) for i, (patient, hu) in enumerate(scans)]
+
+
+@given(scans=SCANS)
+def test_scans_of_one_id_or_of_the_same_voxels_are_one_person_and_no_others(scans):
+    """Against the definition: connected by a chain of scans that share one or the other."""
+    records = records_of(scans)
+    found = persons(records)
+    linked = {r.subject: {r.subject} for r in records}
+    for a, b in combinations(records, 2):
+        if (a.patient and a.patient == b.patient) or (a.hu_hash and a.hu_hash == b.hu_hash):
+            united = linked[a.subject] | linked[b.subject]
+            linked |= dict.fromkeys(united, united)
+    assert found == {name: min(group) for name, group in linked.items()}
+
+
+@given(scans=SCANS, seed=st.integers(0, 99))
+def test_no_person_is_in_two_parts(scans, seed):
+    of_person = persons(records_of(scans))
+    people = len(set(of_person.values()))
+    settings = replace(SETTINGS, seed=seed)
+    if people < 4:
+        with pytest.raises(CohortError, match=f"split: {people} selected patients, but 2 for test, 1 for val"):
+            split_patients(of_person, settings, {})
+        return
+    table = split_patients(of_person, settings, {})
+    assert sorted(table["subject"]) == sorted(of_person)
+    parts = table.groupby("patient")["split"].unique()
+    assert all(len(part) == 1 for part in parts)
+    assert parts.str[0].value_counts().to_dict() == {"test": 2, "val": 1, "train": people - 3}
+
+
+def test_one_more_scan_of_a_person_goes_where_the_others_are():
+    before = split_patients({f"s{i}": f"s{i}" for i in range(9)}, SETTINGS, {})
+    after = split_patients({**{f"s{i}": f"s{i}" for i in range(9)}, "t": "s4"}, SETTINGS, {})
+    assert after[after["subject"] != "t"].reset_index(drop=True).equals(before)
+    assert after.set_index("subject")["split"]["t"] == before.set_index("subject")["split"]["s4"]
+
+
+def test_a_data_sets_own_split_that_parts_a_person_names_the_scans():
+    of_person = {"a": "a", "b": "b", "c": "a", "d": "d"}
+    own = {"a": "train", "b": "train", "c": "test", "d": "test"}
+    with pytest.raises(CohortError, match=r"1 persons have scans in several parts.*: a in train, c in test; put the"):
+        split_patients(of_person, replace(SETTINGS, source="auto"), own)
+    # the person's other scan is not used, so nothing leaks
+    assert len(split_patients({k: v for k, v in of_person.items() if k != "c"}, SplitSettings(), own)) == 3
+
+
+def test_a_split_file_that_parts_a_person_is_refused_by_every_stage(tmp_path):
+    table = pd.DataFrame({"subject": list("abc"), "patient": list("aba"), "split": ["train", "val", "test"]})
+    table.to_csv(tmp_path / "split.csv", index=False)
+    with pytest.raises(StateError, match="scans of one person are in several splits: a in train, c in test"):
+        require_split(["a"], read_split(tmp_path / "split.csv"), ("train",), "organ means")
+
+
+def test_labels_of_a_held_out_person_become_no_volume():
+    records = [SubjectRecord(n, patient=p, status=s) for n, p, s in (("a", "x", "selected"), ("b", "y", "selected"))]
+    records += [SubjectRecord(n, patient=p, status="labels only") for n, p in (("c", "x"), ("d", "y"), ("e", ""))]
+    selection = selection_table(records, {})
+    assert volume_sources({"a": "test", "b": "train"}, selection, "labels_only", 9) == ["d", "e"]
+    with pytest.raises(CohortError, match="of other persons than those of val and test"):
+        volume_sources({"a": "test", "b": "val"}, selection[selection["subject"] != "e"], "labels_only", 9)
+
+
+def test_a_patients_id_is_in_no_output(tmp_path, selection, quality):
+    for seed, name in enumerate(("one", "other", "third")):
+        make_scan(tmp_path / "d" / name, seed=seed)
+    (tmp_path / "d" / "meta.csv").write_text("image_id;patient\none;Mustermann 4711\nthird;mustermann 4711\n")
+    listing = Dataset("mine", {"layout": "totalsegmentator", "path": str(tmp_path / "d")}).listing()
+    records = []
+    for name, subject in listing.subjects.items():
+        record, _, _ = prepare_subject(name, subject, LabelSet(ORGANS), 32, selection, quality)
+        record.save(tmp_path / f"{name}.json")
+        records.append(SubjectRecord.load(tmp_path / f"{name}.json"))
+    table = selection_table(records, {"x y": "name holds other characters"})
+    assert table.set_index("subject")["patient"].to_dict() == {
+        "one": "one",
+        "other": "other",
+        "third": "one",
+        "x y": "",
+    }
+    outputs = [
+        table.to_csv(),
+        *(path.read_text() for path in tmp_path.glob("*.json")),
+        json.dumps([subject.as_params() for subject in listing.subjects.values()]),
+    ]
+    assert not any("4711" in text or "mustermann" in text.casefold() for text in outputs)
+    assert np.unique([len(record.patient) for record in records]).tolist() == [0, 12]
