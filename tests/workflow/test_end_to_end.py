@@ -170,6 +170,12 @@ def test_the_manifest_says_what_made_the_results(results):
         assert set(made["versions"]) == {"python", "torch", "numpy", "pivm"}
     assert set(manifest["data"]["slices"]) == {"hu.npy", "labels.npy", "body.npy", "index.csv"}
     assert manifest["seeds"]["segmentation"] == [1]
+    assert manifest["hardware"]["processor"]
+    assert manifest["hardware"]["threads"] == 1
+    assert manifest["commit"] is None, "the copy of the workflow has no history"
+    assert manifest["duration_s"]["call"] > 0
+    assert manifest["duration_s"]["trainings"]["generators/pivm/seed_1"] > 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", manifest["date"])
 
 
 def test_a_second_run_does_nothing(finished):

@@ -27,6 +27,8 @@ _NOTES = Path(".snakemake/pivm_processes")
 _LOCKS = Path(".snakemake/locks")
 #: name of the note of the run that a job belongs to, handed down to its processes
 _RUN = "PIVM_RUN"
+#: when that run was started, seconds since 1970
+_START = "PIVM_START"
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,13 @@ def note_process(is_main: bool, dry: bool, unlock: bool) -> None:
         else:
             _take_over(unlock)
         path = _write(Note.of_this_process())
-    os.environ[_RUN] = path.name
+    os.environ |= {_RUN: path.name, _START: str(time.time())}
     _forget_at_exit(path)
+
+
+def started_at() -> float | None:
+    """When the run of this job was started, seconds since 1970; None where the job's surroundings do not say."""
+    return float(os.environ[_START]) if _START in os.environ else None
 
 
 def note_scheduler() -> None:
