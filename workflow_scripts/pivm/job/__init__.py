@@ -87,7 +87,7 @@ def job(snakemake) -> Iterator[None]:
 def explain(error: Exception) -> str:
     """The message for people of an expected error."""
     if found := disk_error(error):
-        return f"{found.filename or 'write'}: {found.strerror}: {DISK_HINTS[found.errno]}"
+        return f"{found.filename or 'write'}: {found.strerror}: {DISK_HINTS[found.args[0]]}"
     return str(error)
 
 
