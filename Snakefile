@@ -13,6 +13,7 @@ report: "rules/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/functions.smk"
 include: "rules/resources.smk"
 
 

@@ -1,6 +1,6 @@
 """The default sampler against 250 DDPM steps of the same trained model.
 
-    python benchmarks/sampler.py --model results/phantom/generators/pivm --store results/phantom/store [--slices 60]
+    python benchmarks/sampler.py --model results/phantom/generators/pivm/seed_1 --store results/phantom/store [--slices 60]
 
 Both make the same slices of the test patients from the same start noise. SSIM is against the real slice; the Fréchet
 distance is to the real slices, on the packaged EfficientNet-Lite0.
@@ -55,7 +55,7 @@ def main(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=ROOT / "results/phantom/generators/pivm")
+    parser.add_argument("--model", type=Path, default=ROOT / "results/phantom/generators/pivm/seed_1")
     parser.add_argument("--store", type=Path, default=ROOT / "results/phantom/store")
     parser.add_argument("--slices", type=int, default=60)
     parser.add_argument("--steps", type=int, default=5)

@@ -1,26 +1,5 @@
 # Test slices from all labels and from fewer -> table and figure of the ablation; target `ablation`.
 # in: store/, images/<name>/seed_<n>/   out: tables/ablation.*, figures/fig6.png
-def ablation_methods(wildcards):
-    """Method -> generator; the config is checked for them when they are asked for."""
-    try:
-        return pivm_ablation.ablation_methods(config)
-    except errors.ConfigError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def ablation_slices(wildcards):
-    return paired_slices([(name, FIRST_SEED) for name in ablation_methods(wildcards).values()], cohort="")
-
-
-def ablation_priors(wildcards):
-    generators = ablation_methods(wildcards).values()
-    return expand(f"{RESULTS}/generators/{{generator}}/seed_{FIRST_SEED}/prior.json", generator=generators)
-
-
-def ablation_runs(wildcards):
-    return [(method, FIRST_SEED) for method in ablation_methods(wildcards)]
-
-
 rule ablation:
     input:
         expand(f"{RESULTS}/tables/ablation.{{form}}", form=TABLE_FORMS),

@@ -1,4 +1,4 @@
-# Config validation, names and input functions; no rule.
+# Config validation, names, hashes of code; no rule.
 import os
 import sys
 from pathlib import Path
@@ -82,25 +82,9 @@ IMAGE_METRICS = [f"pivm.evaluation.image_metrics.{key}" for key in pivm_config.i
 VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/seed_{FIRST_SEED}/volumes"
 
 
-def paired_slices(runs, cohort="{cohort}"):
-    """Synthetic slices of held-out patients, for evaluation alone: files of each (generator, seed)."""
-    folders = [f"{RESULTS}/{cohort}images/{generator}/seed_{seed}" for generator, seed in runs]
-    return [f"{folder}/{name}" for folder in folders for name in ("index.csv", "hu.npy")]
-
-
 # every training of every generator, and the first of each
 RUNS = [(name, seed) for name in GENERATORS for seed in pivm_config.generator_seeds(config, name)]
 FIRST_RUNS = [(name, FIRST_SEED) for name in GENERATORS]
-
-
-def stage_settings(*sections):
-    """What a stage of MAISI depends on: its settings and those of the stages before, so that no later one reruns it."""
-
-    def settings(wildcards):
-        settings = pivm_config.training_settings(config, wildcards.generator)
-        return {key: settings[key] for key in ("name", "kind", *sections)}
-
-    return settings
 
 
 def untracked(value):
@@ -109,23 +93,9 @@ def untracked(value):
     return lambda wildcards, input: value
 
 
-def ddpm_batch(wildcards):
-    """The batch of inference where it counts: the sampler `ddpm` draws the noise of its steps for a batch as a whole."""
-    sampler = pivm_config.sampler_settings(config, wildcards.generator)
-    return config["synthesis"]["batch"] if sampler.get("name") == "ddpm" else None
-
-
 # what of section `compute` changes numbers, and how a job uses this machine
 COMPUTE = {key: config["compute"][key] for key in ("device", "precision", "threads")}
 MACHINE = untracked({key: value for key, value in config["compute"].items() if key not in COMPUTE})
-
-
-def segmenter_settings(wildcards):
-    """What the weights of a segmenter depend on."""
-    unused = {"seeds", "control_seeds", "test_batch"}
-    if not SETS[wildcards.training_set].real:
-        unused.add("real_slices")
-    return {key: value for key, value in config["segmentation"].items() if key not in unused}
 
 
 def label_subset(generator):
@@ -137,30 +107,6 @@ def label_subset(generator):
 # suffix of the organ means -> the labels they know
 KNOWN_LABELS = {"": config["labels"]}
 KNOWN_LABELS |= {label_subset(n): pivm_config.known_labels(config, n) or config["labels"] for n in ENTRIES}
-
-
-def prior_of(wildcards):
-    return f"{RESULTS}/prior{label_subset(wildcards.generator)}.json"
-
-
-def generator_seed(wildcards):
-    return int(wildcards.generator_seed)
-
-
-def scored_part(wildcards):
-    return COHORTS[wildcards.cohort]
-
-
-def model_of(wildcards):
-    folder = f"{RESULTS}/generators/{wildcards.generator}/seed_{wildcards.generator_seed}"
-    return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json", "sampler.json")]
-
-
-def generators_of(rules, released=False):
-    """Wildcard constraint: generators whose kind is trained by rules/<rules>.smk, with released weights or without."""
-    kinds = {n: pivm_config.kind_named(config, n) for n in ENTRIES}
-    chosen = [n for n, kind in kinds.items() if kind.rules == rules and (n in CHECKPOINTS) == released]
-    return "|".join(chosen) or "(?!)"
 
 
 wildcard_constraints:
@@ -192,42 +138,3 @@ def generator_code(name, *found):
     return lambda wildcards: code(
         name, tuple(pivm_config.kind_named(config, wildcards.generator).implementation.split(":")), *found
     )
-
-
-def table_forms(table, caption, cohort="{cohort}"):
-    """The four forms of a table as outputs of a rule; CSV and HTML are in the report.
-
-    `table` is a name or a wildcard.
-    """
-    forms = {form: f"{RESULTS}/{cohort}tables/{table}.{form}" for form in TABLE_FORMS}
-    for form, title in (("csv", "tidy CSV"), ("html", "as in the paper")):
-        forms[form] = report(forms[form], caption=caption, category="Tables", labels={"table": table, "form": title})
-    return forms
-
-
-def subject_files(wildcards):
-    """What Snakemake watches of a subject; the files of a subject that the workflow makes need not exist yet."""
-    return DATASET.layout.watched(LISTING.subjects[wildcards.subject])
-
-
-def per_subject(name):
-    return expand(f"{RESULTS}/subjects/{{subject}}/{name}", subject=SUBJECTS)
-
-
-def columns_of(table):
-    """Columns of Tables 2 and 3; those on whole volumes have the same."""
-    return COLUMNS[table.removesuffix("_volumes")]
-
-
-def volume_prefix(table):
-    """What sets the scores of whole volumes apart from those of slices."""
-    return "volume_" if table in VOLUME_TABLES else ""
-
-
-def synthetic_part(wildcards):
-    """The synthetic slices in a training set of the segmenter."""
-    part = SETS[wildcards.training_set]
-    if part.generator is None:
-        return []
-    folder = f"{RESULTS}/synthesis/{part.generator}/seed_{part.generator_seed}/slices"
-    return [f"{folder}/{name}" for name in ("hu.npy", "labels.npy", "index.csv")]

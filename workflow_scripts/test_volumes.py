@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pivm.cohort.split import read_split
+from pivm.cohort.patient_csv import read_patient_csv
 from pivm.datasets.listing import Subject
 from pivm.evaluation.cases import SegmentationCase, case_table
 from pivm.evaluation.overlap import score_patient
@@ -20,12 +20,15 @@ with job(snakemake):
         seed: Segmenter.load(folder, len(label_set) + 1, torch_device)
         for seed, folder in zip(params.segmenter_seeds, models, strict=True)
     }
-    patients = [name for name, part in read_split(snakemake.input.split).items() if part == params.part]
+    split = read_patient_csv(snakemake.input.split)
     cases = []
-    for patient in sorted(patients):
-        scan = read_scan(Subject(**params.subjects[patient]), label_set, policy, params.padding)
+    for row in split[split["split"] == params.part].itertuples():
+        scan = read_scan(Subject(**params.subjects[row.subject]), label_set, policy, params.padding)
         for seed, segmenter in segmenters.items():
             predicted = predict_volume(segmenter, scan, params.size, params.batch)
             scores = score_patient(scan.truth, predicted, label_set.names, scan.spacing_mm, "surfels")
-            cases += [SegmentationCase(params.generator_seed, seed, patient, **vars(score)) for score in scores]
+            cases += [
+                SegmentationCase(params.generator_seed, seed, row.patient, row.subject, **vars(score))
+                for score in scores
+            ]
     case_table(cases).to_csv(snakemake.output.cases, index=False)

@@ -30,4 +30,4 @@ def test_the_entry_of_the_catalogue_says_how_software_is_deployed():
     assert set(usage["mandatory-flags"]) == {"desc", "flags"}
     text = (ROOT / "config/README.md").read_text()
     named = set(re.findall(r"`(\w+)`", text.split("| section | says |")[1]))
-    assert set(yaml.safe_load((ROOT / "config.yaml").read_text())) - {"seed"} <= named
+    assert set(yaml.safe_load((ROOT / "config.yaml").read_text())) - {"generator_seeds"} <= named

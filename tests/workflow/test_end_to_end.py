@@ -14,8 +14,9 @@ import pytest
 from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
 from pivm.datasets import Dataset
+from pivm.evaluation.cases import read_cases
 from pivm.evaluation.organ_intensity import HU_FIDELITY
-from pivm.evaluation.statistics import TIDY, per_patient
+from pivm.evaluation.statistics import ORGANS, TIDY, per_patient
 
 from tests.workflow.conftest import ROOT, Workflow
 
@@ -30,17 +31,26 @@ def results(finished):
 @pytest.mark.parametrize("table", TABLES)
 def test_a_table_can_be_recomputed_from_its_cases(results, table):
     tidy = pd.read_csv(results / "tables" / f"{table}.csv")
-    cases = pd.read_csv(results / "tables" / f"{table}_cases.csv")
+    cases = read_cases(results / "tables" / f"{table}_cases.csv")
     assert list(tidy.columns) == TIDY
     assert list(dict.fromkeys(tidy["method"])) == TABLES[table]
-    assert not cases.isna().any().any()
-    again = per_patient(cases, ["dice", "hausdorff_distance"]).groupby("method")["dice"].mean()
+    held = cases["truth_voxels"] > 0
+    assert (cases["dice"].notna() == held).all()
+    assert (cases["invented"].notna() == ~held).all()
+    assert (cases["hausdorff_distance"].notna() == held & (cases["predicted_voxels"] > 0)).all()
+    again = per_patient(cases, ["dice"]).groupby("method")["value"].mean()
     for row in tidy[tidy["metric"] == "dice"].itertuples():
         assert row.mean == pytest.approx(again[row.method])
-        assert row.patients == 2
+        assert (row.patients, row.generator_seeds, row.segmenter_seeds) == (2, int(row.method != "original"), 1)
+    organs = pd.read_csv(results / "tables" / f"{table}_organs.csv")
+    assert list(organs.columns) == ORGANS
+    assert set(organs["organ"]) <= set(cases["label"])
+    differences = pd.read_csv(results / "tables" / f"{table}_differences.csv")
+    pairs = len(TABLES[table]) * (len(TABLES[table]) - 1) // 2
+    assert (differences["metric"] == "dice").sum() == pairs
     for form in ("md", "tex", "html"):
         assert (results / "tables" / f"{table}.{form}").stat().st_size > 300
-    for figure in (table, "panel"):
+    for figure in (table, f"{table}_organs", "panel"):
         assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
 
 
@@ -54,6 +64,7 @@ def test_table1_scores_every_generator_per_test_patient(results):
         assert part["method"].tolist() == methods, metric
     assert (tidy["patients"] == 2).all()
     assert not cases.isna().any().any()
+    assert (cases["generator_seed"] == 1).all()
     assert cases.groupby("method", sort=False)["patient"].nunique().to_dict() == dict.fromkeys(methods, 2)
     assert cases[["ssim", "ssim_body"]].abs().max(axis=None) < 1
     assert (cases["frechet_distance"] > 0).all()
@@ -85,7 +96,7 @@ def test_test_slices_come_from_the_label_maps_of_test_patients_alone(results):
     split = pd.read_csv(results / "cohort" / "split.csv").set_index("subject")["split"]
     store = SliceStore(results / "store")
     for generator in TABLES["table2"]:
-        folder = results / "synthesis" / generator / "test"
+        folder = results / "images" / generator / "seed_1"
         index = pd.read_csv(folder / "index.csv")
         assert (split[index["source_subject"]] == "test").all()
         assert sorted(index["source_row"]) == store.rows("test").tolist()
@@ -98,9 +109,9 @@ def test_no_test_patient_reaches_training(results):
     for part in ("train", "val", "test"):
         assert (split[store.index["subject"][store.rows(part)]] == part).all()
     for generator in ("cddpm", "maisi", "pivm"):
-        facts = json.loads((results / "generators" / generator / "model.json").read_text())
+        facts = json.loads((results / "generators" / generator / "seed_1" / "model.json").read_text())
         assert (split[facts["patients"]] == "train").all()
-        provenance = pd.read_csv(results / "synthesis" / generator / "slices" / "index.csv")
+        provenance = pd.read_csv(results / "synthesis" / generator / "seed_1" / "slices" / "index.csv")
         assert (split[provenance["source_subject"]] == "train").all()
     tested = pd.read_csv(results / "tables" / "table3_cases.csv")["patient"].unique()
     assert (split[tested] == "test").all()
@@ -117,7 +128,7 @@ def test_organ_means_are_those_of_the_training_slices(results):
 
 def test_synthetic_slices_carry_their_labels_and_provenance(results):
     store = SliceStore(results / "store")
-    folder = results / "synthesis" / "pivm" / "slices"
+    folder = results / "synthesis" / "pivm" / "seed_1" / "slices"
     provenance = pd.read_csv(folder / "index.csv")
     hu, labels = np.load(folder / "hu.npy"), np.load(folder / "labels.npy")
     assert hu.dtype == np.int16
@@ -129,7 +140,7 @@ def test_synthetic_slices_carry_their_labels_and_provenance(results):
 
 
 def test_synthetic_volumes_are_a_data_set_on_the_grid_of_their_source(finished, results):
-    path = results / "synthesis" / "pivm" / "volumes"
+    path = results / "synthesis" / "pivm" / "seed_1" / "volumes"
     listing = Dataset("volumes", {"layout": "totalsegmentator", "path": str(path)}).listing()
     (name,) = listing.subjects
     folder = path / name
@@ -144,7 +155,7 @@ def test_synthetic_volumes_are_a_data_set_on_the_grid_of_their_source(finished, 
 
 
 def test_synthetic_volumes_can_be_prepared_like_any_scan(finished, results):
-    path = str(results / "synthesis" / "pivm" / "volumes")
+    path = str(results / "synthesis" / "pivm" / "seed_1" / "volumes")
     own = {"dataset": "again", "datasets": {"again": {"layout": "totalsegmentator", "path": path}}}
     done = finished.run(
         "results/again/cohort/selection.csv", configs=("configs/smoke.yaml", finished.overlay("again", own))
@@ -159,17 +170,18 @@ def test_the_manifest_says_what_made_the_results(results):
     assert manifest["config"]["image"]["size"] == 32
     assert manifest["versions_of_tables"]["torch"]
     assert set(manifest["models"]) == {
-        *(f"generators/{name}" for name in TABLES["table2"]),
-        "generators/maisi/autoencoder",
-        "generators/maisi/diffusion",
-        *(f"segmentation/{name}/seed_1" for name in (*TABLES["table2"], "original", "combined")),
+        *(f"generators/{name}/seed_1" for name in TABLES["table2"]),
+        "generators/maisi/seed_1/autoencoder",
+        "generators/maisi/seed_1/diffusion",
+        *(f"segmentation/{name}/generator_seed_1/seed_1" for name in (*TABLES["table2"], "combined")),
+        "segmentation/original/seed_1",
     }
     for name, made in manifest["models"].items():
         assert made == json.loads((results / name / "model.json").read_text())["made"]
         assert re.fullmatch(r"[0-9a-f]{16}", made["code"])
         assert set(made["versions"]) == {"python", "torch", "numpy", "pivm"}
     assert set(manifest["data"]["slices"]) == {"hu.npy", "labels.npy", "body.npy", "index.csv"}
-    assert manifest["seeds"]["segmentation"] == [1]
+    assert (manifest["seeds"]["generators"], manifest["seeds"]["segmentation"]) == ([1], [1])
     assert manifest["hardware"]["processor"]
     assert manifest["hardware"]["threads"] == 1
     assert manifest["commit"] is None, "the copy of the workflow has no history"
@@ -182,6 +194,10 @@ def test_a_second_run_does_nothing(finished):
     done = finished.run()
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+#: rules that make Tables 2 and 3 of the scores
+TABLE_RULES = {"table", "figure_table", "figure_organs"}
 
 
 def rules_of(jobs):
@@ -204,10 +220,11 @@ def test_new_segmenter_settings_retrain_no_generator(finished):
 def test_one_changed_generator_touches_its_own_column_alone(finished):
     change = {"generators": {"cddpm": {"overrides": {"training": {"epochs": 7}}}}}
     jobs = finished.dry_run(finished.overlay("o2", change))
-    assert jobs["train_generator"] == ["generator=cddpm"]
-    assert jobs["synthesise_slices"] == jobs["synthesise_test"] == ["generator=cddpm"]
-    assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=cddpm"}
-    assert "table=table2" in jobs["table"]
+    assert jobs["train_generator"] == ["generator=cddpm, generator_seed=1"]
+    assert jobs["synthesise_slices"] == ["generator=cddpm, generator_seed=1"]
+    assert jobs["synthesise_test"] == ["cohort=, generator=cddpm, generator_seed=1"]
+    assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=cddpm/generator_seed_1"}
+    assert "cohort=, table=table2" in jobs["table"]
     assert "synthesise_volumes" not in jobs
 
 
@@ -223,18 +240,19 @@ def test_one_changed_generator_touches_its_own_column_alone(finished):
 def test_another_sampler_makes_new_slices_and_trains_no_generator(finished, change, changed):
     jobs = finished.dry_run(finished.overlay("o7", change))
     assert not [rule for rule in jobs if rule.startswith(("train_generator", "maisi_"))]
-    for rule in ("sampler_settings", "synthesise_slices", "synthesise_test"):
-        assert set(jobs[rule]) == {f"generator={name}" for name in changed}
+    for rule, cohort in (("sampler_settings", ""), ("synthesise_slices", ""), ("synthesise_test", "cohort=, ")):
+        assert set(jobs[rule]) == {f"{cohort}generator={name}, generator_seed=1" for name in changed}
     assert ("synthesise_volumes" in jobs) == ("pivm" in changed)
 
 
 def test_a_model_says_how_it_samples(results):
     diffusion = {"name": "dpm++", "steps": 3, "guidance": 1.0, "reach": 0.5, "previous_from": 0.6}
     for name, sampler in (("pivm", diffusion), ("maisi", {"batch": 4, "steps": 2}), ("prior", {})):
-        assert json.loads((results / "generators" / name / "sampler.json").read_text()) == sampler
-        assert "sampler" not in json.loads((results / "generators" / name / "model.json").read_text())["settings"]
-    assert "steps 3" in (results / "generators/pivm/README.md").read_text()
-    assert "Sampler" not in (results / "generators/prior/README.md").read_text()
+        folder = results / "generators" / name / "seed_1"
+        assert json.loads((folder / "sampler.json").read_text()) == sampler
+        assert "sampler" not in json.loads((folder / "model.json").read_text())["settings"]
+    assert "steps 3" in (results / "generators/pivm/seed_1/README.md").read_text()
+    assert "Sampler" not in (results / "generators/prior/seed_1/README.md").read_text()
 
 
 def test_settings_that_change_no_number_rerun_nothing(finished):
@@ -252,17 +270,20 @@ def test_another_precision_trains_everything_again(finished):
 
 def test_another_level_of_confidence_scores_no_image_again(finished):
     jobs = finished.dry_run(finished.overlay("o10", {"tables": {"confidence": 0.9}}))
-    assert rules_of(jobs) == {"table", "table1", "figure_table", "model_card", "manifest"}
+    assert rules_of(jobs) == TABLE_RULES | {"table1", "hu_fidelity", "figure_hu_fidelity", "model_card", "manifest"}
 
 
 def test_real_slices_count_where_there_are_any(finished):
     jobs = finished.dry_run(finished.overlay("o11", {"segmentation": {"real_slices": 4}}))
-    assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=original", "training_set=combined"}
+    assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {
+        "training_set=original",
+        "training_set=combined/generator_seed_1",
+    }
 
 
 def test_a_later_stage_of_maisi_reruns_no_earlier_one(finished):
     jobs = finished.dry_run(finished.overlay("o5", {"maisi": {"controlnet": {"steps": 5}}}))
-    assert jobs["maisi_controlnet"] == ["generator=maisi"]
+    assert jobs["maisi_controlnet"] == ["generator=maisi, generator_seed=1"]
     assert rules_of(jobs).isdisjoint({"maisi_autoencoder", "maisi_diffusion", "train_generator"})
 
 
@@ -272,7 +293,7 @@ def test_released_weights_are_put_together_and_nothing_is_trained(finished):
     for name in ("autoencoder_v1.pt", "diff_unet_3d_rflow-ct.pt", "controlnet_3d_rflow-ct.pt"):
         (folder / name).touch()
     jobs = finished.dry_run(finished.overlay("o6", {"generators": {"maisi": {"weights": "released"}}}))
-    assert jobs["maisi_released"] == ["generator=maisi"]
+    assert jobs["maisi_released"] == ["generator=maisi, generator_seed=1"]
     assert rules_of(jobs).isdisjoint({"maisi_autoencoder", "maisi_diffusion", "maisi_controlnet"})
 
 
@@ -297,12 +318,15 @@ def test_another_data_set_leaves_the_first_in_place(finished):
         (
             "segmentation/segmenter.py",
             ("    return entropy + 1 - dice", "    return 1 + entropy - dice"),
-            {"train_segmenter", "test_segmenter", "table", "figure_table", "manifest", "model_card"},
+            {"train_segmenter", "test_segmenter", *TABLE_RULES, "manifest", "model_card"},
         ),
         (
             "report/drawing.py",
             ('matplotlib.use("Agg")', 'matplotlib.use("Agg", force=True)'),
-            {"figure_table", "figure_panel", "figure_zoom", "figure_volumes", "figure_cohort", "figure_hu_fidelity"},
+            {
+                *("figure_table", "figure_organs", "figure_panel", "figure_zoom", "figure_volumes", "figure_cohort"),
+                "figure_hu_fidelity",
+            },
         ),
     ],
 )
@@ -319,7 +343,9 @@ def test_edited_library_code_reruns_the_stages_that_use_it(finished, module, edi
         path.write_text(before)
 
 
-def test_the_page_about_reruns_is_that_of_dry_runs(finished):
+def test_the_page_about_reruns_is_that_of_dry_runs(finished, warm, monkeypatch):
+    for name, value in warm.items():
+        monkeypatch.setenv(name, value)
     page = (ROOT / "docs" / "reruns.md").read_text()
     script = runpy.run_path(str(ROOT / "docs" / "make_reruns.py"))
     assert script["table"](finished.folder) in page
@@ -336,8 +362,9 @@ def test_the_report_holds_tables_and_figures(finished):
     assert re.search("held-out", page)
 
 
-def test_two_fresh_runs_give_the_same_bytes(finished, tmp_path):
-    again = Workflow(tmp_path / "again")
+def test_two_fresh_runs_give_the_same_bytes(finished, tmp_path, warm):
+    """One with a Python for Snakemake and for each job, one with forked processes."""
+    again = Workflow(tmp_path / "again", warm=warm)
     assert again.run().returncode == 0
     for table in ("table1", *TABLES):
         for name in (f"{table}.csv", f"{table}_cases.csv", f"{table}_differences.csv"):

@@ -66,7 +66,7 @@ def test_the_chain_runs_from_a_layout_to_the_tables(workflow, tmp_path, make):
     labels_only = make is not dicom
     if labels_only:
         settings["synthesis"] = {**settings["synthesis"], "volumes_from": "labels_only"}
-    targets = ("tables/table2.csv", "tables/table3.csv", "synthesis/pivm/volumes")
+    targets = ("tables/table2.csv", "tables/table3.csv", "synthesis/pivm/seed_1/volumes")
     own = workflow.overlay("own", settings)
     done = workflow.run(*(f"results/mine/{t}" for t in targets), configs=("configs/smoke.yaml", own))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -41,7 +41,7 @@ def test_an_export_reads_back_as_what_it_was_made_of(extended, part, form):
     scans = listing(extended.folder / "data/phantom").subjects
     sources = {name: scans[name] for name in training_patients(extended)} if part != "generated" else {}
     if part != "original":
-        sources |= listing(extended.folder / "results/phantom/synthesis/pivm/volumes").subjects
+        sources |= listing(extended.folder / "results/phantom/synthesis/pivm/seed_1/volumes").subjects
     exported = listing(extended.folder / f"results/phantom/export/{part}_{form}", form)
     assert set(exported.subjects) == set(sources)
     assert exported.refused == {}
@@ -69,7 +69,7 @@ def test_the_ablation_compares_all_labels_with_13(extended):
 def test_a_changed_scan_redoes_what_reads_it(extended, tmp_path):
     """Even where preparation alone ran first and finds all the same facts: HU that differ by 1."""
     workflow, subject = extended.twin(tmp_path / "workflow"), min(training_patients(extended))
-    targets = (*EXPORTS, "results/phantom/synthesis/pivm/volumes", "results/phantom/figures/fig5.png")
+    targets = (*EXPORTS, "results/phantom/synthesis/pivm/seed_1/volumes", "results/phantom/figures/fig5.png")
     targets += ("results/phantom/store/index.csv",)
     assert workflow.dry_run(targets=targets) == {}
     path = workflow.folder / "data/phantom" / subject / "ct.nii.gz"

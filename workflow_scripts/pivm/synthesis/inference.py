@@ -91,7 +91,7 @@ def generate_ct(
 
     For example, with labels in memory::
 
-        ct = pivm.generate_ct("results/phantom/generators/pivm", labels, affine=affine)
+        ct = pivm.generate_ct("results/phantom/generators/pivm/seed_1", labels, affine=affine)
         ct.hu.shape == labels.shape
     """
     opened = ModelFolder.open(model)
