@@ -5,6 +5,15 @@ VENV := .venv
 # workflow run on two cores
 WORKERS ?= 2
 READY := $(VENV)/.ready
+# make tables CONFIG=my.yaml TARGETS=ablation ARGS=-n: files laid over config.yaml, what to make instead of all tables,
+# and more arguments of snakemake
+CONFIG ?=
+TARGETS ?=
+ARGS ?=
+# Snakemake keeps a cache in the home folder, and stops before it reads any rule where it cannot
+CACHE = cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake"; mkdir -p "$$cache" 2>/dev/null && [ -w "$$cache" ] || \
+    { echo "Note: $$cache cannot be written, the cache is in .snakemake/cache"; \
+    export XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache"; };
 SHELL := /bin/bash
 
 .PHONY: setup tables report test lint format clean
@@ -20,10 +29,14 @@ $(READY): envs/requirements.lock pyproject.toml
 	touch $(READY)
 
 tables: $(READY)
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --cores all --resources gpu=1
+	@for file in $(CONFIG); do [ -f "$$file" ] || \
+	    { echo "CONFIG: $$file: no such file; what to make is named by TARGETS=\"$$file\""; exit 1; }; done
+	@$(CACHE) \
+	    PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
+	    snakemake --cores all --resources gpu=1 $(ARGS) $(if $(CONFIG),--configfile $(CONFIG)) -- $(TARGETS)
 
 report: tables
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake --report report.zip
+	@$(CACHE) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" snakemake $(if $(CONFIG),--configfile $(CONFIG)) --report report.zip
 
 test: $(READY)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" OMP_NUM_THREADS=1 pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder

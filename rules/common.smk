@@ -3,6 +3,7 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake import cli as snakemake_cli
 from snakemake.exceptions import WorkflowError
 
 # not workflow.basedir, which is the folder workflow/ where workflow/Snakefile is run
@@ -17,12 +18,21 @@ from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
+from pivm.job.killed import note_process, note_scheduler
 from pivm.job import gpus_of_this_node, put_library_first, require_writable
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.provenance import code_hash
 from pivm.provenance.reach import ALL, Library
 
 put_library_first(SCRIPTS)
+flags = snakemake_cli.get_argument_parser().parse_known_args()[0]
+note_process(workflow.is_main_process, flags.dryrun, flags.unlock)
+
+
+onstart:
+    if not workflow.local_exec:
+        note_scheduler()
+
 
 try:
     pivm_config.validate(config)

@@ -75,6 +75,7 @@ rule slice_store:
         hu=f"{RESULTS}/store/hu.npy",
         labels=f"{RESULTS}/store/labels.npy",
         body=f"{RESULTS}/store/body.npy",
+        sums=f"{RESULTS}/store/SHA256SUMS",
     log:
         f"{RESULTS}/logs/slice_store.log",
     conda:

@@ -13,7 +13,7 @@ from pivm.settings import read_settings
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
     settings = read_settings(MaisiSettings, params.settings, "maisi")
-    data = Prior.load(given.prior), SliceStore(Path(given.store[0]).parent), Path(given.split)
+    data = Prior.load(given.prior), SliceStore.checked(Path(given.store[0]).parent), Path(given.split)
     stage = open_stage("autoencoder", settings, params.seed, device(snakemake), *data)
     run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_autoencoder"))
     fit_autoencoder(stage, run)

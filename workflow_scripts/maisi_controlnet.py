@@ -16,7 +16,7 @@ from pivm.settings import read_settings
 with job(snakemake):
     given, params, torch_device = snakemake.input, snakemake.params, device(snakemake)
     settings = read_settings(MaisiSettings, params.settings, "maisi")
-    prior, store = Prior.load(given.prior), SliceStore(Path(given.store[0]).parent)
+    prior, store = Prior.load(given.prior), SliceStore.checked(Path(given.store[0]).parent)
     earlier = [Path(files[0]).parent for files in (given.autoencoder, given.diffusion)]
     stage = open_stage("controlnet", settings, params.seed, torch_device, prior, store, Path(given.split), earlier)
     run = Run.of(**training_run(snakemake, f"{snakemake.wildcards.generator}_controlnet"))

@@ -9,7 +9,7 @@ from pivm.job import job, log
 from pivm.labels import LabelSet
 
 with job(snakemake):
-    store = SliceStore(Path(snakemake.input.store[0]).parent)
+    store = SliceStore.checked(Path(snakemake.input.store[0]).parent)
     train = store.index["subject"][store.rows("train")]
     require_split(train, read_split(snakemake.input.split), ("train",), "organ means")
     organs, names = (LabelSet.from_config(snakemake.params[key]) for key in ("labels", "known"))

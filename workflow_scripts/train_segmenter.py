@@ -17,7 +17,7 @@ from pivm.settings import read_settings
 with job(snakemake):
     torch_device, training_set = device(snakemake), snakemake.wildcards.training_set
     settings = read_settings(SegmenterSettings, snakemake.params.settings, "segmentation")
-    store, split = SliceStore(Path(snakemake.input.store[0]).parent), read_split(snakemake.input.split)
+    store, split = SliceStore.checked(Path(snakemake.input.store[0]).parent), read_split(snakemake.input.split)
     # the seed does not name the training set: all sets of a table start from the same weights
     seed = derived_seed(snakemake.wildcards.segmenter_seed, "segmenter")
     parts, subjects = [], set()

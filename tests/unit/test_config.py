@@ -108,7 +108,7 @@ WRONG = [
     ("segmentation.depth", 3, "segmentation.decoder_channels: found [128, 64, 32, 16], expected 3 widths"),
     ("selection.min_organs", 7, "selection.min_organs: found 7, expected at most the 6 selection.organs"),
     ("selection.min_labels_per_slice", 99, "found 99, expected at most the 34 labels of the run"),
-    ("split.test", 2.5, "split.test: found 2.5, expected a whole number or a share below 1"),
+    ("split.test", 2.5, "split.test: found 2.5, expected a whole number (from 1 on; below 1 it is a share)"),
     ("tables.confidence", float("nan"), "tables.confidence: found nan, expected a number"),
     ("diffusion.training.learning_rate", float("inf"), "learning_rate: found inf, expected a number"),
     ("segmentation.window", [300, -200], "segmentation.window: found [300, -200]"),

@@ -42,6 +42,7 @@ def cases(folder: Path, subjects: int = 20, names: tuple[str, ...] = MASKS) -> d
 def check(entry: dict, **changes) -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["datasets"]["mine"], config["dataset"] = copy.deepcopy(entry), "mine"
+    config["split"] = {"source": "auto", "seed": 1, "val": 4, "test": 12}
     for key, value in changes.items():
         config[key] = {**config[key], **value} if isinstance(value, dict) else value
     validate(config)

@@ -64,6 +64,14 @@ def _parents(module: str) -> set[str]:
     return {".".join(parts[:n]) for n in range(1, len(parts))}
 
 
+def test_no_job_reads_the_config_behind_its_params():
+    """What a job reads must be a param, so that a change of it reruns the job."""
+    for path in sorted(LIBRARY.parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr == "config" and isinstance(node.value, ast.Name):
+                assert node.value.id != "snakemake", f"{path}:{node.lineno}"
+
+
 def test_the_root_holds_a_handful_of_modules():
     assert len(list(LIBRARY.glob("*.py"))) <= 8
 

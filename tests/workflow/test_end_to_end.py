@@ -182,6 +182,12 @@ def test_the_manifest_says_what_made_the_results(results):
         assert set(made["versions"]) == {"python", "torch", "numpy", "pivm"}
     assert set(manifest["data"]["slices"]) == {"hu.npy", "labels.npy", "body.npy", "index.csv"}
     assert (manifest["seeds"]["generators"], manifest["seeds"]["segmentation"]) == ([1], [1])
+    assert manifest["hardware"]["processor"]
+    assert manifest["hardware"]["threads"] == 1
+    assert manifest["commit"] is None, "the copy of the workflow has no history"
+    assert manifest["duration_s"]["call"] > 0
+    assert manifest["duration_s"]["trainings"]["generators/pivm/seed_1"] > 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", manifest["date"])
 
 
 def test_a_second_run_does_nothing(finished):
@@ -244,10 +250,7 @@ def test_a_model_says_how_it_samples(results):
     for name, sampler in (("pivm", diffusion), ("maisi", {"batch": 4, "steps": 2}), ("prior", {})):
         folder = results / "generators" / name / "seed_1"
         assert json.loads((folder / "sampler.json").read_text()) == sampler
-        assert (
-            "sampler"
-            not in json.loads((folder / "model.json").read_text())["settings"]
-        )
+        assert "sampler" not in json.loads((folder / "model.json").read_text())["settings"]
     assert "steps 3" in (results / "generators/pivm/seed_1/README.md").read_text()
     assert "Sampler" not in (results / "generators/prior/seed_1/README.md").read_text()
 

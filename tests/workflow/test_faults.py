@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,6 +73,26 @@ def test_a_wrong_config_stops_before_any_job(workflow, content, message):
     text = failure(workflow, content)
     assert message in text
     assert "Select jobs" not in text
+
+
+def test_after_a_kill_the_same_command_works(workflow):
+    target = "results/phantom/cohort/split.csv"
+    command = ["snakemake", "--cores", "2", "--configfile", "configs/smoke.yaml", "--", target]
+    started = subprocess.Popen(command, cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    locks, scan = workflow.folder / ".snakemake/locks", workflow.folder / "data/phantom/phantom_0000/ct.nii.gz"
+    deadline = time.monotonic() + 120
+    while not (scan.exists() and any(locks.glob("*.lock"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started.kill()
+    started.wait()
+    assert any(locks.glob("*.lock"))
+    done = workflow.run(target)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    assert f"(process {started.pid}) was killed. What it finished is kept." in text
+    assert "Its lock on this folder is taken over." in text
+    assert (workflow.folder / target).exists()
+    assert not locks.exists()
 
 
 def test_bad_scans_are_set_aside_and_the_others_are_not_touched(workflow, scans):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -44,3 +47,33 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 def first_line(error: Exception) -> str:
     """The first line of an error's text, the name of its kind where it has none."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+#: what to do where a file cannot be written, by the system's number of the error
+DISK_HINTS = {
+    errno.ENOSPC: "the disk is full; free some space and run again, finished results are kept",
+    errno.EDQUOT: "the disk quota is used up; free some space and run again, finished results are kept",
+    errno.EROFS: "the file system is read-only; set 'results' to a folder that can be written",
+    errno.EACCES: "no permission; set 'results' to a folder that you may write",
+}
+
+
+def disk_error(error: BaseException | None) -> OSError | None:
+    """The system's error behind one that a library raised in its own words, where a file could not be written.
+
+    Args:
+        error: as it was caught: of torch (which hides it as the context), safetensors, numpy, or the system's own.
+
+    Returns:
+        One whose number is among :data:`DISK_HINTS`, or ``None``.
+    """
+    while error is not None:
+        number = error.errno if isinstance(error, OSError) else None
+        if said := re.search(r"\(os error (\d+)\)", str(error)):
+            number = int(said[1])
+        if re.fullmatch(r"\d+ requested and \d+ written", str(error)):
+            number = errno.ENOSPC
+        if number in DISK_HINTS:
+            return OSError(number, os.strerror(number), getattr(error, "filename", None))
+        error = error.__cause__ or error.__context__
+    return None

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
+from numpy.typing import DTypeLike
 
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.errors import StateError
 
 ARRAYS = ("hu", "labels", "body")
 DTYPES = {"hu": np.int16, "labels": np.uint8, "body": np.bool_}
+#: hashes of the files of a store, as `sha256sum --check` reads them
+SUMS = "SHA256SUMS"
+_BLOCK = 2**24
 
 
 class SliceStore:
@@ -46,6 +54,25 @@ class SliceStore:
                 )
             setattr(self, name, array)
 
+    @classmethod
+    def checked(cls, folder: Path) -> SliceStore:
+        """A store to learn from: its files are read once and held against the hashes of when they were written.
+
+        Raises:
+            StateError: a file is damaged, or there are no hashes.
+        """
+        sums = Path(folder) / SUMS
+        if not sums.is_file():
+            raise StateError(f"{sums}: no such file; delete the folder and run again")
+        for line in sums.read_text().splitlines():
+            written, _, name = line.partition("  ")
+            if (found := _hash(Path(folder) / name)) != written:
+                raise StateError(
+                    f"{Path(folder) / name}: damaged since it was written (SHA-256 {found[:16]}, expected "
+                    f"{written[:16]}); check the disk, delete the folder {folder} and run again: it is made anew"
+                )
+        return cls(folder)
+
     @property
     def size(self) -> int:
         """Pixels per side of a slice."""
@@ -57,8 +84,40 @@ class SliceStore:
         return np.flatnonzero(chosen.to_numpy())
 
 
+def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+    """A new memory-mapped ``.npy`` file, of zeros, whose space on the disk is taken before anything is written to it.
+
+    Without that, a disk that is full later ends the process with SIGBUS and no word.
+
+    Raises:
+        OSError: there is not enough space; nothing is left of the file.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        with open(path, "r+b") as stream:
+            _reserve(stream, os.path.getsize(path))
+    except OSError as error:
+        Path(path).unlink(missing_ok=True)
+        raise OSError(error.errno, os.strerror(error.errno or errno.ENOSPC), str(path)) from None
+    return array
+
+
+def _reserve(stream: BinaryIO, size: int) -> None:
+    """Take space for a file; where the system cannot, by writing what the file holds already."""
+    try:
+        os.posix_fallocate(stream.fileno(), 0, size)
+    except (AttributeError, OSError) as error:  # macOS has no such call, and some file systems refuse it
+        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+        while block := stream.read(_BLOCK):
+            stream.seek(-len(block), os.SEEK_CUR)
+            stream.write(block)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
 def write_store(folder: Path, parts: Iterable[tuple[pd.DataFrame, dict[str, Path]]], size: int) -> None:
-    """Concatenate the slices of many scans, one scan in memory at a time.
+    """Concatenate the slices of many scans, one scan in memory at a time, and write down the hashes of the files.
 
     Args:
         parts: per scan its rows (with ``previous`` counted inside the scan) and the paths of its arrays.
@@ -67,10 +126,7 @@ def write_store(folder: Path, parts: Iterable[tuple[pd.DataFrame, dict[str, Path
     folder.mkdir(parents=True, exist_ok=True)
     parts = list(parts)
     total = sum(len(rows) for rows, _ in parts)
-    out = {
-        name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", DTYPES[name], (total, size, size))
-        for name in ARRAYS
-    }
+    out = {name: new_array(folder / f"{name}.npy", DTYPES[name], (total, size, size)) for name in ARRAYS}
     start, frames = 0, []
     for rows, paths in parts:
         for name in ARRAYS:
@@ -82,3 +138,10 @@ def write_store(folder: Path, parts: Iterable[tuple[pd.DataFrame, dict[str, Path
     for array in out.values():
         array.flush()
     pd.concat(frames, ignore_index=True).to_csv(folder / "index.csv", index=False)
+    names = ["index.csv", *(f"{name}.npy" for name in ARRAYS)]
+    (folder / SUMS).write_text("".join(f"{_hash(folder / name)}  {name}\n" for name in names))
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -149,11 +149,6 @@ def _check_selection(config: dict[str, Any]) -> None:
     low, high = selection["axial_slices"]
     if low > high:
         raise ConfigError("selection.axial_slices", f"found [{low}, {high}], expected [fewest, most]")
-    for key in ("val", "test"):
-        if config["split"][key] > 1 and config["split"][key] % 1:
-            raise ConfigError(
-                f"split.{key}", f"found {config['split'][key]}, expected a whole number or a share below 1"
-            )
 
 
 def _check_windows(config: dict[str, Any]) -> None:

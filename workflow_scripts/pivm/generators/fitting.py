@@ -62,7 +62,7 @@ def fit_generator(
     prepare(local_device, run["precision"])
     kind = kind_of(settings, "settings")
     resolved = read_settings(kind.settings, settings, "settings")
-    store, prior = SliceStore(Path(files["store"][0]).parent), Prior.load(Path(files["prior"]))
+    store, prior = SliceStore.checked(Path(files["store"][0]).parent), Prior.load(Path(files["prior"]))
     below = store.index["previous"].to_numpy()
     rows = training_rows(store, Path(files["split"]), f"generator {resolved.name}")
     data = TrainingData(store, prior, rows["train"], below)

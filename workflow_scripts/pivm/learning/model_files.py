@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pivm.errors import StateError, first_line
+from pivm.errors import StateError, disk_error, first_line
 
 _OTHER_MODEL_HINT = "the model is of other settings or another version: delete it and run the workflow"
 #: what reading weights raises where a file is damaged, foreign or no file of tensors alone
@@ -34,7 +34,12 @@ def save_model(folder: Path, weights: dict[str, torch.Tensor], facts: dict) -> N
     """Write weights and the facts that are needed to use them again."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, folder / "model.safetensors")
+    path = folder / "model.safetensors"
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, path)
+    except SafetensorError as error:
+        full = disk_error(error)
+        raise (OSError(full.errno, full.strerror, str(path)) if full else error) from None
     (folder / "model.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pivm.cohort.store import SliceStore
+from pivm.cohort.store import SliceStore, new_array
 from pivm.errors import CohortError
 from pivm.generators.protocol import Generator
 from pivm.learning.device import memory_hint
@@ -71,8 +71,8 @@ def synthesise_slices(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shape = (len(sources), store.size, store.size)
-    hu = np.lib.format.open_memmap(folder / "hu.npy", "w+", np.int16, shape)
-    labels = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
+    hu = new_array(folder / "hu.npy", np.int16, shape)
+    labels = new_array(folder / "labels.npy", np.uint8, shape)
     seeds = [derived_seed(seed, "slice", i) for i in range(len(sources))]
     hint = memory_hint(*generator.memory_setting("synthesis.batch", batch))
     with hint, tqdm(total=len(sources), desc="slices", disable=None) as bar:

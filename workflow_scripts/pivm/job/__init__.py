@@ -15,17 +15,12 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from pivm.errors import PivmError
+from pivm.errors import DISK_HINTS, PivmError, disk_error
+from pivm.job.killed import noted_job
 from pivm.learning.settings import ComputeSettings
 from pivm.settings import read_settings
 
 log = logging.getLogger("pivm")
-_DISK_HINTS = {
-    errno.ENOSPC: "the disk is full; free some space and run again, finished results are kept",
-    errno.EDQUOT: "the disk quota is used up; free some space and run again, finished results are kept",
-    errno.EROFS: "the file system is read-only; set 'results' to a folder that can be written",
-    errno.EACCES: "no permission; set 'results' to a folder that you may write",
-}
 
 
 def require_writable(folder: str) -> None:
@@ -40,7 +35,7 @@ def require_writable(folder: str) -> None:
     if not place.is_dir():
         raise PivmError(f"results: {folder}: cannot be written: {place} is a file; set 'results' to another folder")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise PivmError(f"results: {folder}: cannot be written: {place}: {_DISK_HINTS[errno.EACCES]}")
+        raise PivmError(f"results: {folder}: cannot be written: {place}: {DISK_HINTS[errno.EACCES]}")
 
 
 def put_library_first(scripts: Path) -> None:
@@ -76,10 +71,13 @@ def job(snakemake) -> Iterator[None]:
     log.setLevel(logging.INFO)
     log.handlers[:] = [to_file, to_terminal]
     try:
-        yield
+        with noted_job():
+            yield
     except (PivmError, OSError) as error:
         _fail(explain(error), path)
     except Exception as error:
+        if disk_error(error):
+            _fail(explain(error), path)
         _fail(
             f"{type(error).__name__}: {error}\nThis is not an error this workflow knows; the traceback is in {path}",
             path,
@@ -88,8 +86,8 @@ def job(snakemake) -> Iterator[None]:
 
 def explain(error: Exception) -> str:
     """The message for people of an expected error."""
-    if isinstance(error, OSError) and error.errno in _DISK_HINTS:
-        return f"{error.filename or 'write'}: {error.strerror}: {_DISK_HINTS[error.errno]}"
+    if found := disk_error(error):
+        return f"{found.filename or 'write'}: {found.strerror}: {DISK_HINTS[found.args[0]]}"
     return str(error)
 
 
