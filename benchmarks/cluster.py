@@ -1,7 +1,7 @@
 """The miniature through a real scheduler that fails: python benchmarks/cluster.py --local FOLDER [--folder FOLDER]
 
-Starts a private SLURM cluster (tests/workflow/slurm_cluster.py: root, slurm-wlm and munge), whose queue holds few jobs,
-runs configs/smoke.yaml there with profiles/slurm, cancels one training and loses the node of another for a while, and
+Starts a private SLURM cluster (tests/workflow/slurm_cluster.py: root, slurm-wlm and munge), whose one node is taken at
+first, runs configs/smoke.yaml there with profiles/slurm, cancels a training, loses the node of another for a while, and
 compares tables/ byte by byte with those of a local run in FOLDER. Prints one line for each fault and the outcome.
 """
 
@@ -50,11 +50,12 @@ def fail(cluster: Cluster, run: subprocess.Popen, fault, rule: str) -> None:
         time.sleep(0.5)
 
 
-def run(folder: Path, queue: int) -> int:
+def run(folder: Path) -> int:
     """The exit status of the run through the cluster."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Cluster(folder / "cluster", queue=queue) as cluster, open(folder / "run.log", "w") as log:
+    with Cluster(folder / "cluster") as cluster, open(folder / "run.log", "w") as log:
         started = time.monotonic()
+        cluster.ask("sbatch", "--exclusive", "--output=/dev/null", "--wrap=sleep 60")
         process = subprocess.Popen(COMMAND, cwd=folder, env=cluster.env, stdout=log, stderr=log)
         fail(cluster, process, cancel, "train_generator")
         fail(cluster, process, lose, "train_segmenter")
@@ -75,9 +76,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--local", type=Path, required=True, help="folder of a local run of configs/smoke.yaml")
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder, kept on a failure)")
-    parser.add_argument("--queue", type=int, default=6, help="jobs that the controller takes at once")
     options = parser.parse_args()
     if reason := missing():
         sys.exit(reason)
     where = options.folder or Path(tempfile.mkdtemp())
-    sys.exit(run(where.absolute(), options.queue) or compare(options.local / TABLES, where / TABLES))
+    sys.exit(run(where.absolute()) or compare(options.local / TABLES, where / TABLES))

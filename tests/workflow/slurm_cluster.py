@@ -40,7 +40,7 @@ SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 SlurmdTimeout=10
 KillWait=2
-MinJobAge=600
+MinJobAge={remembered}
 MaxJobCount={queue}
 ReturnToService=2
 SwitchType=switch/none
@@ -77,10 +77,11 @@ class Cluster:
         folder: receives configuration, state and logs.
         nodes: number of pretend nodes, with one pretend GPU each.
         cpus: of a node.
-        queue: jobs that the controller takes at once.
+        queue: jobs that the controller takes, those that ended in the last ``remembered`` seconds among them.
+        remembered: seconds for which the controller knows a job that has ended.
     """
 
-    def __init__(self, folder: Path, nodes: int = 1, cpus: int = 2, queue: int = 1000):
+    def __init__(self, folder: Path, nodes: int = 1, cpus: int = 2, queue: int = 1000, remembered: int = 300):
         self.folder, self.names = folder.absolute(), [f"node{n}" for n in range(1, nodes + 1)]
         self.env = {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
         self.env["PATH"] = f"{self.folder / 'bin'}:{os.environ['PATH']}"
@@ -92,7 +93,7 @@ class Cluster:
         key = self.folder / "munge/key"
         key.touch(0o600)
         key.write_bytes(secrets.token_bytes(1024))
-        conf = CONF.format(host=host, port=ports[0], folder=self.folder, queue=queue)
+        conf = CONF.format(host=host, port=ports[0], folder=self.folder, queue=queue, remembered=remembered)
         conf += "".join(NODE.format(name=n, host=host, port=p, cpus=cpus) for n, p in zip(self.names, ports[1:]))
         (self.folder / "slurm.conf").write_text(conf)
         (self.folder / "gres.conf").write_text("".join(f"NodeName={n} Name=gpu File=/dev/null\n" for n in self.names))
