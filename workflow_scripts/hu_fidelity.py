@@ -12,4 +12,4 @@ with job(snakemake):
     pairs = PairedSlices.read(snakemake.input, snakemake.params.generators)
     table = compare_organ_intensity(pairs, LabelSet.from_config(snakemake.params.labels))
     table.to_csv(snakemake.output.csv, index=False)
-    Path(snakemake.output.md).write_text(markdown(table))
+    Path(snakemake.output.md).write_text(markdown(table), encoding="utf-8")

@@ -53,9 +53,9 @@ class SubjectRecord:
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
-        Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> SubjectRecord:
         """Read what :meth:`save` wrote."""
-        return cls(**json.loads(Path(path).read_text()))
+        return cls(**json.loads(Path(path).read_text(encoding="utf-8")))

@@ -100,7 +100,7 @@ def person_key(patient: str, nobody: frozenset[str] = NOBODY) -> str:
     plain = patient.strip().casefold()
     if plain in nobody:
         return ""
-    return hashlib.sha256(f"patient\0{plain}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"patient\0{plain}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def printable(name: str) -> str:
@@ -123,5 +123,6 @@ def file_facts(entries: Iterable[os.DirEntry | Path]) -> str:
     digest = hashlib.sha256()
     for entry in sorted(entries, key=lambda e: e.name):
         facts = entry.stat()
-        digest.update(f"{entry.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+        # names may hold bytes that are no UTF-8
+        digest.update(os.fsencode(entry.name) + f"\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:20]

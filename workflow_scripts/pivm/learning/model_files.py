@@ -35,7 +35,7 @@ def save_model(folder: Path, weights: dict[str, torch.Tensor], facts: dict) -> N
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, folder / "model.safetensors")
-    (folder / "model.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    (folder / "model.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_facts(folder: Path) -> dict:
@@ -47,7 +47,7 @@ def load_facts(folder: Path) -> dict:
     if not Path(folder).is_dir():
         raise StateError(f"{folder}: no such folder, expected the folder of a model, with model.json in it")
     try:
-        facts = json.loads((Path(folder) / "model.json").read_text())
+        facts = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _incomplete(folder, f"model.json: {error}") from None
     if not isinstance(facts, dict):

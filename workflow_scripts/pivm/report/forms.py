@@ -53,17 +53,20 @@ def write_forms(
     shaped = shape("**%s**", _ARROWS)
     if shaped.columns.nlevels > 1:
         shaped.columns = [" ".join(names) for names in shaped.columns]
-    Path(outputs.md).write_text(f"{shaped.to_markdown(disable_numparse=True)}\n\n{note}\n")
+    Path(outputs.md).write_text(f"{shaped.to_markdown(disable_numparse=True)}\n\n{note}\n", encoding="utf-8")
     latex = shape(r"\textbf{%s}", _LATEX_ARROWS).rename(columns=_latex)
     body = latex.to_latex(column_format="l" + "c" * len(latex.columns), multicolumn_format="c")
     body = body.replace(" ± ", r" $\pm$ ")
-    Path(outputs.tex).write_text(f"\\begin{{table}}\n\\caption{{{_latex(note)}}}\n{body}\\end{{table}}\n")
+    Path(outputs.tex).write_text(
+        f"\\begin{{table}}\n\\caption{{{_latex(note)}}}\n{body}\\end{{table}}\n", encoding="utf-8"
+    )
     heading = table.capitalize().replace("Table", "Table ")
     page = shape("<b>%s</b>", _ARROWS).to_html(escape=False, border=0)
     Path(outputs.html).write_text(
         "<!doctype html><meta charset='utf-8'><style>body{font:15px sans-serif;margin:2em}"
         "table{border-collapse:collapse}td,th{padding:.4em 1em;border-bottom:1px solid #ccc;text-align:center}"
-        f"</style><h3>{heading}</h3>{page}<p>{html.escape(note)}</p>\n"
+        f"</style><h3>{heading}</h3>{page}<p>{html.escape(note)}</p>\n",
+        encoding="utf-8",
     )
 
 

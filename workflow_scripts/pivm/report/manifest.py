@@ -63,7 +63,7 @@ def write_manifest(config: dict, split: Path, store: Path, models: dict[str, Pat
             "gpus": gpus,
         },
     }
-    Path(path).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    Path(path).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _made(folder: Path) -> dict:
