@@ -54,7 +54,9 @@ def require_no_braces(places: Mapping[str, str]) -> None:
     """
     for key, path in places.items():
         if "{" in path or "}" in path:
-            raise PivmError(f"{key}: {path!r} holds a brace, which stands for a wildcard in Snakemake; rename the folder")
+            raise PivmError(
+                f"{key}: {path!r} holds a brace, which stands for a wildcard in Snakemake; rename the folder"
+            )
 
 
 def put_library_first(scripts: Path) -> None:

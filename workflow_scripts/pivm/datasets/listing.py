@@ -103,9 +103,14 @@ def person_key(patient: str, nobody: frozenset[str] = NOBODY) -> str:
     return hashlib.sha256(f"patient\0{plain}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def printable(name: str) -> str:
-    """A name from the data in ASCII, at most 100 characters."""
-    return name.encode("ascii", "backslashreplace").decode()[:100]
+def printable(name: str, length: int = 100) -> str:
+    """A text from the data in ASCII, cut to a length."""
+    return name.encode("ascii", "backslashreplace").decode()[:length]
+
+
+def writable(text: str) -> str:
+    """A text that UTF-8 can hold: the names of files may be bytes of other encodings."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def require_folder(root: Path) -> None:
