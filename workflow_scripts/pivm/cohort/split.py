@@ -68,7 +68,9 @@ def split_patients(persons: Mapping[str, str], settings: SplitSettings, own_spli
     table["source"] = "dataset" if use_own else f"random, seed {settings.seed}"
     for split in ("train", "test"):
         if not (table["split"] == split).any():
-            raise CohortError(f"split: no patient left for {split!r} among {_amount(persons)}")
+            raise CohortError(
+                f"split: no patient left for {split!r} among {_amount(persons)}{_way_out(split, use_own)}"
+            )
     return table
 
 
@@ -92,6 +94,13 @@ def _check_own(own: Mapping[str, str], persons: Mapping[str, str]) -> None:
             f"ID or because two scans hold the same voxels: {named}{'; ...' if len(parted) > 5 else ''}; put the scans "
             "of a person into one part, leave copies out, or set split.source: random"
         )
+
+
+def _way_out(split: str, use_own: bool) -> str:
+    """The key that decides who is in a split."""
+    if use_own:
+        return f": the data set's own split (meta.csv) puts none into {split}; correct it, or set split.source: random"
+    return f"; set split.{split} to 1 or more" if split != "train" else ""
 
 
 def _amount(persons: Mapping[str, str]) -> str:
