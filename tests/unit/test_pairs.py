@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pivm.evaluation.all_metrics import METRICS
-from pivm.evaluation.crossed import CrossedScores, crossed_mean
+from pivm.evaluation.crossed import CrossedScores, crossed_mean, pool_seed_squares
 from pivm.evaluation.crossing import cross_scores
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import compare_pairs, holm
@@ -124,6 +124,56 @@ def test_paired_difference_with_seeds_covers_what_it_claims():
         (pair,) = compare_pairs({"a": CrossedScores(a), "b": CrossedScores(b)}, LEVEL)
         hits += pair.difference.low <= 0 <= pair.difference.high
     assert hits / count == pytest.approx(LEVEL, abs=0.02)
+
+
+def table_scores(rng, shared: float) -> dict[str, CrossedScores]:
+    """Three methods of equal mean: 20 patients, 3 generator seeds, 2 segmenter seeds that matter as patients do."""
+    patients, start = rng.normal(0, 1, (20, 1, 1)), rng.normal(0, shared, (1, 1, 2))
+    return {
+        name: CrossedScores(
+            patients + start + rng.normal(0, 0.15, (1, 3, 1)) + rng.normal(0, 0.15, (1, 1, 2))
+            + rng.normal(0, 0.1, (1, 3, 2)) + rng.normal(0, 0.5, (20, 1, 1)) + rng.normal(0, 0.2, (20, 3, 2))
+        )
+        for name in "abc"
+    }  # fmt: skip
+
+
+def test_trainings_that_are_pooled_over_a_table_cover_what_they_claim():
+    rng, hits, alone, pooled = np.random.default_rng(8), 0, [], []
+    count = 1200
+    for _ in range(count):
+        scores = table_scores(rng, 0.1)
+        pair = compare_pairs(scores, LEVEL)[2]
+        hits += pair.difference.low <= 0 <= pair.difference.high
+        pooled.append(pair.difference.high - pair.difference.low)
+        (single,) = compare_pairs({name: scores[name] for name in "bc"}, LEVEL)
+        alone.append(single.difference.high - single.difference.low)
+    assert hits / count == pytest.approx(LEVEL, abs=0.02)
+    # two seeds alone: one interval in four is wider by far than it need be
+    assert np.quantile(alone, 0.9) > 1.5 * np.quantile(pooled, 0.9)
+
+
+def test_means_with_pooled_trainings_cover_what_they_claim():
+    rng, hits, count = np.random.default_rng(9), 0, 1200
+    for _ in range(count):
+        scores = table_scores(rng, 0.0)
+        squares = pool_seed_squares({(name,): s for name, s in scores.items()})
+        mean = crossed_mean(scores["a"], LEVEL, "identity", squares)
+        hits += mean.low <= 0 <= mean.high
+    assert hits / count == pytest.approx(LEVEL, abs=0.02)
+
+
+def test_pooled_squares_by_hand():
+    """Two methods, seeds 0.2 and 0.4 apart, nothing else: mean squares 2 * 0.02 and 2 * 0.08 with 1 + 1 freedoms."""
+    scores = {
+        (name,): CrossedScores(
+            np.array([0, 1.0])[:, None, None] + np.array([0, step])[None, None], ("patient", "segmenter_seed")
+        )
+        for name, step in (("a", 0.2), ("b", 0.4))
+    }
+    ((key, square),) = pool_seed_squares(scores).items()
+    assert key == ((2,), (2, 1, 2))
+    assert (square.value, square.freedom) == (pytest.approx(0.1), 2)
 
 
 def test_one_patient_has_differences_but_no_test():

@@ -102,13 +102,17 @@ class CrossedMean:
     unknown: tuple[str, ...]
 
 
-def crossed_mean(scores: CrossedScores, level: float, scale: Scale) -> CrossedMean:
+def crossed_mean(
+    scores: CrossedScores, level: float, scale: Scale, seed_squares: SeedSquares | None = None
+) -> CrossedMean:
     """Mean of the scores and its interval, which holds for new patients and, unless ``unknown``, for new seeds.
 
     Args:
         scores: one value per patient and seeds.
         level: confidence, for example 0.95.
         scale: on which the interval is symmetric, see :mod:`pivm.evaluation.intervals`.
+        seed_squares: of :func:`pool_seed_squares`, of the comparison that the scores belong to; ``None``: they stand
+            alone.
 
     Raises:
         ValueError: as :func:`pivm.evaluation.intervals.checked_scores`.
@@ -120,6 +124,7 @@ def crossed_mean(scores: CrossedScores, level: float, scale: Scale) -> CrossedMe
     if patients > 1:
         squares = _mean_squares(values)
         variances = _variances(squares, values.shape)
+        squares |= {e: square for e in squares if (square := (seed_squares or {}).get((e, values.shape)))}
         standard_error, freedom = _standard_error(squares, values.size)
         low, high = interval_on_scale(mean, standard_error, freedom, level, scale)
         if scale == "logit" and mean in (0.0, 1.0):  # no spread to go by: how often may what was never seen occur?
@@ -142,12 +147,42 @@ def p_value(mean: CrossedMean) -> float | None:
 
 
 @dataclass(frozen=True)
-class _MeanSquare:
+class MeanSquare:
+    """Mean square of an effect with its degrees of freedom."""
+
     value: float
     freedom: int
 
 
-def _mean_squares(values: np.ndarray) -> dict[tuple[int, ...], _MeanSquare]:
+#: (axes of an effect, shape of the scores) -> its mean square over several methods
+SeedSquares = Mapping[tuple[tuple[int, ...], tuple[int, ...]], MeanSquare]
+
+
+def pool_seed_squares(scores: Mapping[tuple[str, ...], CrossedScores]) -> SeedSquares:
+    """What trainings differ by, learnt from all columns of a table together.
+
+    Two or three seeds of one column tell next to nothing of the variance between trainings. That all columns have the
+    same one is assumed; patients, of whom there are many, are not pooled.
+
+    Args:
+        scores: by the methods that they come from: one name for scores, two for the difference of two methods.
+    """
+    found: dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[tuple[str, ...], MeanSquare]]] = {}
+    for names, one in scores.items():
+        for effect, square in _mean_squares(one.values).items():
+            if 0 not in effect:
+                found.setdefault((effect, one.values.shape), []).append((names, square))
+    pooled = {}
+    for key, members in found.items():
+        methods = {name for names, _ in members for name in names}
+        # differences of M methods hold M - 1 independent ones
+        independent = len(methods) - len(members[0][0]) + 1
+        value = sum(square.value for _, square in members) / len(members)
+        pooled[key] = MeanSquare(value, independent * members[0][1].freedom)
+    return pooled
+
+
+def _mean_squares(values: np.ndarray) -> dict[tuple[int, ...], MeanSquare]:
     """Mean square of every effect, by its axes; axes of length 1 have none."""
     axes = [axis for axis in range(values.ndim) if values.shape[axis] > 1]
     parts = [(), *_subsets(axes)]
@@ -160,11 +195,11 @@ def _mean_squares(values: np.ndarray) -> dict[tuple[int, ...], _MeanSquare]:
             deviation = deviation + (-1) ** (len(effect) - len(part)) * means[part]
         freedom = math.prod(values.shape[axis] - 1 for axis in effect)
         repeats = values.size // math.prod(values.shape[axis] for axis in effect)
-        found[effect] = _MeanSquare(float((deviation**2).sum()) * repeats / freedom, freedom)
+        found[effect] = MeanSquare(float((deviation**2).sum()) * repeats / freedom, freedom)
     return found
 
 
-def _variances(squares: dict[tuple[int, ...], _MeanSquare], shape: tuple[int, ...]) -> dict[str, float]:
+def _variances(squares: dict[tuple[int, ...], MeanSquare], shape: tuple[int, ...]) -> dict[str, float]:
     """Moments estimates: each mean square less the ones that hold the same effect and more, by turns."""
     found = {}
     for effect in squares:
@@ -174,7 +209,7 @@ def _variances(squares: dict[tuple[int, ...], _MeanSquare], shape: tuple[int, ..
     return found
 
 
-def _standard_error(squares: dict[tuple[int, ...], _MeanSquare], size: int) -> tuple[float, float]:
+def _standard_error(squares: dict[tuple[int, ...], MeanSquare], size: int) -> tuple[float, float]:
     """Standard error of the mean, and its degrees of freedom.
 
     The moments estimate of the variance may fall below what one source alone makes of it; then that source counts.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pivm.evaluation.crossed import SOURCES, CrossedMean, CrossedScores, crossed_mean, p_value
+from pivm.evaluation.crossed import SOURCES, CrossedMean, CrossedScores, crossed_mean, p_value, pool_seed_squares
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def compare_pairs(scores: Mapping[str, CrossedScores], level: float) -> list[Pai
 
     Two methods are differenced seed by seed, over the seeds that both have: where they share a seed's chance, it
     cancels, and where they do not, both are in the variance. A method that is no draw of a source (real slices have no
-    generator seed) is set against every seed of the other.
+    generator seed) is set against every seed of the other. What trainings differ by is learnt from all pairs together.
 
     Args:
         scores: by method, over the same patients in the same order.
@@ -47,10 +47,14 @@ def compare_pairs(scores: Mapping[str, CrossedScores], level: float) -> list[Pai
     Raises:
         ValueError: two methods have other patients, or no seed in common.
     """
+    values = {
+        (method, reference): _difference(scores[method], scores[reference], f"{method} - {reference}")
+        for reference, method in itertools.combinations(scores, 2)
+    }
+    seed_squares = pool_seed_squares(values)
 
     def difference(method: str, reference: str) -> CrossedMean:
-        values = _difference(scores[method], scores[reference], f"{method} - {reference}")
-        return crossed_mean(values, level, "identity")
+        return crossed_mean(values[method, reference], level, "identity", seed_squares)
 
     return compare(list(scores), difference)
 

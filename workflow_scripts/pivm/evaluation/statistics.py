@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from pivm.evaluation.all_metrics import METRICS
-from pivm.evaluation.crossed import CrossedMean, crossed_mean
+from pivm.evaluation.crossed import CrossedMean, crossed_mean, pool_seed_squares
 from pivm.evaluation.crossing import cross_scores
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import PairedDifference, compare, compare_pairs
@@ -107,7 +107,8 @@ def summarise_metric(cases: pd.DataFrame, metric: Metric, methods: Sequence[str]
     if not table.patients:
         return MetricSummary(metric, {}, [], table.patients_left_out, table.cases_left_out)
     scores = {method: table.scores[method] for method in methods}
-    means = {method: crossed_mean(s, level, metric.scale) for method, s in scores.items()}
+    trainings = pool_seed_squares({(method,): s for method, s in scores.items()})
+    means = {method: crossed_mean(s, level, metric.scale, trainings) for method, s in scores.items()}
     return MetricSummary(metric, means, compare_pairs(scores, level), table.patients_left_out, table.cases_left_out)
 
 
