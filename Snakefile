@@ -1,5 +1,7 @@
 # The table of contents. `snakemake --cores all --resources gpu=1` makes Tables 1, 2 and 3 of the paper on the data set
 # that config.yaml names; data flows from the first include to the last.
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -10,6 +12,12 @@ configfile: f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/confi
 
 
 report: "rules/report/workflow.rst"
+
+
+# the image of Dockerfile or containers/pivm.def, for `--software-deployment-method apptainer`
+if "PIVM_CONTAINER" in os.environ:
+
+    container: os.environ["PIVM_CONTAINER"]
 
 
 include: "rules/common.smk"

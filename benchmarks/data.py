@@ -32,7 +32,7 @@ from pivm.scans.nifti import write_volume
 from pivm.scans.quality import QualitySettings
 from pivm.settings import read_settings
 
-CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
+CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))
 SELECTION = replace(read_settings(SelectionSettings, CONFIG["selection"], "selection"), axial_slices=(100, 600))
 # the made-up organs lie anywhere and have any HU
 QUALITY = replace(
@@ -104,7 +104,7 @@ def peak() -> float:
 
 def own_memory() -> float:
     """Memory of this process in GiB, without pages of mapped files, which the system takes back when it needs them."""
-    facts = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    facts = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(facts["RssAnon"].split()[0]) / 2**20
 
 

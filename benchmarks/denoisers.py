@@ -131,7 +131,7 @@ def main(options: argparse.Namespace) -> None:
     store, prior = SliceStore(options.results / "store"), Prior.load(options.results / "prior.json")
     below = store.index["previous"].to_numpy()
     parts = {name: TrainingData(store, prior, store.rows(name), below) for name in ("train", "val")}
-    settings = generator_settings(yaml.safe_load((ROOT / "config.yaml").read_text()), "pivm")
+    settings = generator_settings(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")), "pivm")
     width = settings.network.label_channels
     makers = {"ours": None, "MONAI DiffusionModelUNet": monai_unet, "diffusers UNet2DModel": diffusers_unet}
     target, cap, first = 0.0, float("inf"), None

@@ -16,7 +16,7 @@ def read_jobs(folder: Path) -> list[dict]:
     jobs = {}
     for path in (folder / ".snakemake" / "metadata").rglob("*"):
         if path.is_file():
-            facts = json.loads(path.read_text())
+            facts = json.loads(path.read_text(encoding="utf-8"))
             # one record per output file; the log file tells the jobs apart
             job = jobs.setdefault(facts["log"][0], {"rule": facts["rule"], "start": float("inf"), "end": 0.0})
             job["start"] = min(job["start"], facts["starttime"])

@@ -1,6 +1,6 @@
 """The default sampler against 250 DDPM steps of the same trained model.
 
-    python benchmarks/sampler.py --model results/phantom/generators/pivm/seed_1 --store results/phantom/store [--slices 60]
+    python benchmarks/sampler.py --model results/phantom/generators/pivm/seed_1 --store results/phantom/store
 
 Both make the same slices of the test patients from the same start noise. SSIM is against the real slice; the Fréchet
 distance is to the real slices, on the packaged EfficientNet-Lite0.

@@ -39,7 +39,7 @@ def run(folder: Path, name: str, cores: int, targets: tuple[str, ...], settings:
         **settings,
     }
     own = folder / f"{name}.yaml"
-    own.write_text(yaml.safe_dump(config))
+    own.write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", str(own), "--quiet", "rules"]
     begin = time.perf_counter()
     done = subprocess.run(

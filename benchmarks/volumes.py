@@ -24,7 +24,7 @@ def main(options: argparse.Namespace) -> None:
     prepare(device, "auto")
     torch.manual_seed(0)
     prior = made_up_prior()
-    settings = generator_settings(yaml.safe_load((ROOT / "config.yaml").read_text()), "pivm")
+    settings = generator_settings(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")), "pivm")
     generator = DiffusionGenerator(settings, prior, device)
     maps = made_up_slices(options.volumes * options.slices, options.size, prior).arrays()[1]
     volumes = list(maps.reshape(options.volumes, options.slices, options.size, options.size))

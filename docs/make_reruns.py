@@ -87,17 +87,17 @@ def jobs_after(change: Edit | dict, folder: Path) -> Counter[str]:
     """What a dry run would do after a change, which is taken back."""
     if isinstance(change, Edit):
         path = folder / change.path
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         edited = re.sub(change.pattern, change.replacement, text, count=1)
         if edited == text:
             raise RuntimeError(f"{change.path}: nothing like {change.pattern}")
         try:
-            path.write_text(edited)
+            path.write_text(edited, encoding="utf-8")
             return jobs_of(folder)
         finally:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
     overlay = folder / "change.yaml"
-    overlay.write_text(yaml.safe_dump(change))
+    overlay.write_text(yaml.safe_dump(change), encoding="utf-8")
     try:
         return jobs_of(folder, overlay.name)
     finally:
@@ -124,9 +124,11 @@ def _all_of(jobs: Counter[str], every: Counter[str]) -> str:
 
 
 def main(folder: Path) -> None:
-    text = PAGE.read_text()
+    text = PAGE.read_text(encoding="utf-8")
     block = f"<!-- reruns -->\n\n{table(folder)}\n\n<!-- /reruns -->"
-    PAGE.write_text(re.sub("<!-- reruns -->.*?<!-- /reruns -->", lambda _: block, text, flags=re.DOTALL))
+    PAGE.write_text(
+        re.sub("<!-- reruns -->.*?<!-- /reruns -->", lambda _: block, text, flags=re.DOTALL), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -19,12 +19,14 @@ from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job.killed import note_process, note_scheduler
-from pivm.job import gpus_of_this_node, put_library_first, require_writable
+from pivm.job import gpus_of_this_node, put_library_first, require_no_braces, require_writable
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.provenance import code_hash
 from pivm.provenance.reach import ALL, Library
 
 put_library_first(SCRIPTS)
+# jobs open paths and write tables in UTF-8, whatever the locale says
+os.environ["PYTHONUTF8"] = "1"
 flags = snakemake_cli.get_argument_parser().parse_known_args()[0]
 note_process(workflow.is_main_process, flags.dryrun, flags.unlock)
 
@@ -46,6 +48,8 @@ try:
     if config["split"]["source"] == "auto":
         require_fitting(LISTING.subjects, LISTING.split)
     RESULTS = f"{config['results']}/{DATASET.name}"
+    roots = {f"datasets.{DATASET.name}.path": root for root in DATASET.roots}
+    require_no_braces({"results": RESULTS, "the working directory": os.getcwd(), "the workflow": str(ROOT), **roots})
     require_writable(RESULTS)
     CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in ENTRIES.items() if g.get("weights")}
 except (errors.PivmError, OSError) as error:

@@ -33,6 +33,7 @@ rule select_scans:
     output:
         selection=f"{RESULTS}/cohort/selection.csv",
         labels=f"{RESULTS}/cohort/labels.csv",
+        unused_names=f"{RESULTS}/cohort/unused_names.csv",
     log:
         f"{RESULTS}/logs/select_scans.log",
     conda:

@@ -1,4 +1,6 @@
 # What jobs ask for: GPUs, CPU threads, memory and run time, whatever runs them; no rule. A profile holds the site's part.
+import subprocess
+import time
 from functools import cache
 
 # Kind of work -> MB of memory and minutes of a first attempt, for scans of 512 x 512 x 600 voxels and the sizes of
@@ -65,3 +67,42 @@ resource_scopes:
 if workflow.is_main_process and workflow.nodes is None and "gpu" not in workflow.global_resources:
     if config["compute"]["device"] != "cpu" and gpus_here():
         workflow.register_resource("gpu", TRAINING_GPUS)
+
+
+def slurm_jobs_here():
+    """Ids of the jobs that an executor of Snakemake has in the queue for this folder."""
+    command = ["squeue", "--me", "--noheader", "--format=%i|%Z|%k"]
+    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    jobs = [line.split("|", 2) for line in lines]
+    return [
+        job for job, folder, comment in jobs if folder == str(workflow.workdir_init) and comment.startswith("rule_")
+    ]
+
+
+def cancel_what_was_left():
+    """Cancel what a Snakemake that was killed in this folder left in the queue, so that it is not done twice.
+
+    The lock says that no other Snakemake works here; with `--nolock` nothing is cancelled.
+    """
+    jobs = slurm_jobs_here() if workflow.execution_settings.lock else []
+    if not jobs:
+        return
+    print(
+        f"Cancelling {', '.join(jobs)}: SLURM jobs of an earlier call in this folder that was killed", file=sys.stderr
+    )
+    subprocess.run(["scancel", *jobs])
+    end = time.monotonic() + 120
+    while jobs := slurm_jobs_here():
+        if time.monotonic() > end:
+            raise WorkflowError(f"SLURM jobs {', '.join(jobs)} of an earlier call do not end: run again when they have")
+        time.sleep(1)
+
+
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        cancel_what_was_left()
+    elif workflow.local_exec and workflow.cores < THREADS:
+        print(
+            f"compute.threads is {THREADS}, but --cores {workflow.cores}: the numbers of {THREADS} threads differ by rounding",
+            file=sys.stderr,
+        )

@@ -15,4 +15,4 @@ with job(snakemake):
     pairs = PairedSlices.read(snakemake.input, params.runs, params.part)
     table = compare_organ_intensity(pairs, LabelSet.from_config(params.labels), tables.confidence)
     table.to_csv(snakemake.output.csv, index=False)
-    Path(snakemake.output.md).write_text(markdown(table))
+    Path(snakemake.output.md).write_text(markdown(table), encoding="utf-8")

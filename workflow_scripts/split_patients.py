@@ -14,8 +14,8 @@ with job(snakemake):
         persons = dict(zip(selection.loc[used, "subject"], selection.loc[used, "patient"], strict=True))
         split = split_patients(persons, settings, snakemake.params.own_split)
     except CohortError as error:
-        aside = "\n".join(f"  {r.subject}: {r.reason}" for r in selection[~used].head(10).itertuples())
-        raise CohortError(
-            f"{error}\nScans set aside ({(~used).sum()}, all in {snakemake.input.selection}):\n{aside}"
-        ) from None
+        aside = [f"  {r.subject}: {r.reason}" for r in selection[~used].head(10).itertuples()]
+        if aside:
+            aside.insert(0, f"Scans not selected ({(~used).sum()}, all in {snakemake.input.selection}):")
+        raise CohortError("\n".join([str(error), *aside])) from None
     split.to_csv(snakemake.output.split, index=False)

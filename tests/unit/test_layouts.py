@@ -11,12 +11,14 @@ import pytest
 from pivm.cohort.own_split import require_fitting
 from pivm.cohort.preparation import prepare_subject
 from pivm.cohort.prior import Prior
+from pivm.cohort.record import SubjectRecord
 from pivm.cohort.selection import selection_table, volume_sources
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.datasets.meta_table import read_meta
 from pivm.errors import CohortError, ConfigError, DataError
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.scans.label_maps import Policy
+from pivm.scans.nifti import Image
 from pivm.scans.outline import fit_margins, outline_from_labels
 from pivm.synthesis.volumes import read_source
 
@@ -168,6 +170,37 @@ def test_what_systems_leave_beside_the_data_is_not_there(tmp_path, selection, qu
         record = prepare_subject("a", found.subjects["a"], LABELS, 32, selection, quality)[0]
         assert record == prepare_subject("a", clean.subjects["a"], LABELS, 32, selection, quality)[0]
         assert record.status == "selected"
+
+
+@pytest.mark.parametrize(("ending", "what"), [("nrrd", "NRRD"), ("mha", "MetaImage"), ("MHD", "MetaImage")])
+def test_other_formats_are_named_with_the_line_that_converts_them(scan, ending, what, selection, quality):
+    (scan / "ct.nii.gz").rename(scan / f"ct.{ending.lower()}")
+    subject = listing(scan.parent).subjects["p1"]
+    record = prepare_subject("p1", subject, LABELS, 32, selection, quality)[0]
+    assert record.status == "set aside"  # and not taken for labels without CT
+    assert f"ct.{ending.lower()} is {what}, which is not read; convert it" in record.reason
+    assert f"s.WriteImage(s.ReadImage('ct.{ending.lower()}'), 'ct.nii.gz')" in record.reason
+    (scan / f"ct.{ending.lower()}").rename(scan / "ct.nii.gz")
+    for path in (scan / "segmentations").iterdir():
+        path.rename(path.with_name(path.name.replace("nii.gz", ending)))
+    record = prepare_subject("p1", listing(scan.parent).subjects["p1"], LABELS, 32, selection, quality)[0]
+    assert f"kidney_left.{ending} is {what}" in record.reason
+    with pytest.raises(DataError, match=f"no NIfTI file: x.{ending} is {what}"):
+        Image(scan / f"x.{ending}")
+
+
+def test_names_in_other_encodings_do_not_end_a_listing(scan, selection, quality):
+    folder = os.fsencode(scan / "segmentations")
+    for name in (b"K\xf6rper.nii.gz", b"K\xf6rper"):
+        with open(os.path.join(folder, name), "wb") as stream:
+            stream.write(b"x")
+    os.mkdir(os.path.join(os.fsencode(scan.parent), b"p\xfc"))
+    found = listing(scan.parent)
+    assert list(found.refused) == ["p\\udcfc"]
+    record = prepare_subject("p1", found.subjects["p1"], LABELS, 32, selection, quality)[0]
+    assert (record.status, record.unused) == ("selected", ["K\\udcf6rper"])
+    record.save(scan / "record.json")
+    assert SubjectRecord.load(scan / "record.json").unused == record.unused
 
 
 def test_members_of_a_zip_may_begin_with_a_dot_and_a_slash(tmp_path, selection, quality):

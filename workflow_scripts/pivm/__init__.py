@@ -22,7 +22,7 @@ def _version() -> str:
     """That of the source tree where this is one, as an older one may be installed beside it; else the installed one."""
     project = Path(__file__).parents[2] / "pyproject.toml"
     if project.is_file():
-        facts = tomllib.loads(project.read_text()).get("project", {})
+        facts = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {})
         if facts.get("name") == "pivm":
             return facts["version"]
     try:

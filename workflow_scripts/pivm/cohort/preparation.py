@@ -14,7 +14,7 @@ from pivm.cohort.selection import SelectionSettings, choose_slices, require_abdo
 from pivm.cohort.store import ARRAYS, DTYPES
 from pivm.cohort.twins import hu_hash
 from pivm.datasets import read_ct, read_labels
-from pivm.datasets.listing import Subject
+from pivm.datasets.listing import Subject, printable, writable
 from pivm.errors import DataError, PivmError
 from pivm.labels import LabelSet
 from pivm.scans.anatomy import check_anatomy, misplaced_organs
@@ -69,7 +69,7 @@ def prepare_subject(
 
 
 def _set_aside(record: SubjectRecord, reason: str, size: int):
-    record.status, record.reason, record.slices = "set aside", reason, 0
+    record.status, record.reason, record.slices = "set aside", writable(reason), 0
     return _nothing(size)
 
 
@@ -140,6 +140,7 @@ def _note_labels(record: SubjectRecord, labels: LabelMap, label_set: LabelSet, p
     counts, voxel_ml = per_slice.sum(0), float(np.prod(record.spacing)) / 1000
     record.voxels = {n: int(counts[k]) for k, n in enumerate(label_set.names, start=1) if counts[k]}
     record.missing = [n for n in label_set.names if n not in labels.files]
+    record.unused, record.notes = sorted(map(printable, labels.unused)), [printable(n, 300) for n in labels.notes]
     record.overlapping_voxels, record.resampled = labels.overlapping, labels.resampled
     record.tiny_masks = sum(n * voxel_ml < TINY_ML for n in record.voxels.values())
 

@@ -94,13 +94,13 @@ class Prior:
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
-        Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Prior:
         """Raises StateError where the file is missing, truncated, of another version, or holds NaN."""
         try:
-            facts = json.loads(Path(path).read_text(), parse_constant=_no_number)
+            facts = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
             return cls(**fields)
         except (OSError, ValueError, TypeError, AttributeError) as error:

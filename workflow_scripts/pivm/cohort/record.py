@@ -17,6 +17,8 @@ class SubjectRecord:
         reason: why it is set aside.
         voxels: organ name -> voxels in the scan.
         missing: organs without a mask or id.
+        unused: names of masks, segments or ids that mean no organ of the label set.
+        notes: what was repaired or left out of the labels, one sentence each.
         overlapping_voxels: claimed by several masks.
         padding_voxels: below -1500 HU.
         tiny_masks: below 0.05 ml.
@@ -50,12 +52,14 @@ class SubjectRecord:
     turned_pairs: int = 0
     voxels: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
-        Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> SubjectRecord:
         """Read what :meth:`save` wrote."""
-        return cls(**json.loads(Path(path).read_text()))
+        return cls(**json.loads(Path(path).read_text(encoding="utf-8")))

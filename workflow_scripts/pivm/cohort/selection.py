@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +12,7 @@ import pandas as pd
 
 from pivm.cohort.persons import persons
 from pivm.cohort.record import SubjectRecord
+from pivm.datasets.mappings import organ_of
 from pivm.errors import CohortError, ConfigError, DataError, nearest
 from pivm.labels import LabelSet
 from pivm.settings import setting
@@ -63,6 +66,7 @@ def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd
             "swapped_pairs": r.swapped_pairs,
             "turned_pairs": r.turned_pairs,
             "spacing_mm": "x".join(f"{s:.3g}" for s in r.spacing),
+            "notes": "; ".join(r.notes),
         }
         for r in records
     ]
@@ -70,7 +74,7 @@ def selection_table(records: list[SubjectRecord], refused: dict[str, str]) -> pd
         {"subject": name, "patient": "", "status": "set aside", "reason": reason} for name, reason in refused.items()
     ]
     table = pd.DataFrame(rows).sort_values("subject", ignore_index=True)
-    texts = ("subject", "patient", "status", "reason", "spacing_mm")
+    texts = ("subject", "patient", "status", "reason", "spacing_mm", "notes")
     return table.astype({column: "Int64" for column in table.columns if column not in texts})
 
 
@@ -93,6 +97,28 @@ def label_table(records: list[SubjectRecord], label_set: LabelSet, explicit: boo
             found = {n for r in used for n in label_set.names if n not in r.missing}
             raise ConfigError("labels", f"{name!r} has no mask file in any selected scan{nearest(name, found)}")
     return pd.DataFrame(rows)
+
+
+def unused_names(records: list[SubjectRecord], label_set: LabelSet) -> pd.DataFrame:
+    """Names of the data set that mean none of the labels, each once, with the label that is spelled most like it.
+
+    Args:
+        records: of all scans.
+        label_set: the labels of the run.
+
+    Returns:
+        Columns ``name, scans, nearest, nearest_scans``: scans that have the name, the label (empty where none is like
+        it) and how many scans have that label by another name; the likeliest slips first.
+    """
+    counts = Counter(name for r in records for name in r.unused)
+    having = {label: sum(label not in r.missing for r in records) for label in label_set.names}
+    rows = []
+    for name, scans in counts.items():
+        close = difflib.get_close_matches(organ_of(name), label_set.names, n=1, cutoff=0.6)
+        label = close[0] if close else ""
+        rows.append({"name": name, "scans": scans, "nearest": label, "nearest_scans": having.get(label, 0)})
+    rows.sort(key=lambda row: (not row["nearest"], row["nearest_scans"], row["name"]))
+    return pd.DataFrame(rows, columns=["name", "scans", "nearest", "nearest_scans"])
 
 
 def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, count: int) -> list[str]:
@@ -133,8 +159,16 @@ def require_abdomen(record: SubjectRecord, selection: SelectionSettings) -> None
         raise DataError(
             f"not an abdominal scan: {len(present)} of the organs in selection.organs reach "
             f"{selection.min_organ_ml:g} ml ({', '.join(present) or 'none'}), "
-            f"at least {selection.min_organs} are needed"
+            f"at least {selection.min_organs} are needed{_not_understood(record)}"
         )
+
+
+def _not_understood(record: SubjectRecord) -> str:
+    """The names that might have been the organs that are lacking."""
+    if not record.unused:
+        return ""
+    more = ", ..." if len(record.unused) > 6 else ""
+    return f"; names that mean none of the labels: {', '.join(record.unused[:6])}{more}"
 
 
 def choose_slices(per_slice: np.ndarray, count: int, min_labels: int) -> np.ndarray:

@@ -60,7 +60,7 @@ def split_patients(persons: Mapping[str, str], settings: SplitSettings, own_spli
         _check_own(own, persons)
         assigned = own
     else:
-        of_person = _ranked_split(sorted(set(persons.values())), settings)
+        of_person = _ranked_split(persons, settings)
         assigned = {scan: of_person[person] for scan, person in persons.items()}
     table = pd.DataFrame({"subject": sorted(persons)})
     table["patient"] = table["subject"].map(persons)
@@ -68,7 +68,9 @@ def split_patients(persons: Mapping[str, str], settings: SplitSettings, own_spli
     table["source"] = "dataset" if use_own else f"random, seed {settings.seed}"
     for split in ("train", "test"):
         if not (table["split"] == split).any():
-            raise CohortError(f"split: no patient left for {split!r} among {_amount(persons)}")
+            raise CohortError(
+                f"split: no patient left for {split!r} among {_amount(persons)}{_way_out(split, use_own)}"
+            )
     return table
 
 
@@ -94,19 +96,27 @@ def _check_own(own: Mapping[str, str], persons: Mapping[str, str]) -> None:
         )
 
 
+def _way_out(split: str, use_own: bool) -> str:
+    """The key that decides who is in a split."""
+    if use_own:
+        return f": the data set's own split (meta.csv) puts none into {split}; correct it, or set split.source: random"
+    return f"; set split.{split} to 1 or more" if split != "train" else ""
+
+
 def _amount(persons: Mapping[str, str]) -> str:
     """How many patients there are, and scans where these are more."""
     patients = len(set(persons.values()))
-    more = f" with {len(persons)} scans" if len(persons) > patients else ""
+    more = f" with {len(persons)} scans (column patient of cohort/selection.csv)" if len(persons) > patients else ""
     return f"{patients} selected patients{more}"
 
 
-def _ranked_split(patients: list[str], settings: SplitSettings) -> dict[str, str]:
+def _ranked_split(persons: Mapping[str, str], settings: SplitSettings) -> dict[str, str]:
+    patients = sorted(set(persons.values()))
     total = len(patients)
     count = {s: _patients(getattr(settings, s), total) for s in ("test", "val")}
     if total - sum(count.values()) < 1:
         raise CohortError(
-            f"split: {total} selected patients, but {count['test']} for test, {count['val']} for val and at least "
+            f"split: {_amount(persons)}, but {count['test']} for test, {count['val']} for val and at least "
             "1 for training are needed; lower split.test and split.val, or add patients"
         )
     ranked = sorted(patients, key=lambda s: hashlib.sha256(f"{settings.seed}:{s}".encode()).hexdigest())

@@ -100,12 +100,17 @@ def person_key(patient: str, nobody: frozenset[str] = NOBODY) -> str:
     plain = patient.strip().casefold()
     if plain in nobody:
         return ""
-    return hashlib.sha256(f"patient\0{plain}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"patient\0{plain}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def printable(name: str) -> str:
-    """A name from the data in ASCII, at most 100 characters."""
-    return name.encode("ascii", "backslashreplace").decode()[:100]
+def printable(name: str, length: int = 100) -> str:
+    """A text from the data in ASCII, cut to a length."""
+    return name.encode("ascii", "backslashreplace").decode()[:length]
+
+
+def writable(text: str) -> str:
+    """A text that UTF-8 can hold: the names of files may be bytes of other encodings."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def require_folder(root: Path) -> None:
@@ -123,5 +128,6 @@ def file_facts(entries: Iterable[os.DirEntry | Path]) -> str:
     digest = hashlib.sha256()
     for entry in sorted(entries, key=lambda e: e.name):
         facts = entry.stat()
-        digest.update(f"{entry.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+        # names may hold bytes that are no UTF-8
+        digest.update(os.fsencode(entry.name) + f"\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:20]

@@ -15,7 +15,7 @@ from pivm.datasets.listing import Listing, Subject, require_folder
 from pivm.datasets.mappings import LARGEST_ID, check_mapping, resolve_ids
 from pivm.errors import DataError
 from pivm.labels import LabelSet
-from pivm.scans.files import is_ghost
+from pivm.scans.files import how_to_convert, is_ghost, short
 from pivm.scans.label_maps import LabelMap, Policy, relabel
 from pivm.scans.nifti import Grid
 from pivm.settings import setting
@@ -64,13 +64,14 @@ def _read_json(path: Path) -> dict:
         facts = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; it names the labels of an nnU-Net data set") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable JSON ({error})") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not readable JSON ({short(error)})") from None
     if not isinstance(facts, dict) or not isinstance(facts.get("labels"), dict) or not facts["labels"]:
         raise DataError(f"{path}: no 'labels' in it, expected id -> name or name -> id")
     ending = facts.get("file_ending", ".nii.gz")
     if ending not in (".nii.gz", ".nii"):
-        raise DataError(f"{path}: file_ending {ending!r}, expected .nii.gz or .nii")
+        hint = how_to_convert(f"case{ending}") if isinstance(ending, str) else ""
+        raise DataError(f"{path}: file_ending {ending!r}, expected .nii.gz or .nii{hint and f'; {hint}'}")
     channels = facts.get("channel_names", facts.get("modality", {"0": "CT"}))
     first = str(channels.get("0", "CT")) if isinstance(channels, dict) else "CT"
     if "MR" in first.upper() and "CT" not in first.upper():

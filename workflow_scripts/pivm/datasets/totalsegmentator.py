@@ -21,12 +21,14 @@ from pivm.datasets.mappings import check_mapping, organ_in
 from pivm.datasets.meta_table import Meta, read_meta
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
-from pivm.scans.files import READ_ERRORS, SEPARATOR, is_ghost, open_zip, short
+from pivm.scans.files import READ_ERRORS, SEPARATOR, how_to_convert, is_ghost, open_zip, short
 from pivm.scans.label_maps import LabelMap, Policy, merge_masks
 from pivm.scans.nifti import Grid
 from pivm.settings import setting
 
 CT_NAMES = ("ct.nii.gz", "ct.nii")
+#: what a subject may have in place of a CT that is read
+FOREIGN_CTS = tuple(f"ct.{ending}" for ending in ("nrrd", "nhdr", "mha", "mhd", "mgz", "img"))
 SUFFIXES = (".nii.gz", ".nii")
 
 
@@ -84,13 +86,15 @@ def _list_folder(root: Path, mapping: dict, listing: Listing) -> None:
     for folder in sorted(p for p in root.iterdir() if p.is_dir() and not is_ghost(p.name)):
         masks = folder / "segmentations"
         found = [name for name in CT_NAMES if os.path.lexists(folder / name)]
-        if not found and not masks.is_dir():
+        foreign = [name for name in FOREIGN_CTS if not found and (folder / name).is_file()]
+        if not found and not foreign and not masks.is_dir():
             listing.refuse(folder.name, "neither ct.nii.gz nor segmentations/ in the folder")
             continue
         # a dangling or looping link is no file
         files = [e for e in os.scandir(masks) if e.is_file() and not is_ghost(e.name)] if masks.is_dir() else []
         broken = [name for name in found if not (folder / name).is_file()]
         fault = f"{broken[0]} is no file, or a link that leads nowhere" if broken else _doubled(found)
+        fault = fault or "".join(map(how_to_convert, foreign[:1]))
         listing.add(folder.name, str(folder), subject(folder, _one(found), mapping, fault, file_facts(files)))
     meta = root / "meta.csv"
     if meta.is_file():
@@ -176,6 +180,7 @@ def mask_files(folder: str, organs: Iterable[str], mapping: Mapping[str, str] | 
     for name in sorted(names):
         stem = name.removesuffix(".gz").removesuffix(".nii")
         if is_ghost(name) or "/" in name or not name.endswith(SUFFIXES):
+            unused.update([name] if how_to_convert(name) and not is_ghost(name) else [])
             continue
         organ = organ_in(stem, known, mapping or {})
         if organ is None:
@@ -201,7 +206,8 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
     masks = mask_files(subject.labels, label_set.names, subject.ids)
     if not masks.places:
         found = f"found {', '.join(sorted(masks.unused)[:8])}" if masks.unused else "no .nii.gz or .nii file in it"
-        raise DataError(f"{subject.labels}: no mask of any organ in the label set; {found}")
+        hint = next(filter(None, map(how_to_convert, sorted(masks.unused))), "")
+        raise DataError(f"{subject.labels}: no mask of any organ in the label set; {hint or found}")
     merged = merge_masks({label_set.id_of(name): path for name, path in masks.places.items()}, grid, policy)
     merged.files, merged.unused = set(masks.places), masks.unused
     return merged

@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +36,22 @@ def require_writable(folder: str) -> None:
         raise PivmError(f"results: {folder}: cannot be written: {place} is a file; set 'results' to another folder")
     if not os.access(place, os.W_OK | os.X_OK):
         raise PivmError(f"results: {folder}: cannot be written: {place}: {DISK_HINTS[errno.EACCES]}")
+
+
+def require_no_braces(places: Mapping[str, str]) -> None:
+    """Find out before any work that a path would be taken for a pattern of Snakemake, which cannot be escaped.
+
+    Args:
+        places: what leads to a path, such as a key of the config -> the path.
+
+    Raises:
+        PivmError: a path holds a brace.
+    """
+    for key, path in places.items():
+        if "{" in path or "}" in path:
+            raise PivmError(
+                f"{key}: {path!r} holds a brace, which stands for a wildcard in Snakemake; rename the folder"
+            )
 
 
 def put_library_first(scripts: Path) -> None:
@@ -64,7 +80,7 @@ def job(snakemake) -> Iterator[None]:
     """
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    to_file, to_terminal = logging.FileHandler(path, "w"), logging.StreamHandler()
+    to_file, to_terminal = logging.FileHandler(path, "w", "utf-8", errors="backslashreplace"), logging.StreamHandler()
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal.setFormatter(logging.Formatter(f"%(levelname)s {snakemake.rule}: %(message)s"))
     to_terminal.setLevel(logging.WARNING)
@@ -93,7 +109,7 @@ def explain(error: Exception) -> str:
 
 def _fail(message: str, path: Path) -> None:
     try:
-        with open(path, "a") as stream:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(traceback.format_exc())
     except OSError:
         pass  # the log's own disk is full: the terminal still gets the message
@@ -144,7 +160,7 @@ def resume_path(snakemake) -> Path:
     so that a state is never taken up by a job that differs.
     """
     tracked = sorted((k, repr(v)) for k, v in snakemake.params.items() if k != "machine")
-    digest = hashlib.sha256(repr(tracked).encode())
+    digest = hashlib.sha256(repr(tracked).encode("utf-8", "surrogatepass"))
     for name in snakemake.input:
         facts = os.stat(name)
         digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\0".encode())

@@ -40,7 +40,7 @@ def save_model(folder: Path, weights: dict[str, torch.Tensor], facts: dict) -> N
     except SafetensorError as error:
         full = disk_error(error)
         raise (OSError(full.errno, full.strerror, str(path)) if full else error) from None
-    (folder / "model.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    (folder / "model.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_facts(folder: Path) -> dict:
@@ -52,7 +52,7 @@ def load_facts(folder: Path) -> dict:
     if not Path(folder).is_dir():
         raise StateError(f"{folder}: no such folder, expected the folder of a model, with model.json in it")
     try:
-        facts = json.loads((Path(folder) / "model.json").read_text())
+        facts = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _incomplete(folder, f"model.json: {error}") from None
     if not isinstance(facts, dict):

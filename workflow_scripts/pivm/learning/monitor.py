@@ -126,7 +126,7 @@ def _peak_memory(device: torch.device) -> dict:
 def write_log(rows: list[dict], losses: Path) -> None:
     """Write ``losses.csv`` with the columns :data:`LOSSES`, and ``stats.csv`` with :data:`STATS` beside it."""
     for path, columns in ((Path(losses), LOSSES), (Path(losses).with_name("stats.csv"), STATS)):
-        with open(path, "w", newline="") as stream:
+        with open(path, "w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)

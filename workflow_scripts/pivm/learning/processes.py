@@ -109,16 +109,18 @@ def launch(work: Callable[..., None], arguments: dict, compute: ComputeSettings,
     task, failure = Path(log_file).with_suffix(".task.json"), Path(log_file).with_suffix(".error")
     failure.unlink(missing_ok=True)
     facts = {"module": work.__module__, "function": work.__name__, "arguments": arguments}
-    task.write_text(json.dumps({**facts, "failure": str(failure), "log": str(log_file)}, indent=1))
+    task.write_text(json.dumps({**facts, "failure": str(failure), "log": str(log_file)}, indent=1), encoding="utf-8")
     library = str(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
-    with open(log_file, "a") as messages:
+    with open(log_file, "a", encoding="utf-8") as messages:
         command = [*shlex.split(os.path.expandvars(start)), "-m", _SELF, str(task)]
         log.info("starting %s", shlex.join(command))
         done = subprocess.run(command, stdout=messages, stderr=messages, env={**os.environ, "PYTHONPATH": paths})
     if done.returncode:
         known = (
-            failure.read_text() if failure.exists() else f"a training process failed; its messages are in {log_file}"
+            failure.read_text(encoding="utf-8")
+            if failure.exists()
+            else f"a training process failed; its messages are in {log_file}"
         )
         failure.unlink(missing_ok=True)
         raise PivmError(known)
@@ -127,18 +129,18 @@ def launch(work: Callable[..., None], arguments: dict, compute: ComputeSettings,
 
 def _run_task(path: Path) -> int:
     """One process of :func:`launch`."""
-    task = json.loads(path.read_text())
+    task = json.loads(path.read_text(encoding="utf-8"))
     gpu = task["arguments"].get("device") == "cuda"
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if gpu else "gloo")
     if is_main():
         log.setLevel(logging.INFO)
-        log.addHandler(logging.FileHandler(task["log"]))
+        log.addHandler(logging.FileHandler(task["log"], encoding="utf-8"))
     try:
         getattr(importlib.import_module(task["module"]), task["function"])(**task["arguments"])
     except PivmError as error:
-        Path(task["failure"]).write_text(str(error))
+        Path(task["failure"]).write_text(str(error), encoding="utf-8")
         return 1
     finally:
         distributed.destroy_process_group()

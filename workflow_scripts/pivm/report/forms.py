@@ -63,20 +63,25 @@ def write_forms(
     shaped = shape("**%s**", _ARROWS)
     if shaped.columns.nlevels > 1:
         shaped.columns = [" ".join(names) for names in shaped.columns]
-    Path(outputs.md).write_text(f"{shaped.to_markdown(disable_numparse=True)}\n\n" + "\n\n".join(notes) + "\n")
+    Path(outputs.md).write_text(
+        f"{shaped.to_markdown(disable_numparse=True)}\n\n" + "\n\n".join(notes) + "\n", encoding="utf-8"
+    )
     latex = shape(r"\textbf{%s}", _LATEX_ARROWS).rename(columns=_latex)
     body = latex.to_latex(column_format="l" + "c" * len(latex.columns), multicolumn_format="c")
     body = body.replace(" ± ", r" $\pm$ ")
     caption, *others = map(_latex, notes)
     small = "".join(f"\n\\par\\footnotesize {text}" for text in others)
-    Path(outputs.tex).write_text(f"\\begin{{table}}\n\\caption{{{caption}}}\n{body}{small}\n\\end{{table}}\n")
+    Path(outputs.tex).write_text(
+        f"\\begin{{table}}\n\\caption{{{caption}}}\n{body}{small}\n\\end{{table}}\n", encoding="utf-8"
+    )
     paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in notes)
     heading = table.capitalize().replace("Table", "Table ").replace("_", ", ")
     page = shape("<b>%s</b>", _ARROWS).to_html(escape=False, border=0)
     Path(outputs.html).write_text(
         "<!doctype html><meta charset='utf-8'><style>body{font:15px sans-serif;margin:2em}"
         "table{border-collapse:collapse}td,th{padding:.4em 1em;border-bottom:1px solid #ccc;text-align:center}"
-        f"</style><h3>{heading}</h3>{page}{paragraphs}\n"
+        f"</style><h3>{heading}</h3>{page}{paragraphs}\n",
+        encoding="utf-8",
     )
 
 

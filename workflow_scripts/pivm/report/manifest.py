@@ -81,7 +81,7 @@ def write_manifest(
             "gpus": gpus,
         },
     }
-    Path(path).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    Path(path).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def processor() -> str:

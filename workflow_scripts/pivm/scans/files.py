@@ -40,6 +40,31 @@ def is_ghost(*parts: str) -> bool:
     return any((part.startswith(".") and part != "..") or part.casefold() in _SYSTEM_FOLDERS for part in parts)
 
 
+#: endings of formats that other programs read
+_FOREIGN = {
+    **dict.fromkeys((".nrrd", ".nhdr"), "NRRD"),
+    **dict.fromkeys((".mha", ".mhd"), "MetaImage"),
+    **dict.fromkeys((".mgz", ".mgh"), "FreeSurfer's MGH"),
+    **dict.fromkeys((".img", ".hdr"), "Analyze or NIfTI in two files"),
+}
+
+
+def how_to_convert(name: str) -> str:
+    """What a file of another format is and the line that converts it; empty for other files.
+
+    >>> how_to_convert("ct.mha")[:69]
+    'ct.mha is MetaImage, which is not read; convert it (pip install Simpl'
+    >>> how_to_convert("ct.nii.gz")
+    ''
+    """
+    stem, dot, ending = name.rpartition(".")
+    what = _FOREIGN.get(dot + ending.lower())
+    if not what:
+        return ""
+    line = f"import SimpleITK as s; s.WriteImage(s.ReadImage({name!r}), {stem + '.nii.gz'!r})"
+    return f'{name} is {what}, which is not read; convert it (pip install SimpleITK): python -c "{line}"'
+
+
 def open_zip(path: str) -> zipfile.ZipFile:
     """An archive, opened once per process: the list of members of a large one takes a second to read."""
     return _open_zip(path, os.stat(path).st_mtime_ns)

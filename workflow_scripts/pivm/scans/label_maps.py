@@ -172,7 +172,7 @@ def relabel(place: str | Image | InMemory, ids: Mapping[int, int], grid: Grid | 
         whole = np.rint(slab) if slab.dtype.kind == "f" else slab
         wrong = ~((np.abs(slab - whole) <= NEARLY_WHOLE) & (whole >= 0) & (whole < 2**16))
         if wrong.any():
-            raise DataError(f"{image.name}: label value {slab[wrong][0]:.6g}, expected whole ids from 0 to 65535")
+            raise DataError(f"{image.name}: label value {slab[wrong][0]:.10g}, expected whole ids from 0 to 65535")
         return table[whole.astype(np.uint16)]
 
     _paint(image, merged, policy, change)

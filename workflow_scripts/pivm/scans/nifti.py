@@ -16,7 +16,7 @@ from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 from nibabel.wrapstruct import WrapStructError
 
 from pivm.errors import DataError
-from pivm.scans.files import READ_ERRORS, open_stream, short
+from pivm.scans.files import READ_ERRORS, how_to_convert, open_stream, short
 from pivm.scans.hu_range import HuRange
 
 #: voxels of the largest volume that is read; a header that claims more is refused before allocation
@@ -211,6 +211,8 @@ class InMemory(Stored):
 
 def _parse(place: str) -> tuple[nib.Nifti1Image, np.ndarray]:
     """The image, and the sides of its voxels as the header has them: nibabel makes 0 to 1."""
+    if hint := how_to_convert(place.rpartition("/")[2]):
+        raise DataError(f"{place}: no NIfTI file: {hint}")
     stream = open_stream(place)
     try:
         start = stream.read(LONGEST_HEADER)

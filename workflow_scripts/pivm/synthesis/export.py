@@ -52,7 +52,7 @@ def export(subjects: Mapping[str, Subject], label_set: LabelSet, folder: Path, f
             "numTraining": len(subjects),
             "file_ending": ".nii.gz",
         }
-        (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n")
+        (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     else:
         rows = ["image_id;split", *(f"{name};train" for name in subjects)]
-        (folder / "meta.csv").write_text("\n".join(rows) + "\n")
+        (folder / "meta.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")

@@ -50,7 +50,7 @@ def write_synthetic(source: LabelSource, hu: np.ndarray, label_set: LabelSet, fo
 
 def write_provenance(rows: list[dict], path: Path) -> None:
     """``meta.csv`` of the synthetic data set: id, source subject, generator, seed and model hash."""
-    with open(path, "w", newline="") as stream:
+    with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), delimiter=";", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -14,7 +14,7 @@ from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
 from pivm.datasets.mappings import check_mapping, resolve_ids
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
-from pivm.scans.files import is_ghost
+from pivm.scans.files import how_to_convert, is_ghost
 from pivm.scans.label_maps import LabelMap, Policy
 from pivm.scans.nifti import Grid, Volume
 from pivm.scans.quality import PADDING_HU
@@ -140,6 +140,8 @@ def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy
 
     files = files_below(Path(subject.ct))
     objects = [place] if subject.labels else files
+    if hint := how_to_convert(place.name) if subject.labels else "":
+        raise DataError(f"{place}: {hint}")
     places = f"a DICOM-SEG or RTSTRUCT {f'in {place}' if subject.labels else f'among the files of {subject.ct}'}"
     if not subject.labels:
         places = f"{subject.expected} (file or folder) and for {places}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,7 +89,9 @@ def read_dicom(path: Path, **options) -> pydicom.Dataset:
         DataError: the file is damaged.
     """
     try:
-        header = pydicom.dcmread(path, force=True, **options)
+        with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            # a damaged length of gigabytes is not reserved here, as it would be on reading from the file
+            header = pydicom.dcmread(content, force=True, **options)
         if "TransferSyntaxUID" not in header.file_meta:  # without a preamble pixels could not be decoded
             implicit = header.original_encoding[0] is not False
             header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian

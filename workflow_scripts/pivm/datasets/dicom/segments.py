@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pivm.datasets.dicom.drawing import Drawn, Names, require_frame
-from pivm.datasets.dicom.headers import text
+from pivm.datasets.dicom.headers import read_dicom, text
 from pivm.datasets.dicom.series import UNEVEN_STEP, Series
 from pivm.errors import DataError
 from pivm.scans.lattice import on_lattice
@@ -33,7 +33,7 @@ def read_segments(path: Path, series: Series, names: Names) -> Drawn:
     """
     import highdicom
 
-    segmentation = highdicom.seg.segread(path)
+    segmentation = highdicom.seg.Segmentation.from_dataset(read_dicom(path), copy=False)
     require_frame(path, text(segmentation, "FrameOfReferenceUID"), series)
     drawn, placed = Drawn(affine=series.affine), True
     for number in segmentation.segment_numbers:

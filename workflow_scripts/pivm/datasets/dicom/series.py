@@ -58,6 +58,12 @@ def find_series(files: Iterable[Path], name: str) -> Series:
         raise DataError(f"{name}: {len(series)} CT series in one folder ({', '.join(texts)}), expected one")
     # the same slice copied twice counts once; slices that share a UID by mistake differ in their position
     once = {(one.uid or str(one.path), tuple(one.position)): one for one in reversed(slices)}
+    if len(once) == 1 < len(slices):
+        where = ", ".join(f"{mm:.6g}" for mm in slices[0].position)
+        raise DataError(
+            f"{name}: {len(slices)} files that all say to be the same slice (SOPInstanceUID {slices[0].uid or 'none'}, "
+            f"ImagePositionPatient {where}), so their order is unknown"
+        )
     return _stack(list(once.values()), name)
 
 

@@ -68,7 +68,7 @@ def write_patient(folder: Path, seed: int, index: int, matrix: int, slice_spacin
 
 def write_meta(path: Path, seed: int, patients: int, matrix: int, slice_spacing: float) -> None:
     """Write ``meta.csv`` as TotalSegmentator has it: semicolons, one row per patient."""
-    with open(path, "w", newline="") as stream:
+    with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, delimiter=";", lineterminator="\n")
         writer.writerow(["image_id", "phase", "habitus", "noise_hu", "spacing_mm", "axial_slices"])
         for index in range(patients):
