@@ -15,9 +15,9 @@ report: "rules/report/workflow.rst"
 
 
 # the image of Dockerfile or containers/pivm.def, for `--software-deployment-method apptainer`
-if "PIVM_CONTAINER" in os.environ:
+if IMAGE := os.getenv("PIVM_CONTAINER"):
 
-    container: os.environ["PIVM_CONTAINER"]
+    container: IMAGE
 
 
 include: "rules/common.smk"
