@@ -31,11 +31,6 @@ flags = snakemake_cli.get_argument_parser().parse_known_args()[0]
 note_process(workflow.is_main_process, flags.dryrun, flags.unlock)
 
 
-onstart:
-    if not workflow.local_exec:
-        note_scheduler()
-
-
 try:
     pivm_config.validate(config)
     # of all generators, the one that the ablation derives included

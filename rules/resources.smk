@@ -98,7 +98,9 @@ def cancel_what_was_left():
         time.sleep(1)
 
 
-onstart:
+onstart:  # Snakemake keeps one: all that is to be done then stands here
+    if not workflow.local_exec:
+        note_scheduler()
     if workflow.executor_plugin.name == "slurm":
         cancel_what_was_left()
     elif workflow.local_exec and workflow.cores < THREADS:
