@@ -17,6 +17,6 @@ with job(snakemake):
         rows = pd.read_csv(folder / "rows.csv")
         for place, name in enumerate(("subject", "patient", "split")):
             rows.insert(place, name, getattr(scan, name))
-        rows["pixel_mm"], rows["step_mm"] = record.pixel_mm, record.step_mm
+        rows["pixel_mm"], rows["step_mm"], rows["below_mm"] = record.pixel_mm, record.step_mm, record.spacing[2]
         parts.append((rows, {name: folder / f"{name}.npy" for name in ARRAYS}))
     write_store(Path(snakemake.output.index).parent, parts, snakemake.params.size)

@@ -16,6 +16,7 @@ from pivm.learning.model_files import model_hash
 from pivm.scans.label_maps import Policy
 from pivm.seeds import derived_seed
 from pivm.synthesis.volumes import read_source, write_provenance, write_synthetic
+from pivm.synthesis.z_step import warn_of_step
 
 with job(snakemake):
     torch_device, params = device(snakemake), snakemake.params
@@ -29,6 +30,8 @@ with job(snakemake):
     sources = [read_source(one, Subject(**params.subjects[one]), *how) for one in subjects]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
     maps, spacings = [s.label_map for s in sources], [s.spacing_mm for s in sources]
+    for subject, spacing in zip(subjects, spacings, strict=True):
+        warn_of_step(generator, model.trained_on.below_mm, subject, spacing[2])
     with memory_hint(*generator.memory_setting("synthesis.volumes", len(sources))):
         volumes = list(generator.generate_volumes(maps, seeds, spacings))
     provenance, steps = [], []

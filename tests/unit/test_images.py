@@ -71,6 +71,19 @@ def test_ssim_inside_the_body_does_not_see_what_is_far_outside():
     assert whole < 1
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_patient_without_outline_has_no_ssim_inside_it_and_keeps_all_else():
+    """No slice with an outline: no score, and so neither 0 nor a warning; with one of them: the score of that one."""
+    real, none = slices(), np.zeros((2, 24, 24), bool)
+    synthetic = np.minimum(real + 20, 300).astype(np.int16)
+    whole, inside = ssim(real, synthetic, none, WINDOW)
+    assert np.isnan(inside)
+    assert whole == ssim(real, synthetic, everywhere(real), WINDOW).whole < 1
+    one = none.copy()
+    one[1, 4:20, 4:20] = True
+    assert ssim(real, synthetic, one, WINDOW).inside == ssim(real[1:], synthetic[1:], one[1:], WINDOW).inside
+
+
 def diagonal_samples(mean, variances) -> np.ndarray:
     """Four points with exactly this mean and these variances, uncorrelated."""
     x, y = np.sqrt(1.5 * np.asarray(variances))

@@ -50,7 +50,7 @@ def test_no_person_is_in_two_parts(scans, seed):
     people = len(set(of_person.values()))
     settings = replace(SETTINGS, seed=seed)
     if people < 4:
-        with pytest.raises(CohortError, match=f"split: {people} selected patients, but 2 for test, 1 for val"):
+        with pytest.raises(CohortError, match=f"split: {people} selected patients.*, but 2 for test, 1 for val"):
             split_patients(of_person, settings, {})
         return
     table = split_patients(of_person, settings, {})
@@ -58,6 +58,11 @@ def test_no_person_is_in_two_parts(scans, seed):
     parts = table.groupby("patient")["split"].unique()
     assert all(len(part) == 1 for part in parts)
     assert parts.str[0].value_counts().to_dict() == {"test": 2, "val": 1, "train": people - 3}
+
+
+def test_a_data_set_of_one_person_says_so():
+    with pytest.raises(CohortError, match=r"1 selected patients with 3 scans \(column patient of .*\), but 2 for test"):
+        split_patients(dict.fromkeys("abc", "a"), SETTINGS, {})
 
 
 def test_one_more_scan_of_a_person_goes_where_the_others_are():

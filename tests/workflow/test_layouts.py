@@ -29,6 +29,7 @@ SETTINGS = {
     "tables": {"generators": ["pivm"]},
 }
 NAMES = ("a", "b", "c")
+IDENTIFIER = "Mustermann4711"
 
 
 def zipped(folder):
@@ -49,7 +50,7 @@ def dicom(folder):
     for i, name in enumerate(NAMES):
         scan = make_scan(folder / "scans" / name, seed=i)
         hu = np.asarray(nib.load(scan / "ct.nii.gz").dataobj)[::-1, ::-1]
-        frame = write_series(folder / "dicom" / name, hu)[0]
+        frame = write_series(folder / "dicom" / name, hu, PatientID=f"{IDENTIFIER}-{name}", PatientName=IDENTIFIER)[0]
         rois = {}
         for organ in ORGANS:
             mask = np.asarray(nib.load(scan / "segmentations" / f"{organ}.nii.gz").dataobj)[::-1, ::-1]
@@ -82,3 +83,6 @@ def test_the_chain_runs_from_a_layout_to_the_tables(workflow, tmp_path, make):
     assert volumes["source"].tolist() == ["masks_only" if labels_only else training]
     ct = nib.load(results / "synthesis" / "pivm" / "volumes" / volumes["image_id"][0] / "ct.nii.gz")
     assert ct.shape == (40, 32, 30)
+    outputs = [p for folder in ("results", ".snakemake") for p in (workflow.folder / folder).rglob("*") if p.is_file()]
+    assert len(outputs) > 50
+    assert not [p for p in outputs if IDENTIFIER.encode() in p.read_bytes()]

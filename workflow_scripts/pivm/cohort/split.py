@@ -60,7 +60,7 @@ def split_patients(persons: Mapping[str, str], settings: SplitSettings, own_spli
         _check_own(own, persons)
         assigned = own
     else:
-        of_person = _ranked_split(sorted(set(persons.values())), settings)
+        of_person = _ranked_split(persons, settings)
         assigned = {scan: of_person[person] for scan, person in persons.items()}
     table = pd.DataFrame({"subject": sorted(persons)})
     table["patient"] = table["subject"].map(persons)
@@ -106,16 +106,17 @@ def _way_out(split: str, use_own: bool) -> str:
 def _amount(persons: Mapping[str, str]) -> str:
     """How many patients there are, and scans where these are more."""
     patients = len(set(persons.values()))
-    more = f" with {len(persons)} scans" if len(persons) > patients else ""
+    more = f" with {len(persons)} scans (column patient of cohort/selection.csv)" if len(persons) > patients else ""
     return f"{patients} selected patients{more}"
 
 
-def _ranked_split(patients: list[str], settings: SplitSettings) -> dict[str, str]:
+def _ranked_split(persons: Mapping[str, str], settings: SplitSettings) -> dict[str, str]:
+    patients = sorted(set(persons.values()))
     total = len(patients)
     count = {s: _patients(getattr(settings, s), total) for s in ("test", "val")}
     if total - sum(count.values()) < 1:
         raise CohortError(
-            f"split: {total} selected patients, but {count['test']} for test, {count['val']} for val and at least "
+            f"split: {_amount(persons)}, but {count['test']} for test, {count['val']} for val and at least "
             "1 for training are needed; lower split.test and split.val, or add patients"
         )
     ranked = sorted(patients, key=lambda s: hashlib.sha256(f"{settings.seed}:{s}".encode()).hexdigest())

@@ -22,7 +22,8 @@ class SliceStore:
         hu: int16 [N, H, W].
         labels: uint8 [N, H, W].
         body: bool [N, H, W], the patient's outline.
-        index: one row per slice: ``subject, patient, split, z, role, previous, pixel_mm, step_mm``.
+        index: one row per slice: ``subject, patient, split, z, role, previous, pixel_mm``, ``step_mm`` to the next
+            target slice and ``below_mm`` to the slice right below.
     """
 
     hu: np.ndarray

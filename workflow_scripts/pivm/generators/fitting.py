@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 
 from pivm.cohort.prior import Prior
 from pivm.cohort.split import training_rows
 from pivm.cohort.store import SliceStore
 from pivm.generators.kinds import kind_of
-from pivm.generators.model_folder import TrainedOn, save_generator
+from pivm.generators.model_folder import BelowMm, TrainedOn, save_generator
 from pivm.generators.training_data import TrainingData
 from pivm.learning import processes
 from pivm.learning.device import prepare
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 
 
 def trained_on(store: SliceStore, seed: int, split_file: Path | str, store_files: list[str]) -> TrainedOn:
-    """What a generator learns from: the training patients of a store, and the hashes of the files."""
+    """What a generator learns from: the training patients and spacings of a store, and the hashes of the files."""
     patients = sorted(set(store.index["patient"][store.rows("train")]))
-    return TrainedOn(tuple(patients), seed, store.size, file_hashes([split_file, *store_files]))
+    below = store.index.iloc[store.rows("train")].groupby("subject")["below_mm"].first().to_numpy()
+    ends = np.quantile(below, (0.5, 0.1, 0.9), method="inverted_cdf")
+    hashes = file_hashes([split_file, *store_files])
+    return TrainedOn(tuple(patients), seed, store.size, hashes, BelowMm(*map(float, ends)))
 
 
 def fit_generator(

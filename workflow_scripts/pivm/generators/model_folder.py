@@ -20,7 +20,22 @@ if TYPE_CHECKING:
     from pivm.generators.protocol import Generator
 
 #: of the folder; raised when what is in it changes
-FORMAT = 4
+FORMAT = 5
+
+
+@dataclass(frozen=True)
+class BelowMm:
+    """How far below a training slice the one lies that a generator is shown with it, mm: one voxel of the scan.
+
+    Attributes:
+        median: over the training scans.
+        low: a tenth of them have less.
+        high: a tenth of them have more.
+    """
+
+    median: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -32,12 +47,14 @@ class TrainedOn:
         seed: of the config.
         image_size: pixels per side of a slice.
         data: file name -> SHA-256 of the split and the slices, or of released checkpoints.
+        below_mm: from a training slice to the one below; ``None`` for released weights.
     """
 
     patients: tuple[str, ...]
     seed: int
     image_size: int
     data: dict[str, str]
+    below_mm: BelowMm | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,7 @@ class ModelFolder:
             _fact(folder, facts, "seed", int),
             _fact(folder, facts, "image_size", int),
             _fact(folder, facts, "data", dict),
+            _below(folder, facts),
         )
         organs, made = tuple(_fact(folder, facts, "organs", list)), _fact(folder, facts, "made", dict)
         prior = Prior.load(folder / "prior.json")
@@ -140,6 +158,19 @@ def _fact(folder: Path, facts: dict[str, Any], key: str, kind: type) -> Any:
     if not isinstance(facts.get(key), kind):
         raise StateError(f"{folder}/model.json: {key} is missing or of another type: train the generator again")
     return facts[key]
+
+
+def _below(folder: Path, facts: dict[str, Any]) -> BelowMm | None:
+    given = facts.get("below_mm", {})
+    names = [field.name for field in dataclasses.fields(BelowMm)]
+    if given is None:
+        return None
+    if not isinstance(given, dict) or sorted(given) != sorted(names):
+        raise StateError(f"{folder}/model.json: below_mm is {given!r}, expected {', '.join(names)} in mm, or null")
+    values = [given[name] for name in names]
+    if not all(type(value) in (int, float) and value > 0 for value in values):
+        raise StateError(f"{folder}/model.json: below_mm is {given!r}, expected lengths above 0 mm")
+    return BelowMm(**given)
 
 
 def save_generator(

@@ -53,6 +53,11 @@ class Generator(Protocol):
     settings: Any
     prior: Prior
 
+    @property
+    def sees_below(self) -> bool:
+        """A slice of a volume is made from the one below as well, so that their distance counts."""
+        ...
+
     def __init__(self, settings: Any, prior: Prior, device: torch.device) -> None: ...
 
     def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:

@@ -20,6 +20,11 @@ class SliceWise(ABC):
 
     prior: Prior
 
+    @property
+    def sees_below(self) -> bool:
+        """Slices are made one by one, and a volume of them, unless the kind says otherwise."""
+        return False
+
     @abstractmethod
     def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
         """As :meth:`pivm.generators.protocol.Generator.generate`."""

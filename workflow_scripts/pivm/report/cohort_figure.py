@@ -42,9 +42,9 @@ def plot_cohort(selection: pd.DataFrame, labels: pd.DataFrame, store: SliceStore
     mm = used["spacing_mm"].str.split("x", expand=True).astype(float)
     spacing.scatter(mm[0], mm[2], s=12, color="0.3", alpha=0.6)
     spacing.set(xlabel="in-plane spacing (mm)", ylabel="slice spacing (mm)", title="Spacing")
-    organs.bar(np.arange(len(labels)), labels["patients"] / max(len(used), 1), color="0.4")
+    organs.bar(np.arange(len(labels)), labels["patients"] / max(used["patient"].nunique(), 1), color="0.4")
     organs.set_xticks(np.arange(len(labels)), labels["label"], rotation=90, fontsize=6)
-    organs.set(ylabel="share of scans", ylim=(0, 1.02), title="Labels present")
+    organs.set(ylabel="share of patients", ylim=(0, 1.02), title="Labels present")
     centres = np.arange(*SHOWN_HU, BIN_HU) + BIN_HU / 2
     for split in dict.fromkeys(store.index["split"]):
         hu.plot(centres, hu_histogram(store, split), label=split, lw=1)

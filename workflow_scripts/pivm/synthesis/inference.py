@@ -19,6 +19,7 @@ from pivm.scans.quality import QualitySettings, check_grid
 from pivm.seeds import derived_seed
 from pivm.synthesis.given_labels import GivenLabels, read_given
 from pivm.synthesis.source import standard_source
+from pivm.synthesis.z_step import warn_of_step
 
 log = logging.getLogger("pivm")
 #: grids that a label map may have: any spacing of a CT, axial slices up to this many degrees off the axes
@@ -68,7 +69,8 @@ def generate_ct(
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
-    The patient's outline is estimated from the labels, with margins that were fitted on the training patients.
+    The patient's outline is estimated from the labels, with margins that were fitted on the training patients. A
+    distance of slices that the generator did not learn is named in a warning (:mod:`pivm.synthesis.z_step`).
 
     Args:
         model: folder of a trained generator.
@@ -102,6 +104,7 @@ def generate_ct(
     source = standard_source(given.name, given.label_map, None, size, opened.prior)
     with memory_advice("use the CPU (--device cpu)"):
         generator = opened.load(torch.device(device))
+    warn_of_step(generator, opened.trained_on.below_mm, name, source.spacing_mm[2])
     with memory_advice(_smaller(generator, Path(model))):
         (slices,) = generator.generate_volumes(
             [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]

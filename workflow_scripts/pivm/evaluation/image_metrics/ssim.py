@@ -17,7 +17,7 @@ class Ssim(NamedTuple):
 
     Attributes:
         whole: over the slice without its border of 5 pixels.
-        inside: over every pixel of the patient's outline.
+        inside: over every pixel of the patient's outline; NaN where no slice has one, which is no score and not 0.
     """
 
     whole: float
@@ -48,7 +48,7 @@ def ssim(real: np.ndarray, synthetic: np.ndarray, body: np.ndarray, window: tupl
         whole.append(value)
         if outline.any():
             inside.append(similarity[outline].mean())
-    return Ssim(float(np.mean(whole)), float(np.mean(inside)))
+    return Ssim(float(np.mean(whole)), float(np.mean(inside)) if inside else float("nan"))
 
 
 def ssim_of(images: PatientImages) -> Ssim:

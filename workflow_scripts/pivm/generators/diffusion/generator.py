@@ -62,7 +62,8 @@ class DiffusionGenerator(SliceWise):
         self.noise = NoiseProcess(noise.steps, noise.zero_terminal_snr, device, noise.shift)
 
     @property
-    def _sees_previous(self) -> bool:
+    def sees_below(self) -> bool:
+        """The network is shown the slice below."""
         return "previous" in self.settings.condition
 
     def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, run: Run) -> None:
@@ -107,7 +108,7 @@ class DiffusionGenerator(SliceWise):
         clean = self.signal.encode(hu, label_map)
         t, noise = draws.integers(len(self.noise)), draws.normal(*clean.shape[1:])
         previous, prediction = None, self.settings.noise.prediction
-        if self._sees_previous:
+        if self.sees_below:
             signal = self.signal.encode(below, below_map)
             predict = functools.partial(self._predict, label_map=below_map, previous=None)
             previous = training_previous(signal, present, draws, shown, self.noise, predict, prediction)
@@ -134,7 +135,7 @@ class DiffusionGenerator(SliceWise):
         known: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """epsilon_theta(v_t, t, s, I) of section 2.1, with the slice below of section 2.2."""
-        if self._sees_previous and previous is None:
+        if self.sees_below and previous is None:
             previous = torch.zeros(len(noisy), 2, *noisy.shape[2:], device=self.device)
         return self.net(noisy, t, label_map, self.signal.prior_channel(label_map), previous, known)
 
@@ -172,7 +173,7 @@ class DiffusionGenerator(SliceWise):
         """
         self.net.eval()
         ids, previous, sampler = self._to_device(label_map, np.int64), None, self.settings.sampler
-        if below is not None and self._sees_previous:
+        if below is not None and self.sees_below:
             hu, maps = self._to_device(below.hu, np.float32), self._to_device(below.label_map, np.int64)
             present = torch.ones(len(hu), dtype=torch.bool, device=self.device)
             previous = previous_channels(self.signal.encode(hu, maps), present)

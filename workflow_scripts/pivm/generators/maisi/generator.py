@@ -53,6 +53,11 @@ class MaisiGenerator:
         self.nets = (nets or MaisiNetworks(settings, flash=device.type == "cuda")).to(device)
         self.ids = released_ids(prior) if settings.weights else np.arange(256, dtype=np.uint8)
 
+    @property
+    def sees_below(self) -> bool:
+        """Slabs are made as a whole, and told their spacing."""
+        return False
+
     def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
         """int16 HU [N, H, W]; every slice is a volume of its own, of that slice repeated."""
         return np.concatenate(list(self.generate_volumes([ids[None] for ids in label_map], seeds)))
