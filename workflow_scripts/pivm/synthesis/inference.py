@@ -104,7 +104,7 @@ def generate_ct(
     source = standard_source(given.name, given.label_map, None, size, opened.prior)
     with memory_advice("use the CPU (--device cpu)"):
         generator = opened.load(torch.device(device))
-    warn_of_step(generator, opened.trained_on.below_mm, name, source.spacing_mm[2])
+    warn_of_step(generator, opened.trained_on.below_mm, given.name, source.spacing_mm[2])
     with memory_advice(_smaller(generator, Path(model))):
         (slices,) = generator.generate_volumes(
             [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
