@@ -166,7 +166,7 @@ def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, mak
     generator = make(monkeypatch, batch)
     opened = SimpleNamespace(
         organs=("a", "b"),
-        trained_on=SimpleNamespace(image_size=8),
+        trained_on=SimpleNamespace(image_size=8, below_mm=None),
         prior=test_training.PRIOR,
         load=lambda device: generator,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import pydicom
@@ -91,7 +92,7 @@ def read_dicom(path: Path, **options) -> pydicom.Dataset:
     try:
         with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             # a damaged length of gigabytes is not reserved here, as it would be on reading from the file
-            header = pydicom.dcmread(content, force=True, **options)
+            header = pydicom.dcmread(cast(BinaryIO, content), force=True, **options)
         if "TransferSyntaxUID" not in header.file_meta:  # without a preamble pixels could not be decoded
             implicit = header.original_encoding[0] is not False
             header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
