@@ -70,7 +70,7 @@ def test_a_share_is_a_share():
 
 @pytest.mark.parametrize("wrong", [1.0, 2.7, 12.0])
 def test_a_number_of_patients_is_whole(wrong):
-    message = rf"split.test: found {wrong}, expected a number from 0 on, a whole one from 1 on"
+    message = rf"split.test: found {wrong}, expected a number above 0, a whole one from 1 on"
     with pytest.raises(ConfigError, match=message):
         read_settings(SplitSettings, {"test": wrong}, "split")
     for right in (0, 3, 0.25, 0.999):

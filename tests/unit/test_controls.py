@@ -172,7 +172,7 @@ def test_a_sampler_may_hold_whole_numbers_for_others(tmp_path):
         ("maisi", '{"batch": 0, "steps": 3}', "batch: found 0, expected a whole number from 1 on"),
         ("maisi", '{"batch": 1, "steps": true}', "steps: found True, expected a whole number 1 to 1000"),
         ("diffusion", sampler(steps=2.0), "steps: found 2.0, expected a whole number"),
-        ("diffusion", sampler(guidance=0.5), "guidance: found 0.5, expected a number from 1 on"),
+        ("diffusion", sampler(guidance=0.5), "guidance: found 0.5, expected a number 1 to 100"),
         ("diffusion", sampler(previous_from=1.5), "previous_from: found 1.5, expected a number 0 to 1"),
     ],
 )

@@ -203,6 +203,8 @@ def _problem_of_scalar(kind: type, limits: Mapping[str, Any], value: Any) -> str
     low, high = limits.get("minimum"), limits.get("maximum")
     if low is not None:
         wanted += f" from {low} on" if high is None else f" {low} to {high}"
+    elif (above := limits.get("above")) is not None:
+        wanted += f" above {above}"
     if whole := limits.get("whole_from"):
         wanted += f", a whole one from {whole} on"
     if type(value) not in (int, kind):

@@ -64,7 +64,7 @@ class SliceStore:
         sums = Path(folder) / SUMS
         if not sums.is_file():
             raise StateError(f"{sums}: no such file; delete the folder and run again")
-        for line in sums.read_text().splitlines():
+        for line in sums.read_text(encoding="utf-8").splitlines():
             written, _, name = line.partition("  ")
             if (found := _hash(Path(folder) / name)) != written:
                 raise StateError(
@@ -139,7 +139,7 @@ def write_store(folder: Path, parts: Iterable[tuple[pd.DataFrame, dict[str, Path
         array.flush()
     pd.concat(frames, ignore_index=True).to_csv(folder / "index.csv", index=False)
     names = ["index.csv", *(f"{name}.npy" for name in ARRAYS)]
-    (folder / SUMS).write_text("".join(f"{_hash(folder / name)}  {name}\n" for name in names))
+    (folder / SUMS).write_text("".join(f"{_hash(folder / name)}  {name}\n" for name in names), encoding="utf-8")
 
 
 def _hash(path: Path) -> str:

@@ -78,7 +78,7 @@ def _machine() -> tuple[str, str]:
 
 def _boot() -> str:
     with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     return ""
 
 
@@ -86,7 +86,7 @@ def _started(pid: int) -> str:
     """When a process was started, in the system's own words; empty where there is none, or one that has ended."""
     if Path("/proc/self/stat").exists():
         try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         except OSError:
             return ""
         return "" if fields[0] in "ZX" else fields[19]
@@ -139,7 +139,9 @@ def note_process(is_main: bool, dry: bool, unlock: bool) -> None:
             _forget_at_exit(_write(Note.of_this_process(os.environ[_RUN])))
         return
     _NOTES.mkdir(parents=True, exist_ok=True)
-    with open(_NOTES / "one_at_a_time", "w") as one:  # two runs that start at once do not both take over
+    with open(
+        _NOTES / "one_at_a_time", "w", encoding="utf-8"
+    ) as one:  # two runs that start at once do not both take over
         try:
             fcntl.flock(one, fcntl.LOCK_EX)
         except OSError:

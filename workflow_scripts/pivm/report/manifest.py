@@ -87,7 +87,7 @@ def write_manifest(
 def processor() -> str:
     """The processor's name, which decides the last digits of sums."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     with contextlib.suppress(OSError):
@@ -121,7 +121,7 @@ def _seconds(folder: Path) -> float | None:
     path = folder / "stats.csv"
     if not path.is_file():
         return None
-    with open(path, newline="") as stream:
+    with open(path, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     return float(rows[-1]["seconds"]) if rows else None
 
