@@ -73,7 +73,7 @@ def test_a_number_of_patients_is_whole(wrong):
     message = rf"split.test: found {wrong}, expected a number above 0, a whole one from 1 on"
     with pytest.raises(ConfigError, match=message):
         read_settings(SplitSettings, {"test": wrong}, "split")
-    for right in (0, 3, 0.25, 0.999):
+    for right in (1, 3, 0.25, 0.999):
         assert read_settings(SplitSettings, {"test": right}, "split").test == right
 
 
