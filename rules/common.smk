@@ -109,7 +109,8 @@ KNOWN_LABELS |= {label_subset(n): pivm_config.known_labels(config, n) or config[
 
 
 wildcard_constraints:
-    subset="|".join(KNOWN_LABELS),
+    # in brackets: an empty constraint would be none
+    subset=f"({'|'.join(KNOWN_LABELS)})",
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
     cohort="|".join(COHORTS),
     generator="|".join(ENTRIES),

@@ -155,14 +155,16 @@ def test_synthetic_volumes_are_a_data_set_on_the_grid_of_their_source(finished, 
 
 
 def test_synthetic_volumes_can_be_prepared_like_any_scan(finished, results):
-    path = str(results / "synthesis" / "pivm" / "seed_1" / "volumes")
-    own = {"dataset": "again", "datasets": {"again": {"layout": "totalsegmentator", "path": path}}}
+    volumes = results / "synthesis" / "pivm" / "seed_1" / "volumes"
+    paths = [str(volumes), str(finished.folder / "data" / "phantom")]
+    own = {"dataset": "again", "datasets": {"again": {"layout": "totalsegmentator", "path": paths}}}
     done = finished.run(
         "results/again/cohort/selection.csv", configs=("configs/smoke.yaml", finished.overlay("again", own))
     )
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(finished.folder / "results/again/cohort/selection.csv")
-    assert table["status"].tolist() == ["selected"], table["reason"].tolist()
+    assert (table["subject"].str.endswith("_pivm")).sum() == 1
+    assert table["status"].tolist() == ["selected"] * 6, table["reason"].tolist()
 
 
 def test_the_manifest_says_what_made_the_results(results):

@@ -157,7 +157,7 @@ def test_too_few_patients_is_an_error_that_lists_the_reasons(workflow, scans):
 def test_a_label_that_never_occurs_is_named(workflow, scans):
     content = dataset(scans, labels=[*ORGANS, "livr"])
     text = failure(workflow, content, "results/mine/cohort/split.csv")
-    assert "'livr' has no mask file" in text
+    assert "labels: unknown 'livr'" in text
     assert "did you mean 'liver'" in text
 
 

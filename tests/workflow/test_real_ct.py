@@ -68,7 +68,7 @@ def test_the_whole_chain_runs_on_real_scans(real_ct, workflow):
     selection = pd.read_csv(results / "cohort" / "selection.csv").set_index("subject")
     assert selection["status"].value_counts().to_dict() == {"set aside": 3, "selected": 2, "labels only": 3}
     # a volume from labels without CT: their grid and masks, air before and behind the patient, tissue inside
-    made, given = results / "synthesis" / "pivm" / "volumes" / "s0001_pivm", anatomies / "s0001"
+    made, given = results / "synthesis" / "pivm" / "seed_1" / "volumes" / "s0001_pivm", anatomies / "s0001"
     ct, masks = nib.load(made / "ct.nii.gz"), {}
     hu = np.asarray(ct.dataobj)
     for organ in ("liver", "spleen", "hip_left"):

@@ -14,7 +14,7 @@ import pytest
 
 from tests.workflow import slurm_cluster
 
-TARGET = "results/phantom/generators/pivm/model.safetensors"
+TARGET = "results/phantom/generators/pivm/seed_1/model.safetensors"
 FILES = ("model.safetensors", "losses.csv")
 COMMAND = ("snakemake", "--configfile", "configs/smoke.yaml", "--profile", "profiles/slurm", "--latency-wait", "5")
 COMMAND += ("--slurm-init-seconds-before-status-checks", "2", "--", TARGET)
