@@ -78,10 +78,10 @@ def test_the_chain_runs_from_a_layout_to_the_tables(workflow, tmp_path, make):
     assert (status[list(NAMES)] == "selected").all()
     split = pd.read_csv(results / "cohort" / "split.csv")
     assert sorted(split["subject"]) == list(NAMES)
-    volumes = pd.read_csv(results / "synthesis" / "pivm" / "volumes" / "meta.csv", sep=";")
+    volumes = pd.read_csv(results / "synthesis" / "pivm" / "seed_1" / "volumes" / "meta.csv", sep=";")
     training = split.loc[split["split"] == "train", "subject"].min()
     assert volumes["source"].tolist() == ["masks_only" if labels_only else training]
-    ct = nib.load(results / "synthesis" / "pivm" / "volumes" / volumes["image_id"][0] / "ct.nii.gz")
+    ct = nib.load(results / "synthesis" / "pivm" / "seed_1" / "volumes" / volumes["image_id"][0] / "ct.nii.gz")
     assert ct.shape == (40, 32, 30)
     outputs = [p for folder in ("results", ".snakemake") for p in (workflow.folder / folder).rglob("*") if p.is_file()]
     assert len(outputs) > 50
