@@ -19,14 +19,12 @@ from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job.killed import note_process, note_scheduler
-from pivm.job import gpus_of_this_node, put_library_first, require_no_braces, require_writable
+from pivm.job import gpus_of_this_node, set_environment_of_jobs, require_no_braces, require_writable
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.provenance import code_hash
 from pivm.provenance.reach import ALL, Library
 
-put_library_first(SCRIPTS)
-# jobs open paths and write tables in UTF-8, whatever the locale says
-os.environ["PYTHONUTF8"] = "1"
+set_environment_of_jobs(SCRIPTS)
 flags = snakemake_cli.get_argument_parser().parse_known_args()[0]
 note_process(workflow.is_main_process, flags.dryrun, flags.unlock)
 

@@ -54,11 +54,15 @@ def require_no_braces(places: Mapping[str, str]) -> None:
             )
 
 
-def put_library_first(scripts: Path) -> None:
-    """Let jobs import the library of this checkout, also where another one is installed.
+def set_environment_of_jobs(scripts: Path) -> None:
+    """What jobs inherit: the library of this checkout, also where another one is installed, and UTF-8 in any locale.
 
-    The hashes of ``params: code`` speak of this one.
+    The hashes of ``params: code`` speak of this library.
+
+    Args:
+        scripts: the folder that holds it.
     """
+    os.environ["PYTHONUTF8"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scripts), os.environ.get("PYTHONPATH")]))
 
 
