@@ -112,8 +112,9 @@ def test_what_a_killed_snakemake_left_in_the_queue_is_not_done_twice(cluster, un
     subprocess.run(unlock, cwd=untrained.folder, check=True, capture_output=True)
     call = Call(cluster, untrained)
     job = call.training()
-    assert cluster.jobs()[left][0] == "CANCELLED"
     assert list(cluster.jobs("running,pending")) == [job]
-    assert f"Cancelling {left}:" in call.text()
+    # on the machine that Snakemake ran on, the notes of its processes stop the job first; elsewhere it is cancelled
+    state = cluster.jobs()[left][0]
+    assert state == "FAILED" or (state == "CANCELLED" and f"Cancelling {left}:" in call.text()), state
     call.succeeds()
     same(untrained, finished)
