@@ -65,10 +65,10 @@ TABLE_FORMS = ["csv", "md", "tex", "html"]
 # column of Tables 2 and 3 -> training sets of its segmenters, one for each training of the generator behind it
 COLUMNS = {
     "table2": {name: pivm_config.training_sets(config, name) for name in GENERATORS},
-    "table3": {name: pivm_config.training_sets(config, name) for name in ("original", GENERATED, "combined")},
-}
-COLUMNS["table3"] = {
-    "generated" if name == GENERATED else name: training_sets for name, training_sets in COLUMNS["table3"].items()
+    "table3": {
+        column: pivm_config.training_sets(config, name)
+        for column, name in (("original", "original"), ("generated", GENERATED), ("combined", "combined"))
+    },
 }
 SETS = {one.folder: one for columns in COLUMNS.values() for training_sets in columns.values() for one in training_sets}
 # modules of the metrics, which are found by name: part of the code behind scores and tables

@@ -83,6 +83,13 @@ def volume_prefix(table):
     return "volume_" if table in VOLUME_TABLES else ""
 
 
+def segmenters_of(wildcards):
+    """The models that learnt from a training set, one for each seed."""
+    folder = f"{RESULTS}/segmentation/{wildcards.training_set}"
+    seeds = SETS[wildcards.training_set].segmenter_seeds
+    return [f"{folder}/seed_{seed}/model.{kind}" for seed in seeds for kind in ("safetensors", "json")]
+
+
 def synthetic_part(wildcards):
     """The synthetic slices in a training set of the segmenter."""
     part = SETS[wildcards.training_set]

@@ -34,11 +34,7 @@ rule test_segmenter:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        models=lambda wildcards: expand(
-            f"{RESULTS}/segmentation/{wildcards.training_set}/seed_{{seed}}/model.{{kind}}",
-            seed=SETS[wildcards.training_set].segmenter_seeds,
-            kind=["safetensors", "json"],
-        ),
+        models=segmenters_of,
     output:
         cases=f"{RESULTS}/{{cohort}}segmentation/{{training_set}}/cases.csv",
     log:
@@ -66,11 +62,7 @@ rule test_volumes:
         split=f"{RESULTS}/cohort/split.csv",
         # change when a scan does
         records=per_subject("record.json"),
-        models=lambda wildcards: expand(
-            f"{RESULTS}/segmentation/{wildcards.training_set}/seed_{{seed}}/model.{{kind}}",
-            seed=SETS[wildcards.training_set].segmenter_seeds,
-            kind=["safetensors", "json"],
-        ),
+        models=segmenters_of,
     output:
         cases=f"{RESULTS}/{{cohort}}segmentation/{{training_set}}/volume_cases.csv",
     log:

@@ -113,7 +113,7 @@ def _amount(persons: Mapping[str, str]) -> str:
 def _ranked_split(persons: Mapping[str, str], settings: SplitSettings) -> dict[str, str]:
     patients = sorted(set(persons.values()))
     total = len(patients)
-    count = {s: _patients(getattr(settings, s), total) for s in ("test", "val")}
+    count = {s: patients_wanted(getattr(settings, s), total) for s in ("test", "val")}
     if total - sum(count.values()) < 1:
         raise CohortError(
             f"split: {_amount(persons)}, but {count['test']} for test, {count['val']} for val and at least "
@@ -124,7 +124,7 @@ def _ranked_split(persons: Mapping[str, str], settings: SplitSettings) -> dict[s
     return {s: "test" if i < test else "val" if i < test + val else "train" for i, s in enumerate(ranked)}
 
 
-def _patients(share: float, total: int) -> int:
+def patients_wanted(share: float, total: int) -> int:
     """A number of patients: a share below 1 of all, or the number itself."""
     return max(1, round(share * total)) if 0 < share < 1 else int(share)
 

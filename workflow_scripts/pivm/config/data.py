@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from pivm.cohort.split import patients_wanted
 from pivm.datasets import Dataset
 from pivm.datasets.listing import Listing, printable
 from pivm.errors import ConfigError, nearest
@@ -84,7 +85,7 @@ def _check_split(config: dict[str, Any], listing: Listing) -> None:
         raise ConfigError("split.source", "found dataset, but the data set has no split of its own; set it to random")
     if split["source"] != "random" and (listing.split or listing.files):
         return
-    wanted = {part: max(1, round(n * patients)) if 0 < (n := split[part]) < 1 else int(n) for part in ("test", "val")}
+    wanted = {part: patients_wanted(split[part], patients) for part in ("test", "val")}
     if sum(wanted.values()) >= patients:
         raise ConfigError(
             "split.test",

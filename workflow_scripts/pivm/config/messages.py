@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pivm.errors import ConfigError, nearest
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _TYPES = {
     "object": "a mapping",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtr
 
-from pivm.evaluation.intervals import Scale, checked_scores, interval_of_none, interval_on_scale
+from pivm.evaluation.intervals import Scale, checked_scores, highest_rate_unseen, interval_on_scale
 
 #: sources of variance in the order of the axes of an array of scores
 SOURCES = ("patient", "generator_seed", "segmenter_seed")
@@ -128,8 +128,8 @@ def crossed_mean(
         standard_error, freedom = _standard_error(squares, values.size)
         low, high = interval_on_scale(mean, standard_error, freedom, level, scale)
         if scale == "logit" and mean in (0.0, 1.0):  # no spread to go by: how often may what was never seen occur?
-            none, widest = interval_of_none(patients, level)
-            low, high = (none, widest) if mean == 0 else (1 - widest, 1.0)
+            widest = highest_rate_unseen(patients, level)
+            low, high = (0.0, widest) if mean == 0 else (1 - widest, 1.0)
         sd = float(values.mean(axis=(1, 2)).std(ddof=1))
     return CrossedMean(
         mean, low, high, sd, patients, scores.count("generator_seed"), scores.count("segmenter_seed"),

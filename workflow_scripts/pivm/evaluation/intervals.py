@@ -35,14 +35,14 @@ _SCALES: dict[Scale, _ScaleFunctions] = {
 }
 
 
-def interval_of_none(patients: int, level: float) -> tuple[float, float]:
-    """Interval of a rate of which no event was seen in any patient; that of every event is its mirror image.
+def highest_rate_unseen(patients: int, level: float) -> float:
+    """Upper end of a rate of which no event was seen in any patient; that of every event is its mirror image.
 
     Args:
         patients: with at least one trial.
         level: confidence.
     """
-    return 0.0, 1 - (1 - level) ** (1 / patients)
+    return 1 - (1 - level) ** (1 / patients)
 
 
 def interval_on_scale(
