@@ -50,7 +50,7 @@ def read_scan(subject: Subject, label_set: LabelSet, policy: Policy, padding: st
         DataError: CT or labels cannot be used.
     """
     volume = read_ct(subject)
-    clean_padding(volume, "air" if padding == "aside" else padding)
+    clean_padding(volume, padding)  # under `aside` no scan with padding was selected
     labels = read_labels(subject, label_set, volume.grid, policy)
     return Scan(volume.grid, volume.hu, labels.array.transpose(2, 1, 0))
 
