@@ -1,19 +1,21 @@
 """The segmenter's settings, chosen on a development cohort that no table shows.
 
     snakemake --cores all results/phantom_development/store/hu.npy --configfile configs/phantom_development.yaml
-    python benchmarks/segmenter_settings.py [--batch 4 8] [--rate 0.001 0.002 0.004] [--steps 800 1600]
+    python benchmarks/segmenter_settings.py [--settings 4:0.001:1600 8:0.002:800 ...]
 
-Trains the segmenter on the real training slices with each setting, by the rule of `original` in Table 3, and scores the
-validation patients. One line per setting, then the paired difference of each to the default of config.yaml.
+Trains the segmenter on the real training slices with each setting (batch:rate:steps), by the rule of `original` in
+Table 3, and scores the validation patients. One line per training, then the paired difference of each setting to the
+default of config.yaml.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -55,24 +57,40 @@ def cases_of(store: SliceStore, settings: SegmenterSettings, seed: int, names: t
     return case_table(cases)
 
 
+def setting(text: str) -> dict[str, float]:
+    """``batch:rate:steps`` as the keys of the config."""
+    batch, rate, steps = text.split(":")
+    return {"batch": int(batch), "learning_rate": float(rate), "steps": int(steps)}
+
+
+def one_training(
+    store: Path, settings: SegmenterSettings, seed: int, names: tuple[str, ...]
+) -> tuple[pd.DataFrame, float]:
+    """The cases of one setting and seed, and the CPU seconds that they took."""
+    torch.set_num_threads(1)
+    began = time.process_time()
+    return cases_of(SliceStore(store), settings, seed, names), time.process_time() - began
+
+
 def main(options: argparse.Namespace) -> None:
-    torch.set_num_threads(options.threads)
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     whole = read_settings(SegmentationSettings, config["segmentation"], "segmentation")
     default = SegmenterSettings(**{key: getattr(whole, key) for key in plain(SegmenterSettings())})
-    store, names = SliceStore(options.store), LabelSet.from_config(config["labels"]).names
-    chosen = {"default": default}
-    for batch, rate, steps in itertools.product(options.batch, options.rate, options.steps):
-        chosen[f"batch {batch}, rate {rate:g}, steps {steps}"] = replace(
-            default, batch=batch, learning_rate=rate, steps=steps
-        )
-    frames = []
-    for name, settings in chosen.items():
-        began = time.process_time()
-        frames += [cases_of(store, settings, seed, names).assign(method=name) for seed in options.seeds]
-        done = summarise(pd.concat(frames[-len(options.seeds) :]), METRICS, [name], 0.95)
-        means = {one.metric.key: one.means[name].mean for one in done.metrics}
-        report({"setting": name, **means, "CPU s": time.process_time() - began})
+    names = LabelSet.from_config(config["labels"]).names
+    chosen = {"default": default} | {text: replace(default, **setting(text)) for text in options.settings}
+    with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+        jobs = {
+            (name, seed): pool.submit(one_training, options.store, settings, seed, names)
+            for name, settings in chosen.items()
+            for seed in options.seeds
+        }
+        frames = []
+        for (name, seed), job in jobs.items():
+            cases, seconds = job.result()
+            frames.append(cases.assign(method=name))
+            done = summarise(frames[-1], METRICS, [name], 0.95)
+            means = {one.metric.key: one.means[name].mean for one in done.metrics}
+            report({"setting": name, "seed": seed, **means, "CPU s": seconds})
     table = summarise(pd.concat(frames), METRICS, list(chosen), 0.95).differences
     print(table[table["reference"] == "default"].round(4).to_string(index=False))
 
@@ -80,9 +98,8 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--store", type=Path, default=ROOT / "results/phantom_development/store")
-    parser.add_argument("--batch", type=int, nargs="+", default=[4, 8])
-    parser.add_argument("--rate", type=float, nargs="+", default=[1e-3, 2e-3, 4e-3])
-    parser.add_argument("--steps", type=int, nargs="+", default=[800, 1600])
+    equal_cost = ["4:0.001:1600", "4:0.004:1600", "8:0.002:800", "8:0.004:800"]
+    parser.add_argument("--settings", nargs="+", default=equal_cost, metavar="BATCH:RATE:STEPS")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=2)
     main(parser.parse_args())
