@@ -49,6 +49,7 @@ include: "rules/export.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"
 include: "rules/ablation.smk"
+include: "rules/evidence.smk"
 include: "rules/tables.smk"
 
 

@@ -12,7 +12,7 @@ SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pivm import config as pivm_config, errors
-from pivm.config import ablation as pivm_ablation
+from pivm.config import ablation as pivm_ablation, evidence as pivm_evidence
 from pivm.config.data import check_data
 from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
@@ -71,6 +71,12 @@ COLUMNS = {
     },
 }
 SETS = {one.folder: one for columns in COLUMNS.values() for training_sets in columns.values() for one in training_sets}
+# and those of the evidence, in every draw of annotated patients
+ALL_SETS = SETS | {one.folder: one for training_sets in pivm_evidence.arms(config).values() for one in training_sets}
+# synthetic slices of the tables, and of each source of label maps alone for the evidence -> how they are made
+RECIPES = pivm_evidence.recipes(config)
+EVIDENCE_DRAWS = pivm_evidence.draws(config)
+EVIDENCE_POINTS = pivm_evidence.points(config, any(not subject.ct for subject in LISTING.subjects.values()))
 # modules of the metrics, which are found by name: part of the code behind scores and tables
 SEGMENTATION_METRICS = [
     f"pivm.evaluation.segmentation_metrics.{key}" for key in segmentation_metrics.SEGMENTATION_METRICS
@@ -111,9 +117,12 @@ wildcard_constraints:
     subset=f"({'|'.join(KNOWN_LABELS)})",
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
     cohort="|".join(COHORTS),
+    # in brackets: an empty constraint would be none
+    draw=f"({'|'.join(['', *filter(None, EVIDENCE_DRAWS)])})",
+    recipe="|".join(RECIPES),
     generator="|".join(ENTRIES),
     generator_seed=r"\d+",
-    training_set="|".join(SETS),
+    training_set="|".join(ALL_SETS),
     segmenter_seed=r"\d+",
     table="|".join([*COLUMNS, *VOLUME_TABLES]),
 

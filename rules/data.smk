@@ -92,12 +92,12 @@ rule slice_store:
 
 rule organ_means:
     input:
-        split=f"{RESULTS}/cohort/split.csv",
+        split=f"{RESULTS}/{{draw}}cohort/split.csv",
         store=rules.slice_store.output,
     output:
-        prior=f"{RESULTS}/prior{{subset}}.json",
+        prior=f"{RESULTS}/{{draw}}prior{{subset}}.json",
     log:
-        f"{RESULTS}/logs/organ_means/prior{{subset}}.log",
+        f"{RESULTS}/{{draw}}logs/organ_means/prior{{subset}}.log",
     conda:
         "../envs/data.yaml"
     resources:

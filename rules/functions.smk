@@ -23,14 +23,37 @@ def ddpm_batch(wildcards):
 
 def segmenter_settings(wildcards):
     """What the weights of a segmenter depend on."""
-    unused = {"seeds", "control_seeds", "test_batch"}
-    if not SETS[wildcards.training_set].real:
+    part, unused = ALL_SETS[wildcards.training_set], {"seeds", "control_seeds", "test_batch"}
+    if not part.real:
         unused.add("real_slices")
-    return {key: value for key, value in config["segmentation"].items() if key not in unused}
+    settings = config["segmentation"] | part.overrides
+    return {key: value for key, value in settings.items() if key not in unused}
+
+
+def label_sources(source):
+    """Files of the label maps of a source other than the training patients, where a recipe takes any of it."""
+
+    def files(wildcards):
+        if not RECIPES[wildcards.recipe]["sources"].get(source):
+            return []
+        folder = f"{RESULTS}/{wildcards.draw}sources/{source}"
+        return [f"{folder}/{name}" for name in ("index.csv", "labels.npy", "body.npy", "SHA256SUMS")]
+
+    return files
+
+
+def recipe(key):
+    """A value of the recipe of synthetic slices."""
+    return lambda wildcards: RECIPES[wildcards.recipe][key]
+
+
+def draw_of(wildcards):
+    """Prefix of what depends on the draw of annotated patients; empty for that of the config."""
+    return wildcards.get("draw", "")
 
 
 def prior_of(wildcards):
-    return f"{RESULTS}/prior{label_subset(wildcards.generator)}.json"
+    return f"{RESULTS}/{draw_of(wildcards)}prior{label_subset(wildcards.generator)}.json"
 
 
 def generator_seed(wildcards):
@@ -42,7 +65,7 @@ def scored_part(wildcards):
 
 
 def model_of(wildcards):
-    folder = f"{RESULTS}/generators/{wildcards.generator}/seed_{wildcards.generator_seed}"
+    folder = f"{RESULTS}/{draw_of(wildcards)}generators/{wildcards.generator}/seed_{wildcards.generator_seed}"
     return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json", "sampler.json")]
 
 
@@ -85,17 +108,20 @@ def volume_prefix(table):
 
 def segmenters_of(wildcards):
     """The models that learnt from a training set, one for each seed."""
-    folder = f"{RESULTS}/segmentation/{wildcards.training_set}"
-    seeds = SETS[wildcards.training_set].segmenter_seeds
+    folder = f"{RESULTS}/{draw_of(wildcards)}segmentation/{wildcards.training_set}"
+    seeds = ALL_SETS[wildcards.training_set].segmenter_seeds
     return [f"{folder}/seed_{seed}/model.{kind}" for seed in seeds for kind in ("safetensors", "json")]
 
 
 def synthetic_part(wildcards):
     """The synthetic slices in a training set of the segmenter."""
-    part = SETS[wildcards.training_set]
-    if part.generator is None:
+    part, draw = ALL_SETS[wildcards.training_set], draw_of(wildcards)
+    if part.recipe is None:
         return []
-    folder = f"{RESULTS}/synthesis/{part.generator}/seed_{part.generator_seed}/slices"
+    if part.generator is None:
+        folder = f"{RESULTS}/{draw}sources/{part.recipe}"
+    else:
+        folder = f"{RESULTS}/{draw}synthesis/{part.generator}/seed_{part.generator_seed}/{part.recipe}"
     return [f"{folder}/{name}" for name in ("hu.npy", "labels.npy", "index.csv")]
 
 
@@ -118,3 +144,20 @@ def ablation_priors(wildcards):
 
 def ablation_runs(wildcards):
     return [(method, FIRST_SEED) for method in ablation_methods(wildcards)]
+
+
+def evidence_demands(wildcards):
+    """Nothing; the config is checked for the arms when they are asked for."""
+    try:
+        pivm_evidence.require_arms(config)
+    except errors.ConfigError as error:
+        raise WorkflowError(str(error)) from None
+    return []
+
+
+def evidence_cases(wildcards):
+    """Scores of the segmenters of all arms and draws."""
+    return [
+        f"{RESULTS}/{EVIDENCE_DRAWS[place]}segmentation/{one.folder}/cases.csv"
+        for place, _, _, one in EVIDENCE_POINTS
+    ]

@@ -2,19 +2,19 @@
 # in: store/, prior.json   out: generators/<name>/seed_<n>/
 rule train_generator:
     input:
-        split=f"{RESULTS}/cohort/split.csv",
+        split=f"{RESULTS}/{{draw}}cohort/split.csv",
         store=rules.slice_store.output,
         prior=prior_of,
     output:
-        weights=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/model.safetensors",
-        facts=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/model.json",
-        prior=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/prior.json",
-        losses=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/losses.csv",
-        stats=f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/stats.csv",
+        weights=f"{RESULTS}/{{draw}}generators/{{generator}}/seed_{{generator_seed}}/model.safetensors",
+        facts=f"{RESULTS}/{{draw}}generators/{{generator}}/seed_{{generator_seed}}/model.json",
+        prior=f"{RESULTS}/{{draw}}generators/{{generator}}/seed_{{generator_seed}}/prior.json",
+        losses=f"{RESULTS}/{{draw}}generators/{{generator}}/seed_{{generator_seed}}/losses.csv",
+        stats=f"{RESULTS}/{{draw}}generators/{{generator}}/seed_{{generator_seed}}/stats.csv",
     log:
-        f"{RESULTS}/logs/train_generator/{{generator}}_{{generator_seed}}.log",
+        f"{RESULTS}/{{draw}}logs/train_generator/{{generator}}_{{generator_seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train_generator/{{generator}}_{{generator_seed}}.tsv"
+        f"{RESULTS}/{{draw}}benchmarks/train_generator/{{generator}}_{{generator_seed}}.tsv"
     wildcard_constraints:
         generator=generators_of("generators"),
     priority: 10

@@ -2,18 +2,18 @@
 # in: store/, synthesis/<name>/seed_<n>/slices/, the scans themselves for volumes   out: segmentation/<set>/
 rule train_segmenter:
     input:
-        split=f"{RESULTS}/cohort/split.csv",
+        split=f"{RESULTS}/{{draw}}cohort/split.csv",
         store=rules.slice_store.output,
         synthetic=synthetic_part,
     output:
-        weights=f"{RESULTS}/segmentation/{{training_set}}/seed_{{segmenter_seed}}/model.safetensors",
-        facts=f"{RESULTS}/segmentation/{{training_set}}/seed_{{segmenter_seed}}/model.json",
-        losses=f"{RESULTS}/segmentation/{{training_set}}/seed_{{segmenter_seed}}/losses.csv",
-        stats=f"{RESULTS}/segmentation/{{training_set}}/seed_{{segmenter_seed}}/stats.csv",
+        weights=f"{RESULTS}/{{draw}}segmentation/{{training_set}}/seed_{{segmenter_seed}}/model.safetensors",
+        facts=f"{RESULTS}/{{draw}}segmentation/{{training_set}}/seed_{{segmenter_seed}}/model.json",
+        losses=f"{RESULTS}/{{draw}}segmentation/{{training_set}}/seed_{{segmenter_seed}}/losses.csv",
+        stats=f"{RESULTS}/{{draw}}segmentation/{{training_set}}/seed_{{segmenter_seed}}/stats.csv",
     log:
-        f"{RESULTS}/logs/train_segmenter/{{training_set}}/seed_{{segmenter_seed}}.log",
+        f"{RESULTS}/{{draw}}logs/train_segmenter/{{training_set}}/seed_{{segmenter_seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train_segmenter/{{training_set}}/seed_{{segmenter_seed}}.tsv"
+        f"{RESULTS}/{{draw}}benchmarks/train_segmenter/{{training_set}}/seed_{{segmenter_seed}}.tsv"
     conda:
         "../envs/training.yaml"
     threads: THREADS
@@ -22,7 +22,7 @@ rule train_segmenter:
     params:
         code=code("train_segmenter"),
         settings=segmenter_settings,
-        real=lambda wildcards: SETS[wildcards.training_set].real,
+        real=lambda wildcards: ALL_SETS[wildcards.training_set].real,
         labels=config["labels"],
         compute=COMPUTE,
         machine=MACHINE,
@@ -32,13 +32,13 @@ rule train_segmenter:
 
 rule test_segmenter:
     input:
-        split=f"{RESULTS}/cohort/split.csv",
+        split=f"{RESULTS}/{{draw}}cohort/split.csv",
         store=rules.slice_store.output,
         models=segmenters_of,
     output:
-        cases=f"{RESULTS}/{{cohort}}segmentation/{{training_set}}/cases.csv",
+        cases=f"{RESULTS}/{{draw}}{{cohort}}segmentation/{{training_set}}/cases.csv",
     log:
-        f"{RESULTS}/logs/{{cohort}}test_segmenter/{{training_set}}.log",
+        f"{RESULTS}/{{draw}}logs/{{cohort}}test_segmenter/{{training_set}}.log",
     conda:
         "../envs/training.yaml"
     threads: THREADS
@@ -47,8 +47,8 @@ rule test_segmenter:
     params:
         code=code("test_segmenter", *SEGMENTATION_METRICS),
         part=scored_part,
-        generator_seed=lambda wildcards: SETS[wildcards.training_set].generator_seed,
-        segmenter_seeds=lambda wildcards: SETS[wildcards.training_set].segmenter_seeds,
+        generator_seed=lambda wildcards: ALL_SETS[wildcards.training_set].generator_seed,
+        segmenter_seeds=lambda wildcards: ALL_SETS[wildcards.training_set].segmenter_seeds,
         batch=untracked(config["segmentation"]["test_batch"]),
         labels=config["labels"],
         compute=COMPUTE,
@@ -75,8 +75,8 @@ rule test_volumes:
     params:
         code=code("test_volumes", DATASET.layout.module, *SEGMENTATION_METRICS),
         part=scored_part,
-        generator_seed=lambda wildcards: SETS[wildcards.training_set].generator_seed,
-        segmenter_seeds=lambda wildcards: SETS[wildcards.training_set].segmenter_seeds,
+        generator_seed=lambda wildcards: ALL_SETS[wildcards.training_set].generator_seed,
+        segmenter_seeds=lambda wildcards: ALL_SETS[wildcards.training_set].segmenter_seeds,
         batch=untracked(config["segmentation"]["test_batch"]),
         labels=config["labels"],
         size=config["image"]["size"],

@@ -1,11 +1,11 @@
-# Labels -> synthetic slices and volumes of training patients, and synthetic slices of held-out patients for Table 1.
+# Labels -> synthetic slices and volumes for training sets, and synthetic slices of held-out patients for Table 1.
 # in: store/, generators/<name>/seed_<n>/
-# out: synthesis/<name>/seed_<n>/slices/ and volumes/, images/<name>/seed_<n>/, generators/<name>/seed_<n>/sampler.json
+# out: sources/<source>/, synthesis/<name>/seed_<n>/slices/ and volumes/, images/<name>/seed_<n>/, generators/<name>/seed_<n>/sampler.json
 rule sampler_settings:
     output:
-        f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/sampler.json",
+        f"{RESULTS}/{{draw}}generators/{{generator}}/seed_{{generator_seed}}/sampler.json",
     log:
-        f"{RESULTS}/logs/sampler_settings/{{generator}}_{{generator_seed}}.log",
+        f"{RESULTS}/{{draw}}logs/sampler_settings/{{generator}}_{{generator_seed}}.log",
     localrule: True
     conda:
         "../envs/data.yaml"
@@ -18,19 +18,43 @@ rule sampler_settings:
         "../workflow_scripts/sampler_settings.py"
 
 
+rule labels_only:
+    input:
+        split=f"{RESULTS}/{{draw}}cohort/split.csv",
+        store=rules.slice_store.output,
+        records=per_subject("record.json"),
+        prior=f"{RESULTS}/{{draw}}prior.json",
+    output:
+        index=f"{RESULTS}/{{draw}}sources/labels_only/index.csv",
+        labels=f"{RESULTS}/{{draw}}sources/labels_only/labels.npy",
+        body=f"{RESULTS}/{{draw}}sources/labels_only/body.npy",
+        sums=f"{RESULTS}/{{draw}}sources/labels_only/SHA256SUMS",
+    log:
+        f"{RESULTS}/{{draw}}logs/labels_only.log",
+    conda:
+        "../envs/data.yaml"
+    resources:
+        **needs("scans"),
+    params:
+        code=code("labels_only"),
+    script:
+        "../workflow_scripts/labels_only.py"
+
+
 rule synthesise_slices:
     input:
-        split=f"{RESULTS}/cohort/split.csv",
+        split=f"{RESULTS}/{{draw}}cohort/split.csv",
         store=rules.slice_store.output,
+        labels_only=label_sources("labels_only"),
         model=model_of,
     output:
-        hu=f"{RESULTS}/synthesis/{{generator}}/seed_{{generator_seed}}/slices/hu.npy",
-        labels=f"{RESULTS}/synthesis/{{generator}}/seed_{{generator_seed}}/slices/labels.npy",
-        index=f"{RESULTS}/synthesis/{{generator}}/seed_{{generator_seed}}/slices/index.csv",
+        hu=f"{RESULTS}/{{draw}}synthesis/{{generator}}/seed_{{generator_seed}}/{{recipe}}/hu.npy",
+        labels=f"{RESULTS}/{{draw}}synthesis/{{generator}}/seed_{{generator_seed}}/{{recipe}}/labels.npy",
+        index=f"{RESULTS}/{{draw}}synthesis/{{generator}}/seed_{{generator_seed}}/{{recipe}}/index.csv",
     log:
-        f"{RESULTS}/logs/synthesise_slices/{{generator}}_{{generator_seed}}.log",
+        f"{RESULTS}/{{draw}}logs/synthesise_slices/{{generator}}_{{generator_seed}}/{{recipe}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/synthesise_slices/{{generator}}_{{generator_seed}}.tsv"
+        f"{RESULTS}/{{draw}}benchmarks/synthesise_slices/{{generator}}_{{generator_seed}}/{{recipe}}.tsv"
     priority: 5
     conda:
         "../envs/training.yaml"
@@ -41,7 +65,8 @@ rule synthesise_slices:
         code=generator_code("synthesise_slices"),
         part="train",
         purpose="synthesis",
-        slices=config["synthesis"]["slices"],
+        slices=recipe("slices"),
+        sources=recipe("sources"),
         batch=untracked(config["synthesis"]["batch"]),
         ddpm_batch=ddpm_batch,
         labels=config["labels"],
@@ -86,7 +111,6 @@ rule synthesise_test:
 rule synthesise_volumes:
     input:
         split=f"{RESULTS}/cohort/split.csv",
-        selection=f"{RESULTS}/cohort/selection.csv",
         records=per_subject("record.json"),
         model=model_of,
     output:

@@ -9,9 +9,10 @@ from pivm.job import job, log
 from pivm.labels import LabelSet
 
 with job(snakemake):
-    store = SliceStore.checked(Path(snakemake.input.store[0]).parent)
+    split = read_split(snakemake.input.split)
+    store = SliceStore.checked(Path(snakemake.input.store[0]).parent, split)
     train = store.index["subject"][store.rows("train")]
-    require_split(train, read_split(snakemake.input.split), ("train",), "organ means")
+    require_split(train, split, ("train",), "organ means")
     organs, names = (LabelSet.from_config(snakemake.params[key]) for key in ("labels", "known"))
     prior = fit_prior(store, organs, snakemake.params.kind, names)
     if prior.never_seen:

@@ -3,7 +3,7 @@
 import numpy as np
 from pivm.cohort.preparation import prepare_subject
 from pivm.cohort.selection import SelectionSettings
-from pivm.cohort.store import ARRAYS
+from pivm.cohort.store import SliceStore
 from pivm.datasets.listing import Subject
 from pivm.job import job, log
 from pivm.labels import LabelSet
@@ -21,7 +21,7 @@ with job(snakemake):
     )
     if record.status == "set aside":
         log.warning("%s set aside: %s", record.subject, record.reason)
-    for name in ARRAYS:
+    for name in SliceStore.ARRAYS:
         np.save(snakemake.output[name], arrays[name])
     rows.to_csv(snakemake.output.rows, index=False)
     record.save(snakemake.output.record)

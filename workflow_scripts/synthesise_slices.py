@@ -2,28 +2,35 @@
 
 from pathlib import Path
 
-from pivm.cohort.split import read_split, require_split
-from pivm.cohort.store import SliceStore
+from pivm.cohort.split import LABELS_ONLY, read_split, require_split
+from pivm.cohort.store import LabelStore, SliceStore
 from pivm.generators.model_folder import ModelFolder
 from pivm.job import device, job
 from pivm.labels import LabelSet
 from pivm.learning.model_files import model_hash
 from pivm.seeds import derived_seed
+from pivm.synthesis.label_sources import Chosen, apportion
 from pivm.synthesis.slices import choose_sources, rows_of_patients, synthesise_slices
 
 with job(snakemake):
-    params, torch_device = snakemake.params, device(snakemake)
-    store = SliceStore(Path(snakemake.input.store[0]).parent)
+    params, torch_device, split = snakemake.params, device(snakemake), read_split(snakemake.input.split)
+    store = SliceStore(Path(snakemake.input.store[0]).parent, split)
     # the same label maps and noise for every generator
     seed = derived_seed(params.seed, params.purpose)
     if params.part == "train":
-        sources = choose_sources(store.rows("train"), params.slices, seed)
+        count = len(store.rows("train")) if params.slices == "as_real" else params.slices
+        chosen = []
+        for source, wanted in apportion(count, params.sources).items():
+            labels = store if source == "train" else LabelStore(Path(snakemake.input[source][0]).parent)
+            rows = labels.rows(LABELS_ONLY if source == LABELS_ONLY else "train")
+            chosen.append(Chosen(source, labels, choose_sources(rows, wanted, seed)))
     else:
-        sources = rows_of_patients(store, params.part, params.patients)
-    require_split(store.index["subject"][sources], read_split(snakemake.input.split), (params.part,), params.purpose)
+        chosen = [Chosen(params.part, store, rows_of_patients(store, params.part, params.patients))]
+    for one in chosen:
+        allowed = LABELS_ONLY if one.source == LABELS_ONLY else params.part
+        require_split(one.provenance()["source_subject"], split, (allowed,), params.purpose)
     model = ModelFolder.open(Path(snakemake.input.model[0]).parent)
     model.require_fit(LabelSet.from_config(params.labels).names, store.size)
-    target = Path(snakemake.output.hu).parent
-    generator = model.load(torch_device)
     provenance = {"model": model_hash(model.folder), "code": params.code}
-    synthesise_slices(generator, store, sources, params.batch, seed, provenance, target)
+    folder = Path(snakemake.output.hu).parent
+    synthesise_slices(model.load(torch_device), chosen, params.batch, seed, provenance, folder)

@@ -1,11 +1,10 @@
 """Make whole synthetic CT volumes from the labels of real subjects, in TotalSegmentator's layout."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from pivm.cohort.patient_csv import read_patient_csv
-from pivm.cohort.selection import volume_sources
-from pivm.cohort.split import read_split
+from pivm.cohort.split import LABELS_ONLY, read_split, volume_sources
 from pivm.datasets.listing import Subject
 from pivm.evaluation.continuity import volume_continuity
 from pivm.generators.model_folder import ModelFolder
@@ -24,10 +23,13 @@ with job(snakemake):
     model, target = ModelFolder.open(Path(snakemake.input.model[0]).parent), Path(snakemake.output.volumes)
     model.require_fit(label_set.names, params.size)
     generator, prior = model.load(torch_device), model.prior
-    split, selection = read_split(snakemake.input.split), read_patient_csv(snakemake.input.selection)
-    subjects = volume_sources(split, selection, params.volumes_from, params.volumes)
+    split = read_split(snakemake.input.split)
+    subjects = volume_sources(split, params.volumes_from, params.volumes)
+    places = {one: Subject(**params.subjects[one]) for one in subjects}
+    # labels alone serve, whether there is a CT or not
+    places = {one: replace(place, ct="") if split[one] == LABELS_ONLY else place for one, place in places.items()}
     how = (label_set, params.size, Policy(params.overlap, params.other_grid), params.padding, prior)
-    sources = [read_source(one, Subject(**params.subjects[one]), *how) for one in subjects]
+    sources = [read_source(one, place, *how) for one, place in places.items()]
     seeds = [derived_seed(params.seed, "volume", subject) for subject in subjects]
     maps, spacings = [s.label_map for s in sources], [s.spacing_mm for s in sources]
     for subject, spacing in zip(subjects, spacings, strict=True):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from pivm.cohort.split import read_split, require_split
+from pivm.cohort.split import LABELS_ONLY, read_split, require_split
 from pivm.cohort.store import SliceStore
 from pivm.job import device, job, made, training_run
 from pivm.labels import LabelSet
@@ -17,7 +17,8 @@ from pivm.settings import read_settings
 with job(snakemake):
     torch_device, training_set = device(snakemake), snakemake.wildcards.training_set
     settings = read_settings(SegmenterSettings, snakemake.params.settings, "segmentation")
-    store, split = SliceStore.checked(Path(snakemake.input.store[0]).parent), read_split(snakemake.input.split)
+    split = read_split(snakemake.input.split)
+    store = SliceStore.checked(Path(snakemake.input.store[0]).parent, split)
     # the seed does not name the training set: all sets of a table start from the same weights
     seed = derived_seed(snakemake.wildcards.segmenter_seed, "segmenter")
     parts, subjects = [], set()
@@ -25,7 +26,7 @@ with job(snakemake):
         parts.append(real_part(store, settings.real_slices, subjects))
     if snakemake.input.synthetic:
         parts.append(synthetic_part(Path(snakemake.input.synthetic[0]).parent, subjects))
-    require_split(subjects, split, ("train",), f"segmenter on {training_set}")
+    require_split(subjects, split, ("train", LABELS_ONLY), f"segmenter on {training_set}")
     torch.manual_seed(seed)
     segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, torch_device)
     run = Run.of(**training_run(snakemake, f"segmenter/{training_set}/seed_{snakemake.wildcards.segmenter_seed}"))

@@ -12,7 +12,8 @@ from pivm.cohort.own_split import require_fitting
 from pivm.cohort.preparation import prepare_subject
 from pivm.cohort.prior import Prior
 from pivm.cohort.record import SubjectRecord
-from pivm.cohort.selection import selection_table, volume_sources
+from pivm.cohort.selection import selection_table
+from pivm.cohort.split import volume_sources
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.datasets.meta_table import read_meta
 from pivm.errors import CohortError, ConfigError, DataError
@@ -243,9 +244,10 @@ class TestLabelsOnly:
         return listing(scan.parent).subjects["p1"]
 
     def test_it_is_listed_but_takes_no_part_in_training_or_test(self, subject, selection, quality):
-        record, arrays, _ = prepare_subject("p1", subject, LABELS, 32, selection, quality)
+        record, arrays, rows = prepare_subject("p1", subject, LABELS, 32, selection, quality)
         assert record.status == "labels only"
-        assert len(arrays["hu"]) == 0
+        assert [len(arrays[name]) for name in ("hu", "labels", "body")] == [0, len(rows), 0]
+        assert arrays["labels"].any()
         table = selection_table([record], {})
         assert table["status"].tolist() == ["labels only"]
         assert table["labels_present"].tolist() == [6]
@@ -255,15 +257,14 @@ class TestLabelsOnly:
         record, _, _ = prepare_subject("p1", subject, LABELS, 32, selection, quality)
         assert (record.status, "not a readable NIfTI" in record.reason) == ("set aside", True)
 
-    def test_it_can_be_the_source_of_a_volume(self, subject, selection, quality):
-        record, _, _ = prepare_subject("p1", subject, LABELS, 32, selection, quality)
-        table = selection_table([record], {})
-        assert volume_sources({"a": "train", "b": "test"}, table, "labels_only", 2) == ["p1"]
-        assert volume_sources({"a": "train", "b": "test"}, table, "train", 2) == ["a"]
+    def test_it_can_be_the_source_of_a_volume(self):
+        split = {"a": "train", "b": "test", "p1": "labels_only"}
+        assert volume_sources(split, "labels_only", 2) == ["p1"]
+        assert volume_sources(split, "train", 2) == ["a"]
         with pytest.raises(CohortError, match="but volumes are asked for"):
-            volume_sources({"a": "train"}, table, "train", 0)
-        with pytest.raises(CohortError, match="labels_only, but no subject of that kind"):
-            volume_sources({"a": "train"}, table[table["status"] == "selected"], "labels_only", 2)
+            volume_sources(split, "train", 0)
+        with pytest.raises(CohortError, match="labels_only, but no subject is of that kind"):
+            volume_sources({"a": "train"}, "labels_only", 2)
 
     def test_its_outline_is_estimated(self, subject):
         prior = Prior(

@@ -14,8 +14,16 @@ from hypothesis import strategies as st
 from pivm.cohort.persons import persons
 from pivm.cohort.preparation import prepare_subject
 from pivm.cohort.record import SubjectRecord
-from pivm.cohort.selection import selection_table, volume_sources
-from pivm.cohort.split import SplitSettings, read_split, require_split, split_patients
+from pivm.cohort.selection import selection_table
+from pivm.cohort.split import (
+    SplitSettings,
+    add_label_maps,
+    draw_annotated,
+    read_split,
+    require_split,
+    split_patients,
+    volume_sources,
+)
 from pivm.datasets import Dataset
 from pivm.errors import CohortError, StateError
 from pivm.labels import LabelSet
@@ -88,13 +96,49 @@ def test_a_split_file_that_parts_a_person_is_refused_by_every_stage(tmp_path):
         require_split(["a"], read_split(tmp_path / "split.csv"), ("train",), "organ means")
 
 
-def test_labels_of_a_held_out_person_become_no_volume():
-    records = [SubjectRecord(n, patient=p, status=s) for n, p, s in (("a", "x", "selected"), ("b", "y", "selected"))]
-    records += [SubjectRecord(n, patient=p, status="labels only") for n, p in (("c", "x"), ("d", "y"), ("e", ""))]
-    selection = selection_table(records, {})
-    assert volume_sources({"a": "test", "b": "train"}, selection, "labels_only", 9) == ["d", "e"]
+def test_label_maps_of_a_held_out_person_serve_nothing():
+    split = pd.DataFrame({"subject": list("ab"), "patient": list("ab"), "split": ["test", "train"], "source": "random"})
+    whole = add_label_maps(split, {"c": "a", "d": "b", "e": "e"})
+    assert dict(zip(whole["subject"], whole["split"], strict=True)) == {
+        **{"a": "test", "b": "train", "d": "labels_only", "e": "labels_only"}
+    }
+    assert volume_sources({"d": "labels_only", "e": "labels_only"}, "labels_only", 9) == ["d", "e"]
     with pytest.raises(CohortError, match="of other persons than those of val and test"):
-        volume_sources({"a": "test", "b": "val"}, selection[selection["subject"] != "e"], "labels_only", 9)
+        volume_sources({"a": "test", "b": "val"}, "labels_only", 9)
+
+
+def test_a_split_file_with_a_label_map_of_a_held_out_person_is_refused(tmp_path):
+    table = pd.DataFrame({"subject": list("ab"), "patient": "a", "split": ["test", "labels_only"], "source": "no CT"})
+    table.to_csv(tmp_path / "split.csv", index=False)
+    with pytest.raises(StateError, match="the label map b is of a person of val or test"):
+        read_split(tmp_path / "split.csv")
+
+
+def random_split(train: int) -> pd.DataFrame:
+    names = [f"p{i}" for i in range(train)]
+    table = pd.DataFrame({"subject": names, "patient": names, "split": "train", "source": "random, seed 1"})
+    held_out = pd.DataFrame({"subject": list("vt"), "patient": list("vt"), "split": ["val", "test"], "source": "x"})
+    return add_label_maps(pd.concat([table, held_out], ignore_index=True), {"m": "m"})
+
+
+@given(st.integers(1, 30), st.data(), st.integers(0, 5))
+def test_draws_of_annotated_patients_are_nested(train, data, seed):
+    table = random_split(train)
+    few, more = sorted(data.draw(st.lists(st.integers(1, train), min_size=2, max_size=2)))
+    drawn = {n: draw_annotated(table, n, seed) for n in (few, more)}
+    keeping = {n: set(one.loc[one["split"] == "train", "subject"]) for n, one in drawn.items()}
+    assert [len(keeping[n]) for n in (few, more)] == [few, more]
+    assert keeping[few] <= keeping[more]
+    # nobody else moves, and an earlier draw does not matter
+    others = ["v", "t", "m"]
+    assert drawn[few].set_index("subject").loc[others].equals(table.set_index("subject").loc[others])
+    assert draw_annotated(drawn[more], few, seed).equals(drawn[few])
+    assert draw_annotated(drawn[few], "all", seed).equals(table)
+
+
+def test_more_annotated_patients_than_there_are():
+    with pytest.raises(CohortError, match="4 annotated patients are asked for, but only 3 are neither in val nor in"):
+        draw_annotated(random_split(3), 4, 1)
 
 
 def test_a_patients_id_is_in_no_output(tmp_path, selection, quality):

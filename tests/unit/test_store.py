@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pivm.cohort.store import ARRAYS, DTYPES, SUMS, SliceStore, write_store
+from pivm.cohort.store import DTYPES, SUMS, SliceStore
 from pivm.errors import StateError
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
@@ -22,11 +22,11 @@ def folder(tmp_path) -> Path:
     for subject in ("a", "b"):
         rows = pd.DataFrame({"subject": subject, "split": "train", "z": range(3), "role": "target"})
         rows["previous"], rows["pixel_mm"], rows["step_mm"] = [-1, 0, 1], 5.0, 10.0
-        paths = {name: tmp_path / f"{subject}_{name}.npy" for name in ARRAYS}
+        paths = {name: tmp_path / f"{subject}_{name}.npy" for name in SliceStore.ARRAYS}
         for name, path in paths.items():
             np.save(path, rng.integers(0, 2, (3, SIZE, SIZE)).astype(DTYPES[name]))
         parts.append((rows, paths))
-    write_store(tmp_path / "store", parts, SIZE)
+    SliceStore.write(tmp_path / "store", parts, SIZE)
     return tmp_path / "store"
 
 
@@ -34,12 +34,12 @@ def test_a_store_is_what_was_written(folder):
     store = SliceStore.checked(folder)
     assert store.size == SIZE
     assert list(store.index["previous"]) == [-1, 0, 1, -1, 3, 4]
-    for name in ARRAYS:
+    for name in SliceStore.ARRAYS:
         expected = np.concatenate([np.load(folder.parent / f"{subject}_{name}.npy") for subject in "ab"])
         np.testing.assert_array_equal(getattr(store, name), expected)
 
 
-@pytest.mark.parametrize("name", ["index.csv", *(f"{name}.npy" for name in ARRAYS)])
+@pytest.mark.parametrize("name", ["index.csv", *(f"{name}.npy" for name in SliceStore.ARRAYS)])
 @pytest.mark.parametrize("place", [0, 0.3, 0.9, -1])
 def test_a_flipped_bit_is_not_learnt_from(folder, name, place):
     path = folder / name

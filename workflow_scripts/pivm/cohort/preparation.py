@@ -11,7 +11,7 @@ import pandas as pd
 
 from pivm.cohort.record import SubjectRecord
 from pivm.cohort.selection import SelectionSettings, choose_slices, require_abdomen
-from pivm.cohort.store import ARRAYS, DTYPES
+from pivm.cohort.store import DTYPES, SliceStore
 from pivm.cohort.twins import hu_hash
 from pivm.datasets import read_ct, read_labels
 from pivm.datasets.listing import Subject, printable, writable
@@ -51,7 +51,7 @@ def prepare_subject(
     Returns:
         (record, arrays ``hu``, ``labels``, ``body`` [N, size, size], one row per slice with ``z``,
         ``role`` target or neighbour, and ``previous``, the row of the slice below or -1). A subject that
-        cannot be used, or that has labels alone, gives empty arrays and the reason in its record.
+        cannot be used gives empty arrays and the reason in its record; one without CT the labels alone.
     """
     record = SubjectRecord(name, subject.person, missing=list(label_set.names))
     try:
@@ -74,7 +74,7 @@ def _set_aside(record: SubjectRecord, reason: str, size: int):
 
 
 def _nothing(size: int) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
-    return {n: np.zeros((0, size, size), DTYPES[n]) for n in ARRAYS}, pd.DataFrame(columns=NO_ROWS)
+    return {n: np.zeros((0, size, size), DTYPES[n]) for n in SliceStore.ARRAYS}, pd.DataFrame(columns=NO_ROWS)
 
 
 def _prepare(
@@ -103,18 +103,19 @@ def _prepare(
     record.turned_pairs = anatomy["front_back"].wrong + anatomy["up_down"].wrong
     check_anatomy(anatomy, {axis: getattr(quality, axis) for axis in anatomy})
     targets = choose_slices(per_slice, selection.slices_per_scan, selection.min_labels_per_slice)
-    if not volume:
+    arrays, rows = _cut(volume, labels, targets, size)
+    if volume:
+        organs = [label_set.id_of(o) for o in selection.organs]
+        check_organ_hu(arrays["hu"], arrays["labels"], organs, quality.organ_hu)
+        record.status = "selected"
+        record.content = _content(volume.affine, volume.hu.T, labels.array.T, *arrays.values())
+    else:
         record.status, record.reason = "labels only", "no CT: serves synthesis alone"
         record.content = _content(labels.grid.affine, labels.array.T)
-        return _nothing(size)
-    arrays, rows = _cut(volume, labels.array, targets, size)
-    organs = [label_set.id_of(o) for o in selection.organs]
-    check_organ_hu(arrays["hu"], arrays["labels"], organs, quality.organ_hu)
-    record.status, record.slices = "selected", len(targets)
-    record.pixel_mm = float(InPlane(volume.hu.shape[:2], volume.spacing[:2], size).pixel_mm)
+    record.slices = len(targets)
+    record.pixel_mm = float(_plane(labels, size).pixel_mm)
     step = int(targets[1] - targets[0]) if len(targets) > 1 else 1
-    record.step_mm = float(step * volume.spacing[2])
-    record.content = _content(volume.affine, volume.hu.T, labels.array.T, *arrays.values())
+    record.step_mm = float(step * labels.grid.spacing[2])
     return arrays, rows
 
 
@@ -145,15 +146,20 @@ def _note_labels(record: SubjectRecord, labels: LabelMap, label_set: LabelSet, p
     record.tiny_masks = sum(n * voxel_ml < TINY_ML for n in record.voxels.values())
 
 
-def _cut(volume: Volume, labels: np.ndarray, targets: np.ndarray, size: int):
-    """Target slices and the slices right below them, standardised, with the patient's outline."""
+def _plane(labels: LabelMap, size: int) -> InPlane:
+    return InPlane(labels.grid.shape[:2], labels.grid.spacing[:2], size)
+
+
+def _cut(volume: Volume | None, labels: LabelMap, targets: np.ndarray, size: int):
+    """Target slices and the slices right below them, standardised; with the patient's outline where there is a CT."""
     below = targets[targets > 0] - 1
     wanted = np.union1d(targets, below)
     row_of = {int(z): row for row, z in enumerate(wanted)}
-    plane = InPlane(volume.hu.shape[:2], volume.spacing[:2], size)
-    hu = plane.standardise(volume.hu[:, :, wanted], AIR_HU, smooth=True)
-    label_slices = plane.standardise(labels[:, :, wanted], 0, smooth=False)
-    arrays = {"hu": hu, "labels": label_slices, "body": outline(hu, label_slices, plane.pixel_mm)}
+    plane, (arrays, _) = _plane(labels, size), _nothing(size)
+    arrays["labels"] = plane.standardise(labels.array[:, :, wanted], 0, smooth=False)
+    if volume:
+        arrays["hu"] = plane.standardise(volume.hu[:, :, wanted], AIR_HU, smooth=True)
+        arrays["body"] = outline(arrays["hu"], arrays["labels"], plane.pixel_mm)
     is_target = np.isin(wanted, targets)
     rows = pd.DataFrame(
         {

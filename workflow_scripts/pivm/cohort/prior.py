@@ -6,15 +6,12 @@ import json
 from collections.abc import Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pivm.errors import StateError
 from pivm.labels import LabelSet
-
-if TYPE_CHECKING:
-    pass
 
 KINDS = ("body", "paper")
 

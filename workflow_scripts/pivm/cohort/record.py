@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 
 @dataclass
 class SubjectRecord:
@@ -54,6 +56,18 @@ class SubjectRecord:
     missing: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def indexed(self, rows: pd.DataFrame, patient: str, split: str) -> pd.DataFrame:
+        """Its slices as rows of the index of a store.
+
+        Args:
+            rows: as preparation wrote them: ``z, role, previous``.
+            patient: the person.
+            split: that the person is in.
+        """
+        who = pd.DataFrame({"subject": self.subject, "patient": patient, "split": split}, index=rows.index)
+        geometry = {"pixel_mm": self.pixel_mm, "step_mm": self.step_mm, "below_mm": self.spacing[2]}
+        return pd.concat([who, rows], axis=1).assign(**geometry)
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""

@@ -13,7 +13,7 @@ import pandas as pd
 from pivm.cohort.persons import persons
 from pivm.cohort.record import SubjectRecord
 from pivm.datasets.mappings import organ_of
-from pivm.errors import CohortError, ConfigError, DataError, nearest
+from pivm.errors import ConfigError, DataError, nearest
 from pivm.labels import LabelSet
 from pivm.settings import setting
 
@@ -119,36 +119,6 @@ def unused_names(records: list[SubjectRecord], label_set: LabelSet) -> pd.DataFr
         rows.append({"name": name, "scans": scans, "nearest": label, "nearest_scans": having.get(label, 0)})
     rows.sort(key=lambda row: (not row["nearest"], row["nearest_scans"], row["name"]))
     return pd.DataFrame(rows, columns=["name", "scans", "nearest", "nearest_scans"])
-
-
-def volume_sources(split: dict[str, str], selection: pd.DataFrame, wanted: str, count: int) -> list[str]:
-    """The subjects whose labels become whole synthetic volumes, by name.
-
-    Args:
-        split: scan -> split.
-        selection: the selection table.
-        wanted: ``train`` (training patients) or ``labels_only`` (subjects that have labels and no CT, in no split, and
-            are no scans of a person of the validation or the test).
-        count: how many, at most.
-
-    Raises:
-        CohortError: the data set holds no such subject, or none is wanted.
-    """
-    if count == 0:
-        raise CohortError("synthesis.volumes is 0, but volumes are asked for; set it to 1 or more")
-    if wanted == "train":
-        names = sorted(s for s, part in split.items() if part == "train")
-    else:
-        held_out = selection.loc[selection["subject"].map(split).isin(("val", "test")), "patient"]
-        usable = (selection["status"] == "labels only") & ~selection["patient"].isin(held_out)
-        names = sorted(selection.loc[usable, "subject"])
-    if not names:
-        raise CohortError(
-            f"synthesis.volumes_from: {wanted}, but no subject of that kind is in the data set (found statuses "
-            f"{', '.join(sorted(set(selection.status)))}); set it to train, or add subjects with labels alone, "
-            "of other persons than those of val and test"
-        )
-    return names[:count]
 
 
 def require_abdomen(record: SubjectRecord, selection: SelectionSettings) -> None:

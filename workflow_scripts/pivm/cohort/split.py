@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,10 @@ from pivm.errors import CohortError, StateError
 from pivm.settings import setting
 
 SPLITS = ("train", "val", "test")
+#: of the table: label maps that serve synthesis, of persons who are in none of the others
+LABELS_ONLY = "labels_only"
+#: what the table says of where the split of a subject without CT comes from
+WITHOUT_CT = "no CT"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class SplitSettings:
         "patients that choose between models, a whole number or a share below 1", 4, minimum=0, whole_from=1
     )
     test: float = setting("patients of the tables, a whole number or a share below 1", 40, above=0, whole_from=1)
+    annotated: int | Literal["all"] = setting(
+        "training patients whose CT is used; the label maps of the others serve synthesis alone", "all", minimum=1
+    )
 
 
 def split_patients(persons: Mapping[str, str], settings: SplitSettings, own_split: Mapping[str, str]) -> pd.DataFrame:
@@ -119,9 +126,85 @@ def _ranked_split(persons: Mapping[str, str], settings: SplitSettings) -> dict[s
             f"split: {_amount(persons)}, but {count['test']} for test, {count['val']} for val and at least "
             "1 for training are needed; lower split.test and split.val, or add patients"
         )
-    ranked = sorted(patients, key=lambda s: hashlib.sha256(f"{settings.seed}:{s}".encode()).hexdigest())
+    ranked = _ranked(patients, str(settings.seed))
     test, val = count["test"], count["val"]
     return {s: "test" if i < test else "val" if i < test + val else "train" for i, s in enumerate(ranked)}
+
+
+def _ranked(patients: Iterable[str], seed: str) -> list[str]:
+    """In an order by hash, where one patient more moves nobody past another."""
+    return sorted(patients, key=lambda patient: hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest())
+
+
+def draw_annotated(table: pd.DataFrame, annotated: int | str, seed: int) -> pd.DataFrame:
+    """Let so many of the training patients keep their CT, and the label maps of the others serve synthesis alone.
+
+    The draws are nested: the patients of a smaller one are all in each larger one.
+
+    Args:
+        table: as :func:`split_patients` gives it, or an earlier draw, whose patients are all drawn from.
+        annotated: patients, or ``all`` that there are.
+        seed: of the draw.
+
+    Returns:
+        The table with split ``labels_only`` for the scans of the others.
+
+    Raises:
+        CohortError: there are not so many.
+    """
+    has_ct = table["source"] != WITHOUT_CT
+    pool = table["split"].isin(("train", LABELS_ONLY)) & has_ct
+    patients = _ranked(sorted(set(table.loc[pool, "patient"])), f"annotated {seed}")
+    if annotated == "all":
+        annotated = len(patients)
+    if int(annotated) > len(patients):
+        raise CohortError(
+            f"split.annotated: {annotated} annotated patients are asked for, but only {len(patients)} are neither in "
+            "val nor in test; lower it, or lower split.test and split.val"
+        )
+    keep = set(patients[: int(annotated)])
+    drawn = table.copy()
+    drawn.loc[pool, "split"] = ["train" if patient in keep else LABELS_ONLY for patient in table.loc[pool, "patient"]]
+    return drawn
+
+
+def add_label_maps(table: pd.DataFrame, persons: Mapping[str, str]) -> pd.DataFrame:
+    """The split with the subjects that have labels and no CT.
+
+    Args:
+        table: as :func:`split_patients` gives it.
+        persons: subject without CT -> the person it is of; those of persons of val and test are left out.
+    """
+    held_out = set(table.loc[table["split"].isin(("val", "test")), "patient"])
+    rows = [
+        {"subject": subject, "patient": person, "split": LABELS_ONLY, "source": WITHOUT_CT}
+        for subject, person in sorted(persons.items())
+        if person not in held_out
+    ]
+    return pd.concat([table, pd.DataFrame(rows, columns=table.columns)], ignore_index=True)
+
+
+def volume_sources(split: Mapping[str, str], wanted: str, count: int) -> list[str]:
+    """The subjects whose labels become whole synthetic volumes, by name.
+
+    Args:
+        split: subject -> split.
+        wanted: ``train`` (training patients) or ``labels_only`` (subjects whose labels alone serve).
+        count: how many, at most.
+
+    Raises:
+        CohortError: the data set holds no such subject, or none is wanted.
+    """
+    if count == 0:
+        raise CohortError("synthesis.volumes is 0, but volumes are asked for; set it to 1 or more")
+    names = sorted(subject for subject, part in split.items() if part == wanted)
+    if not names:
+        raise CohortError(
+            f"synthesis.volumes_from: {wanted}, but no subject is of that kind (found in the split: "
+            f"{', '.join(sorted(set(split.values())))}); set it to train, or add subjects with labels alone, of other "
+            "persons than those of val and test, or lower split.annotated"
+        )
+    return names[:count]
 
 
 def patients_wanted(share: float, total: int) -> int:
@@ -139,10 +222,16 @@ def split_table(path: Path) -> pd.DataFrame:
     doubled = table.loc[table["subject"].duplicated(), "subject"]
     if len(doubled):
         raise StateError(f"{path}: scan {doubled.iloc[0]!r} is listed more than once")
-    wrong = table.loc[~table["split"].isin(SPLITS), "split"]
+    known = (*SPLITS, LABELS_ONLY)
+    wrong = table.loc[~table["split"].isin(known), "split"]
     if len(wrong):
-        raise StateError(f"{path}: found split {wrong.iloc[0]!r}, expected one of {', '.join(SPLITS)}")
-    parts = table.groupby("patient")["split"].nunique()
+        raise StateError(f"{path}: found split {wrong.iloc[0]!r}, expected one of {', '.join(known)}")
+    # label maps of a training patient may serve beside his or her other scans
+    parts = table[table["split"] != LABELS_ONLY].groupby("patient")["split"].nunique()
+    held_out = table.loc[table["split"].isin(("val", "test")), "patient"]
+    labels_of = table.loc[(table["split"] == LABELS_ONLY) & table["patient"].isin(held_out), "subject"]
+    if len(labels_of):
+        raise StateError(f"{path}: the label map {labels_of.iloc[0]} is of a person of val or test")
     if (parts > 1).any():
         scans = table[table["patient"] == parts.idxmax()]
         named = ", ".join(f"{row.subject} in {row.split}" for row in scans.itertuples())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from pivm.labels import LabelSet
 from pivm.learning.settings import ComputeSettings
 from pivm.scans.quality import QualitySettings
 from pivm.segmentation import settings as segmentation
+from pivm.segmentation.arms import EvidenceSettings
 from pivm.settings import plain, read_settings, schema_of, setting
 from pivm.synthesis.settings import SynthesisSettings
 
@@ -46,6 +47,7 @@ SECTIONS = {
     "split": SplitSettings,
     "synthesis": SynthesisSettings,
     "segmentation": segmentation.SegmentationSettings,
+    "evidence": EvidenceSettings,
     "tables": TableSettings,
     "compute": ComputeSettings,
 }
@@ -131,6 +133,7 @@ def _cross_check(config: dict[str, Any]) -> None:
         _one_of("tables.metrics", metric, SEGMENTATION_METRICS)
     _check_image_metrics(tables)
     _check_selection(config)
+    _check_sources(config)
     _check_windows(config)
     _check_generators(config)
 
@@ -149,6 +152,12 @@ def _check_selection(config: dict[str, Any]) -> None:
     low, high = selection["axial_slices"]
     if low > high:
         raise ConfigError("selection.axial_slices", f"found [{low}, {high}], expected [fewest, most]")
+
+
+def _check_sources(config: dict[str, Any]) -> None:
+    shares = config["synthesis"]["sources"]
+    if not sum(shares.values()):
+        raise ConfigError("synthesis.sources", f"found {shares}, expected at least one share above 0")
 
 
 def _check_windows(config: dict[str, Any]) -> None:
@@ -238,6 +247,8 @@ class TrainingSet(NamedTuple):
         generator: of its synthetic slices; None without any.
         generator_seed: of that generator; None likewise.
         segmenter_seeds: of the segmenters that learn from it.
+        recipe: folder of the synthetic slices; None without any.
+        overrides: keys of ``segmentation`` that differ from the config.
     """
 
     folder: str
@@ -245,6 +256,8 @@ class TrainingSet(NamedTuple):
     generator: str | None
     generator_seed: int | None
     segmenter_seeds: list[int]
+    recipe: str | None = None
+    overrides: Mapping[str, Any] = {}
 
 
 def training_sets(config: dict[str, Any], name: str) -> list[TrainingSet]:
@@ -260,7 +273,7 @@ def training_sets(config: dict[str, Any], name: str) -> list[TrainingSet]:
         return [TrainingSet(name, True, None, None, seeds)]
     generator = config["tables"]["generated"] if name == "combined" else name
     return [
-        TrainingSet(f"{name}/generator_seed_{seed}", name == "combined", generator, seed, seeds)
+        TrainingSet(f"{name}/generator_seed_{seed}", name == "combined", generator, seed, seeds, "slices")
         for seed in generator_seeds(config, generator)
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pivm.cohort.prior import Prior
-from pivm.cohort.split import training_rows
+from pivm.cohort.split import read_split, training_rows
 from pivm.cohort.store import SliceStore
 from pivm.generators.kinds import kind_of
 from pivm.generators.model_folder import BelowMm, TrainedOn, save_generator
@@ -62,7 +62,8 @@ def fit_generator(
     prepare(local_device, run["precision"])
     kind = kind_of(settings, "settings")
     resolved = read_settings(kind.settings, settings, "settings")
-    store, prior = SliceStore.checked(Path(files["store"][0]).parent), Prior.load(Path(files["prior"]))
+    store = SliceStore.checked(Path(files["store"][0]).parent, read_split(Path(files["split"])))
+    prior = Prior.load(Path(files["prior"]))
     below = store.index["previous"].to_numpy()
     rows = training_rows(store, Path(files["split"]), f"generator {resolved.name}")
     data = TrainingData(store, prior, rows["train"], below)

@@ -32,6 +32,8 @@ CAPTIONS = {
     "models trained on synthetic slices of each generator; distances between surfaces in 3D",
     "table3_volumes": "Segmentation of whole CT volumes of held-out patients, every slice at its own resolution, by "
     "models trained on real, synthetic and combined slices; distances between surfaces in 3D",
+    "evidence": "Segmentation of slices of held-out patients by models trained on the slices of a few annotated "
+    "patients, and what is added to them",
     "ablation": "Fidelity of slices made for held-out patients from all labels and from 13 of them",
 }
 _ARROWS = {"lower": "↓", "higher": "↑"}

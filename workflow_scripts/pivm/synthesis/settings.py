@@ -9,6 +9,15 @@ from pivm.settings import setting
 
 
 @dataclass(frozen=True)
+class SourceShares:
+    """Shares of the synthetic slices by where their label maps come from; their sum counts as 1."""
+
+    train: float = setting("the label maps of the training patients", 1.0, minimum=0)
+    augmented: float = setting("new anatomies: deformed label maps of the training patients", 0.0, minimum=0)
+    labels_only: float = setting("subjects without CT, and training patients beyond split.annotated", 0.0, minimum=0)
+
+
+@dataclass(frozen=True)
 class SynthesisSettings:
     """Synthetic data from the labels of training patients (paper, section 3.4)."""
 
@@ -18,6 +27,7 @@ class SynthesisSettings:
         "as_real",
         minimum=1,
     )
+    sources: SourceShares = SourceShares()
     batch: int = setting("slices at once", 32, minimum=1)
     volumes: int = setting("whole CT volumes of the `tables.generated` generator", 2, minimum=0)
     volumes_from: Literal["train", "labels_only"] = setting(

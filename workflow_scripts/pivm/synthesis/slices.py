@@ -1,7 +1,8 @@
-"""Labels of training patients to synthetic slices with provenance (paper, section 3.4)."""
+"""Label maps to synthetic slices with provenance (paper, section 3.4)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,17 @@ from pivm.errors import CohortError
 from pivm.generators.protocol import Generator
 from pivm.learning.device import memory_hint
 from pivm.seeds import derived_seed
+from pivm.synthesis.label_sources import Chosen
 
 
-def choose_sources(rows: np.ndarray, count: int | str, seed: int) -> np.ndarray:
+def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Store rows whose label maps are synthesised: every row once before any row comes again.
 
     Args:
         rows: candidate rows.
-        count: how many synthetic slices are wanted; ``as_real`` for as many as there are rows.
+        count: how many synthetic slices are wanted.
         seed: of the order.
     """
-    count = len(rows) if count == "as_real" else int(count)
     rng = np.random.default_rng(seed)
     rounds = [rng.permutation(rows) for _ in range(-(-count // len(rows)))]
     return np.concatenate(rounds)[:count]
@@ -48,20 +49,13 @@ def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray
 
 
 def synthesise_slices(
-    generator: Generator,
-    store: SliceStore,
-    sources: np.ndarray,
-    batch: int,
-    seed: int,
-    provenance: dict[str, str],
-    folder: Path,
+    generator: Generator, chosen: Sequence[Chosen], batch: int, seed: int, provenance: dict[str, str], folder: Path
 ) -> None:
     """Write ``hu.npy`` int16, ``labels.npy`` uint8 [N, H, W] and ``index.csv`` with the provenance of each slice.
 
     Args:
         generator: a trained one.
-        store: the slice store.
-        sources: store row of each slice's label map.
+        chosen: the label maps, source by source.
         batch: slices at once.
         seed: of all slices, each of which gets its own.
         provenance: more columns of ``index.csv``, the same for every slice: ``model``, hash of the generator's weights,
@@ -70,27 +64,23 @@ def synthesise_slices(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (len(sources), store.size, store.size)
+    starts = np.cumsum([0, *(len(one.rows) for one in chosen)])
+    shape = (int(starts[-1]), chosen[0].store.size, chosen[0].store.size)
     hu = new_array(folder / "hu.npy", np.int16, shape)
     labels = new_array(folder / "labels.npy", np.uint8, shape)
-    seeds = [derived_seed(seed, "slice", i) for i in range(len(sources))]
+    seeds = [derived_seed(seed, "slice", i) for i in range(len(hu))]
     hint = memory_hint(*generator.memory_setting("synthesis.batch", batch))
-    with hint, tqdm(total=len(sources), desc="slices", disable=None) as bar:
-        for part in generator.generate_sources(store, sources, seeds, batch):
-            hu[part.positions], labels[part.positions] = part.hu, store.labels[sources[part.positions]]
-            for position, slice_seed in zip(part.positions, part.seeds, strict=True):
-                seeds[position] = slice_seed
-            bar.update(len(part.positions))
+    with hint, tqdm(total=len(hu), desc="slices", disable=None) as bar:
+        for one, start in zip(chosen, starts, strict=False):
+            mine = seeds[start : start + len(one.rows)]
+            for part in generator.generate_sources(one.store, one.rows, mine, batch):
+                places = start + np.asarray(part.positions)
+                hu[places], labels[places] = part.hu, one.store.labels[one.rows[part.positions]]
+                for place, slice_seed in zip(places, part.seeds, strict=True):
+                    seeds[place] = slice_seed
+                bar.update(len(places))
     hu.flush()
     labels.flush()
-    source = store.index.iloc[sources]
-    pd.DataFrame(
-        {
-            "row": range(len(sources)),
-            "source_subject": source["subject"].to_numpy(),
-            "source_row": sources,
-            "source_z": source["z"].to_numpy(),
-            "seed": seeds,
-            **provenance,
-        }
-    ).to_csv(folder / "index.csv", index=False)
+    index = pd.concat([one.provenance() for one in chosen], ignore_index=True)
+    index.insert(0, "row", range(len(index)))
+    index.assign(seed=seeds, **provenance).to_csv(folder / "index.csv", index=False)

@@ -1,0 +1,55 @@
+# Draws of annotated patients -> arms -> Dice against annotated patients; target `evidence`.
+# in: cohort/split.csv, store/   out: evidence/annotated_<n>/, tables/evidence.*, figures/evidence.png
+rule evidence:
+    input:
+        evidence_demands,
+        expand(f"{RESULTS}/tables/evidence.{{form}}", form=TABLE_FORMS),
+        f"{RESULTS}/figures/evidence.png",
+
+
+rule draw_patients:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+    output:
+        split=f"{RESULTS}/evidence/annotated_{{annotated}}/cohort/split.csv",
+    log:
+        f"{RESULTS}/evidence/annotated_{{annotated}}/logs/draw_patients.log",
+    wildcard_constraints:
+        annotated=r"\d+|all",
+    conda:
+        "../envs/data.yaml"
+    resources:
+        **needs("facts"),
+    params:
+        code=code("draw_patients"),
+        annotated=lambda wildcards: wildcards.annotated if wildcards.annotated == "all" else int(wildcards.annotated),
+        seed=config["split"]["seed"],
+    script:
+        "../workflow_scripts/draw_patients.py"
+
+
+rule evidence_table:
+    input:
+        splits=[f"{RESULTS}/{prefix}cohort/split.csv" for prefix in EVIDENCE_DRAWS],
+        cases=evidence_cases,
+    output:
+        **table_forms("evidence", "report/evidence.rst", cohort=""),
+        cases=f"{RESULTS}/tables/evidence_cases.csv",
+        figure=report(
+            f"{RESULTS}/figures/evidence.png",
+            caption="report/evidence.rst",
+            category="Figures",
+            labels={"figure": "Dice against annotated patients"},
+        ),
+    log:
+        f"{RESULTS}/logs/evidence.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        **needs("facts"),
+    params:
+        code=code("evidence", *SEGMENTATION_METRICS),
+        points=lambda wildcards: [(draw, steps, arm) for draw, steps, arm, _ in EVIDENCE_POINTS],
+        confidence=config["tables"]["confidence"],
+    script:
+        "../workflow_scripts/evidence.py"

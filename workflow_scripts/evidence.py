@@ -1,0 +1,24 @@
+"""The table and the figure of the evidence."""
+
+import pandas as pd
+from pivm.cohort.split import split_table
+from pivm.evaluation.cases import read_cases
+from pivm.evaluation.evidence import evidence_table
+from pivm.job import job
+from pivm.report.evidence_figure import plot_evidence
+from pivm.report.evidence_table import write_evidence
+from pivm.segmentation.arms import REFERENCE
+
+with job(snakemake):
+    params = snakemake.params
+    splits = (split_table(path) for path in snakemake.input.splits)
+    annotated = [split.loc[split["split"] == "train", "patient"].nunique() for split in splits]
+    frames = [
+        read_cases(path).assign(method=arm, steps=steps, annotated=annotated[draw])
+        for path, (draw, steps, arm) in zip(snakemake.input.cases, params.points, strict=True)
+    ]
+    cases = pd.concat(frames, ignore_index=True)
+    table = evidence_table(cases, REFERENCE, params.confidence)
+    cases.to_csv(snakemake.output.cases, index=False)
+    write_evidence(table, params.confidence, snakemake.output)
+    plot_evidence(table, params.confidence, snakemake.output.figure)

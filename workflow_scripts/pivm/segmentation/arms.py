@@ -1,0 +1,62 @@
+"""The arms of the evidence: what is added to the slices of a few annotated patients to train a segmenter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from pivm.settings import setting
+
+#: stands for `tables.generated` in :data:`ARMS`
+GENERATED = "generated"
+#: the arm that all others are held against
+REFERENCE = "real"
+
+
+class Arm(NamedTuple):
+    """One arm.
+
+    Attributes:
+        title: its name in tables and figures.
+        recipe: of the synthetic slices (:func:`pivm.config.evidence.recipes`), or the source whose own slices are
+            added where there is no generator; None where nothing is added.
+        generator: of the synthetic slices.
+    """
+
+    title: str
+    recipe: str | None = None
+    generator: str | None = None
+
+
+#: key in ``evidence.arms`` -> the arm. Every one has the real slices of the annotated patients.
+ARMS = {
+    REFERENCE: Arm("real slices alone"),
+    "same_labels": Arm("+ synthetic, same label maps", "from_train", GENERATED),
+    "augmented": Arm("+ synthetic, deformed label maps", "from_augmented", GENERATED),
+    "labels_only": Arm("+ synthetic, label maps without CT", "from_labels_only", GENERATED),
+    "cddpm": Arm("+ CDDPM, label maps without CT", "from_labels_only", "cddpm"),
+    "gaussian": Arm("+ Gaussian organs, label maps without CT", "from_labels_only", "gaussian"),
+}
+
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """Config section ``evidence``: when synthetic slices help, by the number of annotated patients."""
+
+    patients: tuple[int | Literal["all"], ...] = setting(
+        "annotated patients, nested draws; the generator is trained on the same ones",
+        (2, 4, 8, 16, "all"),
+        minimum=1,
+        min_items=1,
+        unique=True,
+    )
+    arms: tuple[Literal["real", "same_labels", "augmented", "labels_only", "cddpm", "gaussian"], ...] = setting(
+        "what segmenters learn from", tuple(ARMS), min_items=2, unique=True, contains={"const": REFERENCE}
+    )
+    seeds: tuple[int, ...] = setting(
+        "of the segmenters, one training each", (1, 2, 3), minimum=0, min_items=1, unique=True
+    )
+    steps: tuple[float, ...] = setting(
+        "of the segmenters, as multiples of segmentation.steps", (1.0, 2.0), above=0, min_items=1, unique=True
+    )
+    slices: int = setting("synthetic slices that an arm adds", 360, minimum=1)
