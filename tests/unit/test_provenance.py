@@ -267,7 +267,7 @@ def edit_function(name: str):
 @pytest.mark.parametrize(
     ("module", "edit", "rerun"),
     [
-        ("scans/outline.py", edit_function("outline_from_labels"), VOLUMES),
+        ("scans/outline.py", edit_function("outline_from_labels"), {"labels_only", *VOLUMES}),
         ("report/panel.py", edit_function("plot_panel"), {"figure_panel"}),
         ("report/table_figure.py", edit_function("plot_table"), {"figure_table"}),
         ("report/views.py", edit_function("plot_views"), {"figure_volumes"}),
@@ -317,10 +317,11 @@ def test_a_training_depends_on_its_own_code_alone():
     assert not {name for _, name in own if "outline" in name or "margins" in name}
 
 
-def test_volumes_alone_depend_on_outlines_made_from_labels():
+def test_what_needs_no_ct_alone_depends_on_outlines_made_from_labels():
     library = Library(SCRIPTS)
     scripts = {p.stem for p in SCRIPTS.glob("*.py")}
     symbol = ("pivm.scans.outline", "outline_from_labels")
     assert {s for s in scripts if symbol in reached_by(s, library, KINDS.values()).definitions} == {
-        "synthesise_volumes"
+        "labels_only",
+        "synthesise_volumes",
     }

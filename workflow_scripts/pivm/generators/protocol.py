@@ -13,7 +13,7 @@ from pivm.cohort.prior import Prior
 if TYPE_CHECKING:
     import torch
 
-    from pivm.cohort.store import SliceStore
+    from pivm.cohort.store import LabelStore
     from pivm.generators.training_data import TrainingData
     from pivm.learning.loop import Run
 
@@ -88,12 +88,12 @@ class Generator(Protocol):
         ...
 
     def generate_sources(
-        self, store: SliceStore, sources: np.ndarray, seeds: Sequence[int], batch: int
+        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int
     ) -> Iterator[GeneratedSlices]:
         """Slices for the label maps of store rows, in whatever order suits the generator.
 
         Args:
-            store: the slice store.
+            store: of the label maps.
             sources: its rows.
             seeds: one per row.
             batch: slices at once, where the kind leaves that to the caller.

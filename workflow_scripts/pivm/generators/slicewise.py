@@ -12,7 +12,7 @@ from pivm.cohort.prior import Prior
 from pivm.generators.protocol import GeneratedSlices, MemorySetting
 
 if TYPE_CHECKING:
-    from pivm.cohort.store import SliceStore
+    from pivm.cohort.store import LabelStore
 
 
 class SliceWise(ABC):
@@ -34,7 +34,7 @@ class SliceWise(ABC):
         return MemorySetting(key, value)
 
     def generate_sources(
-        self, store: SliceStore, sources: np.ndarray, seeds: Sequence[int], batch: int
+        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int
     ) -> Iterator[GeneratedSlices]:
         """As :meth:`pivm.generators.protocol.Generator.generate_sources`, in the order of ``sources``."""
         for start in range(0, len(sources), batch):

@@ -29,10 +29,10 @@ def write_evidence(table: pd.DataFrame, level: float, outputs) -> None:
     seeds = table["segmenter_seeds"].max()
     notes = [
         f"{CAPTIONS['evidence']}. Dice, mean over organs, then over {table['patients'].max()} test patients and "
-        f"{seeds} segmenter seed{'' if seeds == 1 else 's'}; in brackets the paired difference to the real slices alone of the "
-        f"same patients, with its {100 * level:g} % interval over patients and seeds, and how many more annotated "
-        "patients gain as much. Bold: told apart from the real slices alone after Holm's correction over all pairs of "
-        "arms. The draws are nested, and one of many that could have been drawn.",
+        f"{seeds} segmenter seed{'' if seeds == 1 else 's'}. In brackets: the paired difference to the real slices "
+        f"alone of the same patients, with its {100 * level:g} % interval over patients and seeds, and how many more "
+        "annotated patients gain as much. Bold: told apart from the real slices alone after Holm's correction over all "
+        "pairs of arms. The draws are nested, and one of many that could have been drawn.",
         *([sentence(table, generated, level, arm_title)] if generated else []),
     ]
     write_forms(table, partial(_shape, table, level), notes, "evidence", outputs)

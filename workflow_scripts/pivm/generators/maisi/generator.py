@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pivm.cohort.prior import Prior
-from pivm.cohort.store import SliceStore
+from pivm.cohort.store import LabelStore
 from pivm.generators.maisi.networks import TIME_STEPS, MaisiNetworks
 from pivm.generators.maisi.settings import MaisiSettings
 from pivm.generators.maisi.slabs import (
@@ -63,7 +63,7 @@ class MaisiGenerator:
         return np.concatenate(list(self.generate_volumes([ids[None] for ids in label_map], seeds)))
 
     def generate_sources(
-        self, store: SliceStore, sources: np.ndarray, seeds: Sequence[int], batch: int
+        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int
     ) -> Iterator[GeneratedSlices]:
         """Slices cut out of the volumes of their patients; a slice that comes again is cut from another volume.
 

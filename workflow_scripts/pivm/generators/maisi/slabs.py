@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pivm.cohort.prior import Prior
-from pivm.cohort.store import SliceStore
+from pivm.cohort.store import LabelStore, SliceStore
 from pivm.errors import StateError
 from pivm.generators.maisi.settings import MaisiSettings
 from pivm.generators.protocol import Spacing
@@ -105,7 +105,7 @@ def pad_depth(slices: np.ndarray, depth: int) -> np.ndarray:
     return np.pad(slices, ((0, depth - len(slices)), (0, 0), (0, 0)), mode="edge")
 
 
-def stack_of(store: SliceStore, row: int) -> np.ndarray:
+def stack_of(store: LabelStore, row: int) -> np.ndarray:
     """Store rows of the stack that a slice belongs to: slices of its patient and role, from the bottom up."""
     index = store.index
     same = (index["subject"] == index["subject"][row]) & (index["role"] == index["role"][row])
@@ -113,13 +113,13 @@ def stack_of(store: SliceStore, row: int) -> np.ndarray:
     return rows[np.argsort(index["z"].to_numpy()[rows], kind="stable")]
 
 
-def stack_spacing(store: SliceStore, row: int) -> Spacing:
+def stack_spacing(store: LabelStore, row: int) -> Spacing:
     """Spacing (x, y, z) in mm of the stack that a slice belongs to."""
     pixel, step = (float(store.index[name][row]) for name in ("pixel_mm", "step_mm"))
     return pixel, pixel, step
 
 
-def group_sources(store: SliceStore, sources: np.ndarray) -> list[list[int]]:
+def group_sources(store: LabelStore, sources: np.ndarray) -> list[list[int]]:
     """Positions in ``sources`` that are cut from one volume: one volume per stack, another where a slice comes again.
 
     Args:
