@@ -1,0 +1,196 @@
+"""What synthetic slices are worth: draws, arms, differences and the sentence."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pivm.cohort.store import LabelStore, SliceStore
+from pivm.config import evidence, validate
+from pivm.errors import CohortError, ConfigError
+from pivm.evaluation.evidence import EVIDENCE, evidence_table, patients_needed, sentence
+from pivm.report.evidence_figure import plot_evidence
+from pivm.report.evidence_table import arm_title, write_evidence
+from pivm.segmentation.arms import ARMS, EvidenceSettings
+from pivm.synthesis.label_sources import apportion, labels_alone
+
+ROOT = Path(__file__).parents[2]
+
+SCORES = st.floats(0.05, 0.95)
+
+
+@pytest.fixture
+def config():
+    found = yaml.safe_load((ROOT / "config.yaml").read_text())
+    validate(found)
+    return found
+
+
+def cases_of(dice: dict[tuple[int, str], float], patients: int = 12, sd: float = 0.01) -> pd.DataFrame:
+    """Cases of two organs, one of them small; the arms of a draw differ by what is told and little noise."""
+    rng, rows = np.random.default_rng(5), []
+    level = rng.normal(0, 0.03, patients)
+    for (annotated, arm), mean in dice.items():
+        for patient in range(patients):
+            for seed in (1, 2):
+                for label, voxels, shift in (("liver", 900, 0.05), ("spleen", 800, 0.05), ("adrenal", 9, -0.1)):
+                    score = mean + shift + level[patient] + rng.normal(0, sd)
+                    generator_seed = None if arm == "real" else 1
+                    rows.append((annotated, 1.0, arm, generator_seed, seed, f"p{patient}", "s", label, score, voxels))
+    columns = ["annotated", "steps", "method", "generator_seed", "segmenter_seed", "patient", "scan", "label", "dice"]
+    return pd.DataFrame(rows, columns=[*columns, "truth_voxels"])
+
+
+class TestWorth:
+    @given(st.lists(st.integers(1, 60), min_size=2, max_size=6, unique=True), st.data())
+    def test_a_score_on_the_curve_needs_its_own_patients(self, patients, data):
+        scores = sorted(data.draw(st.lists(SCORES, min_size=len(patients), max_size=len(patients), unique=True)))
+        curve = dict(zip(sorted(patients), scores, strict=True))
+        for n, score in curve.items():
+            assert patients_needed(curve, score) == pytest.approx(n)
+        for (n, low), (m, high) in pairwise(curve.items()):
+            assert n <= patients_needed(curve, (low + high) / 2) <= m
+        assert math.isinf(patients_needed(curve, scores[-1] + 0.01))
+        assert patients_needed(curve, scores[0] - 0.01) == min(patients)
+
+    def test_a_curve_that_falls_counts_as_level(self):
+        assert patients_needed({2: 0.6, 4: 0.5, 8: 0.7}, 0.6) == 2
+        assert 4 < patients_needed({2: 0.6, 4: 0.5, 8: 0.7}, 0.65) < 8
+
+
+DICE = {
+    **{(4, "real"): 0.60, (4, "labels_only"): 0.65, (8, "real"): 0.65, (8, "labels_only"): 0.651},
+    **{(24, "real"): 0.70, (24, "same_labels"): 0.70},
+}
+
+
+class TestTable:
+    @pytest.fixture
+    def table(self):
+        return evidence_table(cases_of(DICE), "real", 0.95)
+
+    def test_numbers_are_those_of_the_cases(self, table):
+        assert list(table.columns) == EVIDENCE
+        row = table[(table["organs"] == "all") & (table["annotated"] == 4) & (table["arm"] == "labels_only")].iloc[0]
+        cases = cases_of(DICE)
+        mine = cases[(cases["annotated"] == 4)].groupby("method")["dice"].mean()
+        assert row["mean"] == pytest.approx(mine["labels_only"])
+        assert row["difference"] == pytest.approx(mine["labels_only"] - mine["real"])
+        assert row["difference_low"] < row["difference"] < row["difference_high"]
+        # 0.65 is what eight patients reach without
+        assert row["worth"] == pytest.approx(4, abs=0.6)
+        small = table[(table["organs"] == "small") & (table["annotated"] == 4)].set_index("arm")
+        adrenal = cases[(cases["annotated"] == 4) & (cases["label"] == "adrenal")].groupby("method")["dice"].mean()
+        assert small["mean"].to_dict() == pytest.approx(adrenal.to_dict())
+
+    def test_the_sentence_claims_what_holds_alone(self, table):
+        said = sentence(table, ["labels_only", "same_labels"], 0.95, lambda arm: arm)
+        first, second, third = said.removesuffix(".").split(". With ")
+        assert first.startswith("With 4 annotated patients, labels_only adds +0.0")
+        assert "as much as 4 more annotated patients" in first
+        assert "add nothing that 12 test patients can show" in second
+        assert "add nothing that 12 test patients can show" in third
+
+    def test_a_loss_is_no_gain(self):
+        table = evidence_table(cases_of({(4, "real"): 0.6, (4, "labels_only"): 0.5}), "real", 0.95)
+        assert "add nothing" in sentence(table, ["labels_only"], 0.95, lambda arm: arm)
+
+    def test_it_is_written_in_all_forms(self, table, tmp_path):
+        outputs = type("Outputs", (), {f: tmp_path / f"evidence.{f}" for f in ("csv", "md", "tex", "html")})
+        write_evidence(table, 0.95, outputs)
+        text = (tmp_path / "evidence.md").read_text()
+        assert "With 4 annotated patients, + synthetic, label maps without CT adds" in text
+        assert "| – " in text  # no arm of label maps where all patients keep their CT
+        plot_evidence(table, 0.95, tmp_path / "evidence.png")
+        assert (tmp_path / "evidence.png").stat().st_size > 10_000
+
+
+class TestConfig:
+    def test_arms_of_the_settings_are_those_that_there_are(self):
+        assert EvidenceSettings().arms == tuple(ARMS)
+        assert all(arm_title(arm) for arm in ARMS)
+
+    def test_all_arms_of_a_length_take_equal_steps(self, config):
+        for (multiple, _), training_sets in evidence.arms(config).items():
+            steps = {one.overrides["steps"] for one in training_sets}
+            assert steps == {round(multiple * config["segmentation"]["steps"])}
+
+    def test_label_maps_of_others_are_none_where_all_keep_their_ct(self, config):
+        points = evidence.points(config, has_label_maps=False)
+        last = len(config["evidence"]["patients"]) - 1
+        assert {"labels_only", "cddpm", "gaussian"}.isdisjoint(arm for place, _, arm, _ in points if place == last)
+        everywhere = evidence.points(config, has_label_maps=True)
+        assert "labels_only" in {arm for place, _, arm, _ in everywhere if place == last}
+
+    def test_the_draw_of_the_run_is_not_made_twice(self, config):
+        assert evidence.draws(config)[-1] == ""
+        config["split"]["annotated"] = 8
+        assert evidence.draws(config)[2] == ""
+        assert evidence.draws(config)[-1] == "evidence/annotated_all/"
+
+    def test_an_arm_of_a_generator_that_is_not_there(self, config):
+        del config["generators"]["gaussian"]
+        with pytest.raises(ConfigError, match="'gaussian' is of the generator 'gaussian', which `generators` does not"):
+            evidence.require_arms(config)
+
+    @pytest.mark.parametrize("arms", [["same_labels", "augmented"], ["real"], ["real", "labels_onyl"]])
+    def test_arms_without_reference_or_of_other_names_are_refused(self, config, arms):
+        config["evidence"]["arms"] = arms
+        with pytest.raises(ConfigError, match=r"evidence\.arms"):
+            validate(config)
+
+    def test_shares_of_nothing_are_refused(self, config):
+        config["synthesis"]["sources"] = dict.fromkeys(("train", "augmented", "labels_only"), 0)
+        with pytest.raises(ConfigError, match=r"synthesis\.sources"):
+            validate(config)
+
+
+class TestLabelSources:
+    @given(st.integers(1, 500), st.lists(st.floats(0, 5), min_size=1, max_size=4).filter(any))
+    def test_shares_sum_up(self, count, shares):
+        named = {str(i): share for i, share in enumerate(shares)}
+        found = apportion(count, named)
+        assert sum(found.values()) == count
+        for name, number in found.items():
+            assert abs(number - count * named[name] / sum(shares)) < 1
+
+    def test_nothing_but_labels_of_a_drawn_patient_is_used(self, tmp_path):
+        """Another CT and another outline give the same label maps and the same outline."""
+        found = []
+        for seed in (1, 2):
+            rng, size = np.random.default_rng(seed), 16
+            labels = np.zeros((4, size, size), np.uint8)
+            labels[:, 4:9, 5:12] = 3
+            index = pd.DataFrame(
+                {"subject": list("aabb"), "patient": list("aabb"), "split": "train", "z": [3, 7, 2, 5]}
+            )
+            index = index.assign(role="target", previous=-1, pixel_mm=5.0, step_mm=20.0, below_mm=5.0)
+            arrays = {
+                "hu": rng.integers(-1000, 1000, labels.shape).astype(np.int16),
+                "labels": labels,
+                "body": rng.random(labels.shape) > 0.5,
+            }
+            SliceStore.write(tmp_path / f"store_{seed}", [(index, arrays)], size)
+            store = SliceStore(tmp_path / f"store_{seed}", {"a": "train", "b": "labels_only"})
+            split = pd.DataFrame({"subject": ["a", "b"], "split": ["train", "labels_only"], "source": "random"})
+            LabelStore.write(tmp_path / f"maps_{seed}", labels_alone(store, split, {}, (10.0, 10.0, 5.0)), size)
+            maps = LabelStore(tmp_path / f"maps_{seed}")
+            assert maps.index["subject"].tolist() == ["b", "b"]
+            assert maps.rows("labels_only").tolist() == [0, 1]
+            found.append((np.array(maps.labels), np.array(maps.body)))
+        for one, other in zip(*found, strict=True):
+            assert np.array_equal(one, other)
+        assert found[0][1][:, 4:9, 5:12].all()
+        assert not found[0][1].all()
+
+    def test_no_label_map_at_all(self):
+        split = pd.DataFrame({"subject": ["a"], "split": ["train"], "source": "random"})
+        with pytest.raises(CohortError, match="no subject has labels alone"):
+            list(labels_alone(None, split, {}, (0.0, 0.0, 0.0)))
