@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pivm.cohort.prior import Prior
-from pivm.cohort.split import read_split, training_rows
+from pivm.cohort.split import LABELS_ONLY, read_split, training_rows
 from pivm.cohort.store import SliceStore
 from pivm.generators.kinds import kind_of
 from pivm.generators.model_folder import BelowMm, TrainedOn, save_generator
@@ -66,7 +66,9 @@ def fit_generator(
     prior = Prior.load(Path(files["prior"]))
     below = store.index["previous"].to_numpy()
     rows = training_rows(store, Path(files["split"]), f"generator {resolved.name}")
-    data = TrainingData(store, prior, rows["train"], below)
+    # a draw of few annotated patients takes as many steps as one of all: what differs is the data, not the training
+    per_epoch = len(rows["train"]) + len(store.rows(LABELS_ONLY))
+    data = TrainingData(store, prior, rows["train"], below, per_epoch)
     validation = TrainingData(store, prior, rows["val"], below) if len(rows["val"]) else None
     # one seed for all generators: they start from the same draws and differ by their settings alone
     start = derived_seed(seed, "generator")

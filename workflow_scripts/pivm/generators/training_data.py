@@ -21,10 +21,14 @@ class TrainingData:
         prior: makes the label maps.
         rows: the target slices to use.
         previous: per store row the row of the slice below, -1 where there is none.
+        per_epoch: slices that count as an epoch; None for those that there are.
     """
 
-    def __init__(self, store: SliceStore, prior: Prior, rows: np.ndarray, previous: np.ndarray):
+    def __init__(
+        self, store: SliceStore, prior: Prior, rows: np.ndarray, previous: np.ndarray, per_epoch: int | None = None
+    ):
         self.store, self.prior, self.rows, self.previous = store, prior, rows, previous
+        self.per_epoch = per_epoch or len(rows)
 
     def __len__(self) -> int:
         return len(self.rows)

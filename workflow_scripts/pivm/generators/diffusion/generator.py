@@ -69,7 +69,7 @@ class DiffusionGenerator(SliceWise):
     def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, run: Run) -> None:
         """Train and keep the final (EMA) weights; see :class:`pivm.generators.protocol.Trainable`."""
         options = self.settings.training
-        batch, steps_per_epoch = options.batch, -(-len(data) // options.batch)
+        batch, steps_per_epoch = options.batch, -(-data.per_epoch // options.batch)
         schedule = Schedule(
             steps=options.epochs * steps_per_epoch,
             learning_rate=options.learning_rate,

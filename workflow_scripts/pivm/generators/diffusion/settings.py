@@ -85,7 +85,7 @@ class TrainingSettings(ConditionSettings):
     """The training (paper, section 3.2)."""
 
     batch: int = setting("slices per step", 4, minimum=1)
-    epochs: int = setting("passes over the training slices", 40, minimum=1)
+    epochs: int = setting("passes over the training slices; those beyond split.annotated count", 40, minimum=1)
     learning_rate: float = setting("initial rate of AdamW", 1.0e-3, above=0, maximum=1)
     halve_every_epochs: int = setting("epochs between halvings of the rate, 0 for never", 12, minimum=0)
     betas: tuple[float, float] = setting("of AdamW", (0.9, 0.99), minimum=0, below=1)
