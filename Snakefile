@@ -45,6 +45,7 @@ for rules_of_kind in KIND_RULES:
 
 
 include: "rules/synthesis.smk"
+include: "rules/gate.smk"
 include: "rules/export.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"

@@ -13,6 +13,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from pivm import config as pivm_config, errors
 from pivm.config import ablation as pivm_ablation, evidence as pivm_evidence
+from pivm.config.training_sets import judges, training_sets
 from pivm.config.data import check_data
 from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
@@ -64,15 +65,18 @@ VOLUME_TABLES = ["table2_volumes", "table3_volumes"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
 # column of Tables 2 and 3 -> training sets of its segmenters, one for each training of the generator behind it
 COLUMNS = {
-    "table2": {name: pivm_config.training_sets(config, name) for name in GENERATORS},
+    "table2": {name: training_sets(config, name) for name in GENERATORS},
     "table3": {
-        column: pivm_config.training_sets(config, name)
+        column: training_sets(config, name)
         for column, name in (("original", "original"), ("generated", GENERATED), ("combined", "combined"))
     },
 }
-SETS = {one.folder: one for columns in COLUMNS.values() for training_sets in columns.values() for one in training_sets}
-# and those of the evidence, in every draw of annotated patients
-ALL_SETS = SETS | {one.folder: one for training_sets in pivm_evidence.arms(config).values() for one in training_sets}
+SETS = {one.folder: one for columns in COLUMNS.values() for sets in columns.values() for one in sets}
+# segmenters that judge synthetic slices, where a gate is asked for
+JUDGES = judges(config)
+# all of them, with those of the evidence in every draw of annotated patients
+ALL_SETS = SETS | {one.folder: one for one in JUDGES}
+ALL_SETS |= {one.folder: one for sets in pivm_evidence.arms(config).values() for one in sets}
 # synthetic slices of the tables, and of each source of label maps alone for the evidence -> how they are made
 RECIPES = pivm_evidence.recipes(config)
 EVIDENCE_DRAWS = pivm_evidence.draws(config)

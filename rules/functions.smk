@@ -122,7 +122,8 @@ def synthetic_part(wildcards):
         folder = f"{RESULTS}/{draw}sources/{part.recipe}"
     else:
         folder = f"{RESULTS}/{draw}synthesis/{part.generator}/seed_{part.generator_seed}/{part.recipe}"
-    return [f"{folder}/{name}" for name in ("hu.npy", "labels.npy", "index.csv")]
+    gate = ["gate.csv"] if config["synthesis"]["keep"] is not None and part.generator else []
+    return [f"{folder}/{name}" for name in ("hu.npy", "labels.npy", "index.csv", *gate)]
 
 
 def ablation_methods(wildcards):

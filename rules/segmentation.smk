@@ -23,6 +23,7 @@ rule train_segmenter:
         code=code("train_segmenter"),
         settings=segmenter_settings,
         real=lambda wildcards: ALL_SETS[wildcards.training_set].real,
+        fold=lambda wildcards: ALL_SETS[wildcards.training_set].fold,
         labels=config["labels"],
         compute=COMPUTE,
         machine=MACHINE,

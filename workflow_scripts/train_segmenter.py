@@ -23,9 +23,10 @@ with job(snakemake):
     seed = derived_seed(snakemake.wildcards.segmenter_seed, "segmenter")
     parts, subjects = [], set()
     if snakemake.params.real:
-        parts.append(real_part(store, settings.real_slices, subjects))
+        parts.append(real_part(store, settings.real_slices, subjects, snakemake.params.fold))
     if snakemake.input.synthetic:
-        parts.append(synthetic_part(Path(snakemake.input.synthetic[0]).parent, subjects))
+        scores = [Path(path) for path in snakemake.input.synthetic if path.endswith("gate.csv")]
+        parts.append(synthetic_part(Path(snakemake.input.synthetic[0]).parent, subjects, *scores))
     require_split(subjects, split, ("train", LABELS_ONLY), f"segmenter on {training_set}")
     torch.manual_seed(seed)
     segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, torch_device)

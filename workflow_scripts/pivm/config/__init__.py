@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from jsonschema import Draft202012Validator, validators
 
@@ -236,46 +236,6 @@ def generator_seeds(config: dict[str, Any], name: str) -> list[int]:
     """Seeds of the trainings of a generator; a control, which learns nothing, is made once."""
     seeds = config["generator_seeds"]
     return seeds if kind_named(config, name).learnt else seeds[:1]
-
-
-class TrainingSet(NamedTuple):
-    """Slices that a segmenter learns from.
-
-    Attributes:
-        folder: its folder below ``segmentation/``.
-        real: it holds the real training slices.
-        generator: of its synthetic slices; None without any.
-        generator_seed: of that generator; None likewise.
-        segmenter_seeds: of the segmenters that learn from it.
-        recipe: folder of the synthetic slices; None without any.
-        overrides: keys of ``segmentation`` that differ from the config.
-    """
-
-    folder: str
-    real: bool
-    generator: str | None
-    generator_seed: int | None
-    segmenter_seeds: list[int]
-    recipe: str | None = None
-    overrides: Mapping[str, Any] = {}
-
-
-def training_sets(config: dict[str, Any], name: str) -> list[TrainingSet]:
-    """The training sets behind a column of Tables 2 and 3, one for each training of its generator.
-
-    Args:
-        config: the whole config.
-        name: ``original``, ``combined``, or a generator.
-    """
-    segmentation = config["segmentation"]
-    seeds = segmentation["control_seeds" if name in config["tables"]["controls"] else "seeds"]
-    if name == "original":
-        return [TrainingSet(name, True, None, None, seeds)]
-    generator = config["tables"]["generated"] if name == "combined" else name
-    return [
-        TrainingSet(f"{name}/generator_seed_{seed}", name == "combined", generator, seed, seeds, "slices")
-        for seed in generator_seeds(config, generator)
-    ]
 
 
 def image_metrics(config: dict[str, Any]) -> list[str]:

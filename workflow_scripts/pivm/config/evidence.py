@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pivm.config import TrainingSet, generator_seeds
+from pivm.config import generator_seeds
+from pivm.config.training_sets import TrainingSet
 from pivm.errors import ConfigError, nearest
 from pivm.segmentation.arms import ARMS, GENERATED, REFERENCE
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.store import SliceStore
+from pivm.segmentation.gate import fold_of
 
 
 class Rows:
@@ -37,29 +39,38 @@ class Part(NamedTuple):
     labels: np.ndarray | Rows
 
 
-def real_part(store: SliceStore, count: int | str, subjects: set[str]) -> Part:
+def real_part(store: SliceStore, count: int | str, subjects: set[str], fold: int | None = None) -> Part:
     """Real training slices.
 
     Args:
         count: ``all``, or how many, spread evenly over the training slices.
         subjects: receives their patients.
+        fold: of the training patients alone (:func:`pivm.segmentation.gate.fold_of`); None for all.
     """
     rows = store.rows("train")
+    if fold is not None:
+        patients = store.index["patient"].to_numpy()[rows]
+        rows = rows[np.isin(patients, list(fold_of(patients.tolist(), fold)))]
     if isinstance(count, int) and count < len(rows):
         rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
     subjects.update(store.index["subject"][rows])
     return Part(Rows(store.hu, rows), Rows(store.labels, rows))
 
 
-def synthetic_part(folder: Path, subjects: set[str]) -> Part:
+def synthetic_part(folder: Path, subjects: set[str], scores: Path | None = None) -> Part:
     """Synthetic slices as :mod:`pivm.synthesis.slices` wrote them, memory-mapped.
 
     Args:
+        folder: of the slices.
         subjects: receives the patients whose labels were used.
+        scores: of the gate (:mod:`pivm.segmentation.gate`), which keeps some of the slices; None: all are used.
     """
     subjects.update(read_patient_csv(folder / "index.csv")["source_subject"])
     hu, labels = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
-    return Part(hu, labels)
+    if scores is None:
+        return Part(hu, labels)
+    kept = np.flatnonzero(pd.read_csv(scores)["keep"])
+    return Part(Rows(hu, kept), Rows(labels, kept))
 
 
 class TrainingSlices:

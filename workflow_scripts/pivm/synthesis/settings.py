@@ -18,6 +18,32 @@ class SourceShares:
 
 
 @dataclass(frozen=True)
+class GateSettings:
+    """Config section ``synthesis.keep``: which synthetic slices are used."""
+
+    organ_found: float = setting(
+        "an organ counts as drawn where the segmenter finds this share of its pixels", 0.7, minimum=0, maximum=1
+    )
+    organs_missing: float = setting(
+        "a slice is dropped where more than this share of its organs is not drawn", 0.25, minimum=0, maximum=1
+    )
+    hu_percentile: float = setting(
+        "an organ's median HU is outside beyond this percentile of the real training slices, at either end",
+        0.5,
+        minimum=0,
+        below=50,
+    )
+    hu_outside: float = setting(
+        "a slice is dropped where the median HU of more than this share of its organs is outside",
+        0.25,
+        minimum=0,
+        maximum=1,
+    )
+    min_pixels: int = setting("smaller organs of a slice are not judged", 10, minimum=1)
+    at_random: bool = setting("the control: as many slices are dropped, but at random", False)
+
+
+@dataclass(frozen=True)
 class SynthesisSettings:
     """Synthetic data from the labels of training patients (paper, section 3.4)."""
 
@@ -28,6 +54,7 @@ class SynthesisSettings:
         minimum=1,
     )
     sources: SourceShares = SourceShares()
+    keep: GateSettings | None = setting("the gate: which of them are used; null for all", None)
     batch: int = setting("slices at once", 32, minimum=1)
     volumes: int = setting("whole CT volumes of the `tables.generated` generator", 2, minimum=0)
     volumes_from: Literal["train", "labels_only"] = setting(
