@@ -18,6 +18,29 @@ class SourceShares:
 
 
 @dataclass(frozen=True)
+class AnatomySettings:
+    """Config section ``synthesis.augmented``: virtual patients, deformed from training patients."""
+
+    strength: float = setting(
+        "1: organs of virtual patients differ in volume and place from those of their patient as training patients do "
+        "from their mean; 0: not at all",
+        1.0,
+        minimum=0,
+        maximum=10,
+    )
+    organ_scale: tuple[float, float] = setting(
+        "smallest and largest factor on the side of an organ", (0.85, 1.15), above=0, maximum=3
+    )
+    girth: float = setting(
+        "largest factor on the width and depth of the body, and its inverse", 1.1, minimum=1, maximum=2
+    )
+    shift_mm: float = setting("largest shift of an organ for itself, along each axis", 10.0, minimum=0)
+    warp_mm: float = setting("standard deviation of the smooth warp of everything, at strength 1", 4.0, minimum=0)
+    warp_length_mm: float = setting("over which the warp changes (sigma of a Gaussian)", 30.0, minimum=1)
+    reach_mm: float = setting("over which the motion of an organ fades out (sigma of a Gaussian)", 10.0, minimum=1)
+
+
+@dataclass(frozen=True)
 class GateSettings:
     """Config section ``synthesis.keep``: which synthetic slices are used."""
 
@@ -54,6 +77,7 @@ class SynthesisSettings:
         minimum=1,
     )
     sources: SourceShares = SourceShares()
+    augmented: AnatomySettings = AnatomySettings()
     keep: GateSettings | None = setting("the gate: which of them are used; null for all", None)
     batch: int = setting("slices at once", 32, minimum=1)
     volumes: int = setting("whole CT volumes of the `tables.generated` generator", 2, minimum=0)

@@ -1,0 +1,1 @@
+"""Virtual patients: new anatomies from the label maps of training patients."""
