@@ -41,11 +41,45 @@ rule labels_only:
         "../workflow_scripts/labels_only.py"
 
 
+rule virtual_patients:
+    input:
+        split=f"{RESULTS}/{{draw}}cohort/split.csv",
+        store=rules.slice_store.output,
+        # change when a scan does
+        records=per_subject("record.json"),
+    output:
+        index=f"{RESULTS}/{{draw}}sources/augmented/index.csv",
+        hu=f"{RESULTS}/{{draw}}sources/augmented/hu.npy",
+        labels=f"{RESULTS}/{{draw}}sources/augmented/labels.npy",
+        body=f"{RESULTS}/{{draw}}sources/augmented/body.npy",
+        sums=f"{RESULTS}/{{draw}}sources/augmented/SHA256SUMS",
+        transforms=f"{RESULTS}/{{draw}}sources/augmented/transforms.csv",
+    log:
+        f"{RESULTS}/{{draw}}logs/virtual_patients.log",
+    conda:
+        "../envs/data.yaml"
+    resources:
+        **needs("scans"),
+    params:
+        code=code("virtual_patients", DATASET.layout.module),
+        settings=config["synthesis"]["augmented"],
+        recipes=[one for one in RECIPES.values() if one["sources"].get("augmented")],
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
+        labels=config["labels"],
+        overlap=config["selection"]["overlap"],
+        other_grid=config["quality"]["other_grid"],
+        padding=config["quality"]["padding"],
+        seed=config["split"]["seed"],
+    script:
+        "../workflow_scripts/virtual_patients.py"
+
+
 rule synthesise_slices:
     input:
         split=f"{RESULTS}/{{draw}}cohort/split.csv",
         store=rules.slice_store.output,
         labels_only=label_sources("labels_only"),
+        augmented=label_sources("augmented"),
         model=model_of,
     output:
         hu=f"{RESULTS}/{{draw}}synthesis/{{generator}}/seed_{{generator_seed}}/{{recipe}}/hu.npy",

@@ -34,9 +34,12 @@ ARMS = {
     "same_labels": Arm("+ synthetic, same label maps", "from_train", GENERATED),
     "augmented": Arm("+ synthetic, deformed label maps", "from_augmented", GENERATED),
     "labels_only": Arm("+ synthetic, label maps without CT", "from_labels_only", GENERATED),
+    "deformed": Arm("+ the same deformation of the real slices", "augmented"),
     "cddpm": Arm("+ CDDPM, label maps without CT", "from_labels_only", "cddpm"),
     "gaussian": Arm("+ Gaussian organs, label maps without CT", "from_labels_only", "gaussian"),
 }
+
+ArmName = Literal["real", "same_labels", "augmented", "labels_only", "deformed", "cddpm", "gaussian"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class EvidenceSettings:
         min_items=1,
         unique=True,
     )
-    arms: tuple[Literal["real", "same_labels", "augmented", "labels_only", "cddpm", "gaussian"], ...] = setting(
-        "what segmenters learn from", tuple(ARMS), min_items=2, unique=True, contains={"const": REFERENCE}
+    arms: tuple[Literal["real", "same_labels", "augmented", "labels_only", "deformed", "cddpm", "gaussian"], ...] = (
+        setting("what segmenters learn from", tuple(ARMS), min_items=2, unique=True, contains={"const": REFERENCE})
     )
     seeds: tuple[int, ...] = setting(
         "of the segmenters, one training each", (1, 2, 3), minimum=0, min_items=1, unique=True

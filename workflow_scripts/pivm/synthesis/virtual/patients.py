@@ -19,6 +19,10 @@ from pivm.synthesis.virtual.spread import AnatomySpread, spine_of
 DRAWS = 12
 #: smallest determinant of the derivative of a deformation: tissue keeps this share of its volume everywhere
 LEAST_JACOBIAN = 0.2
+#: makes the motion of an organ that of its surface too, where a smoothed mask is a half and less
+WEIGHT = 4.0
+#: what smoothing and neighbours take of a change of size, and girth and warp already add to a change of place
+VOLUME_GAIN, PLACE_GAIN = 1.4, 0.75
 #: pieces that come off between voxels and are together at most this share of their organ are no tear
 SPECKS = 0.05
 #: an organ of fewer voxels may get lost
@@ -150,16 +154,15 @@ def _velocity(stack: Stack, grid: Grid, bones, settings: AnatomySettings, spread
             continue
         rigid = 0.2 if organ in bones else 1.0
         # of the logarithm of the side, a third of that of the volume
-        sd = rigid * strength * spread.of(spread.log_volume, organ) / 3
+        sd = rigid * strength * VOLUME_GAIN * spread.of(spread.log_volume, organ) / 3
         scale = float(np.clip(sd * scale, low, high))
-        # girth and warp move it as well
-        sd = rigid * strength * spread.of(spread.place_mm, organ) / 3
+        sd = rigid * strength * PLACE_GAIN * spread.of(spread.place_mm, organ)
         shift = np.clip(sd * shift, -settings.shift_mm, settings.shift_mm).astype(np.float32)
         # weights live near their organ alone
         margin = [int(np.ceil(3 * settings.reach_mm / mm)) for mm in grid.coarse_mm]
         near = tuple(slice(max(side.start - m, 0), side.stop + m) for side, m in zip(box, margin, strict=True))
         mask = (labels[near] == organ).astype(np.float32)
-        weight = np.clip(1.5 * grid.smooth(mask, settings.reach_mm), 0, 1)
+        weight = np.clip(WEIGHT * grid.smooth(mask, settings.reach_mm), 0, 1)
         where = at[(slice(None), *near)]
         centre = np.array([(a * mask).sum() / mask.sum() for a in where], np.float32)[:, None, None, None]
         organs[(slice(None), *near)] += weight * (scale * (where - centre) + shift[:, None, None, None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +55,7 @@ def whole_organs(labels: np.ndarray) -> dict[int, np.ndarray]:
     return found
 
 
-def fit_spread(stacks: Sequence[tuple[np.ndarray, np.ndarray, Spacing]], bones: Sequence[int]) -> AnatomySpread:
+def fit_spread(stacks: Iterable[tuple[np.ndarray, np.ndarray, Spacing]], bones: Sequence[int]) -> AnatomySpread:
     """The spread between training patients.
 
     Organs that few patients show whole are drawn towards the spread of all organs together.
@@ -75,7 +75,9 @@ def fit_spread(stacks: Sequence[tuple[np.ndarray, np.ndarray, Spacing]], bones: 
         width = body.any(1).sum(1)
         if width.any():
             widths.append(float(np.log(np.median(width[width > 0]) * spacing_mm[2])))
-    log_volume = _shrunk({k: (np.var(v, ddof=1), len(v)) for k, v in volumes.items() if len(v) > 1}, FEW_LOG_VOLUME)
+    log_volume = _shrunk(
+        {k: (float(np.var(v, ddof=1)), len(v)) for k, v in volumes.items() if len(v) > 1}, FEW_LOG_VOLUME
+    )
     place = {k: (float(np.var(v, axis=0, ddof=1).mean()), len(v)) for k, v in places.items() if len(v) > 1}
     girth = float(np.std(widths, ddof=1)) if len(widths) > 1 else 0.05
     return AnatomySpread(log_volume, _shrunk(place, FEW_MM), girth)

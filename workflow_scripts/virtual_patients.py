@@ -1,0 +1,44 @@
+"""Deform training patients into virtual ones: label maps of new anatomies, with the CT under the same deformation."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from pivm.cohort.split import read_split
+from pivm.cohort.store import SliceStore
+from pivm.datasets.listing import Subject
+from pivm.job import job
+from pivm.labels import LabelSet
+from pivm.scans.label_maps import Policy
+from pivm.seeds import derived_seed
+from pivm.settings import read_settings
+from pivm.synthesis.label_sources import apportion
+from pivm.synthesis.settings import AnatomySettings
+from pivm.synthesis.virtual.patients import Stack
+from pivm.synthesis.virtual.spread import fit_spread
+from pivm.synthesis.virtual.stacks import bones_of, read_stack, spread_subjects, virtual_patients
+
+with job(snakemake):
+    params, store = (
+        snakemake.params,
+        SliceStore(Path(snakemake.input.store[0]).parent, read_split(snakemake.input.split)),
+    )
+    settings = read_settings(AnatomySettings, params.settings, "synthesis.augmented")
+    label_set, folder = LabelSet.from_config(params.labels), Path(snakemake.output.index).parent
+    how = (label_set, store.size, Policy(params.overlap, params.other_grid), params.padding)
+    rows, bones = store.rows("train"), bones_of(label_set)
+    # as many slices as the largest recipe takes
+    counts = [len(rows) if one["slices"] == "as_real" else one["slices"] for one in params.recipes]
+    slices = max(apportion(n, one["sources"])["augmented"] for n, one in zip(counts, params.recipes, strict=True))
+
+    def read(name: str) -> Stack:
+        """A training scan, read when it is needed."""
+        return read_stack(Subject(**params.subjects[name]), *how)
+
+    measured = map(read, spread_subjects(sorted(set(store.index["subject"][rows]))))
+    spread = fit_spread(((one.labels, one.body, one.spacing_mm) for one in measured), bones)
+    transforms: dict[str, str] = {}
+    make = partial(virtual_patients, store, read, bones, settings, spread)
+    SliceStore.write(folder, make(slices, derived_seed(params.seed, "virtual patients"), transforms), store.size)
+    table = pd.DataFrame({"patient": transforms.keys(), "transform": transforms.values()})
+    table.to_csv(snakemake.output.transforms, index=False)
