@@ -142,7 +142,7 @@ class TestPatients:
 
     def test_a_strength_that_tears_is_refused_with_the_largest_that_holds(self):
         with pytest.raises(
-            CohortError, match=r"strength: 10 tears p1 \(.*\) in all of 12 draws; the largest that holds"
+            CohortError, match=r"strength: 10 tears p1 \(.*\) in all of 12 draws down to half of it; the largest"
         ) as e:
             deformed(1, strength=10, warp_length_mm=5, warp_mm=20)
         largest = float(str(e.value).rsplit(" ", 1)[1])

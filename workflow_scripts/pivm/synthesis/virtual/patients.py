@@ -15,7 +15,7 @@ from pivm.synthesis.settings import AnatomySettings
 from pivm.synthesis.virtual.deformation import Grid, Spacing, warp_hu, warp_labels, warp_mask
 from pivm.synthesis.virtual.spread import AnatomySpread, spine_of
 
-#: draws before a strength counts as too high
+#: draws before a strength counts as too high; the last is at half of it
 DRAWS = 12
 #: smallest determinant of the derivative of a deformation: tissue keeps this share of its volume everywhere
 LEAST_JACOBIAN = 0.2
@@ -55,7 +55,7 @@ class VirtualPatient:
 
     Attributes:
         stack: labels, outline and, where the other one has a CT, that CT under the same deformation.
-        transform: what was drawn, and how many draws tore something before.
+        transform: the strength and what was drawn, and how many draws tore something before.
     """
 
     stack: Stack
@@ -78,7 +78,7 @@ def virtual_patient(
     """Deform a patient: organs scaled about their centroids and shifted, the body's girth, a smooth warp of everything.
 
     One velocity field does all of it, so that nothing folds and no organ passes another. Tissue that an organ leaves
-    becomes body. A draw that tears an organ on the voxels is drawn anew.
+    becomes body. A draw that tears an organ on the voxels is drawn anew, each time a little weaker.
 
     Args:
         stack: the patient.
@@ -96,15 +96,18 @@ def virtual_patient(
     problem = ""
     for draw in range(DRAWS):
         rng = np.random.default_rng(derived_seed(seed, "draw", draw))
-        drawn, found = _deformed(stack, grid, bones, settings, spread, settings.strength, rng)
+        strength = settings.strength * (1 - 0.5 * draw / (DRAWS - 1))
+        drawn, found = _deformed(stack, grid, bones, settings, spread, strength, rng)
         problem = found or problem
         if isinstance(drawn, tuple):
             places, labels, body, transform = drawn
             hu = None if stack.hu is None else warp_hu(stack.hu, places, outside_hu)
-            return VirtualPatient(Stack(labels, body, hu, stack.spacing_mm), {**transform, "redrawn": draw})
+            return VirtualPatient(
+                Stack(labels, body, hu, stack.spacing_mm), {"strength": strength, "redrawn": draw, **transform}
+            )
     largest = _largest_strength(stack, grid, bones, settings, spread, seed)
     raise CohortError(
-        f"synthesis.augmented.strength: {settings.strength:g} tears {name} ({problem}) in all of {DRAWS} draws; the "
+        f"synthesis.augmented.strength: {settings.strength:g} tears {name} ({problem}) in all of {DRAWS} draws down to half of it; the "
         f"largest that holds is about {largest:.2g}"
     )
 
