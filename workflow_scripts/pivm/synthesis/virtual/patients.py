@@ -107,8 +107,8 @@ def virtual_patient(
             )
     largest = _largest_strength(stack, grid, bones, settings, spread, seed)
     raise CohortError(
-        f"synthesis.augmented.strength: {settings.strength:g} tears {name} ({problem}) in all of {DRAWS} draws down to half of it; the "
-        f"largest that holds is about {largest:.2g}"
+        f"synthesis.augmented.strength: {settings.strength:g} tears {name} ({problem}) in all of {DRAWS} draws down to "
+        f"half of it; the largest that holds is about {largest:.2g}"
     )
 
 
