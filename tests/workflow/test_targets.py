@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import nibabel as nib
 import numpy as np
@@ -29,9 +30,9 @@ def training_patients(workflow) -> set[str]:
 
 @pytest.fixture(scope="module")
 def extended(finished, tmp_path_factory):
-    """The finished run, with what is made on demand alone: exports and the ablation."""
+    """The finished run, with what is made on demand alone: exports, the ablation and the evidence."""
     workflow = finished.twin(tmp_path_factory.mktemp("extended") / "workflow")
-    done = workflow.run(*EXPORTS, "ablation")
+    done = workflow.run(*EXPORTS, "ablation", "evidence")
     assert done.returncode == 0, done.stdout + done.stderr
     return workflow
 
@@ -64,6 +65,38 @@ def test_the_ablation_compares_all_labels_with_13(extended):
     for form in ("md", "tex", "html"):
         assert (tables / f"ablation.{form}").stat().st_size > 300
     assert (extended.folder / "results/phantom/figures/fig6.png").stat().st_size > 10_000
+
+
+def test_the_evidence_compares_arms_in_nested_draws(extended):
+    results = extended.folder / "results/phantom"
+    table, cases = (pd.read_csv(results / f"tables/evidence{kind}.csv") for kind in ("", "_cases"))
+    arms = table[table["organs"] == "all"].groupby("annotated")["arm"].agg(set).to_dict()
+    # where all training patients keep their CT there are no label maps without
+    assert arms == {1: {"real", "augmented", "labels_only", "deformed"}, 2: {"real", "augmented", "deformed"}}
+    assert cases["patient"].nunique() == 2
+    assert "add nothing that 2 test patients can show" in (results / "tables/evidence.md").read_text()
+    assert (results / "figures/evidence.png").stat().st_size > 10_000
+
+
+def test_the_evidence_learns_from_its_own_draw_alone(extended):
+    results = extended.folder / "results/phantom"
+    whole, drawn = (read_split(results / f"{d}cohort/split.csv") for d in ("", "evidence/annotated_1/"))
+    train = {subject for subject, part in drawn.items() if part == "train"}
+    others = training_patients(extended) - train
+    assert len(train) == len(others) == 1
+    assert {s for s, part in drawn.items() if part == "test"} == {s for s, part in whole.items() if part == "test"}
+    folder = results / "evidence/annotated_1"
+    model = json.loads((folder / "generators/pivm/seed_1/model.json").read_text())
+    assert set(model["patients"]) == train
+    for recipe, sources in (("from_augmented", train), ("from_labels_only", others)):
+        index = pd.read_csv(folder / f"synthesis/pivm/seed_1/{recipe}/index.csv", keep_default_na=False)
+        assert set(index["source_subject"]) == sources
+        assert set(index["source"]) == {recipe.removeprefix("from_")}
+        assert index["transform"].str.startswith("phantom").all() == (recipe == "from_augmented")
+    losses = [pd.read_csv(f / "generators/pivm/seed_1/losses.csv")["step"].max() for f in (results, folder)]
+    assert losses[0] == losses[1]  # as many steps on fewer patients
+    virtual = pd.read_csv(folder / "sources/augmented/index.csv")
+    assert set(virtual["source_subject"]) == train
 
 
 def test_a_changed_scan_redoes_what_reads_it(extended, tmp_path):
