@@ -11,12 +11,13 @@ from torch.nn import functional
 from pivm.errors import ConfigError, StateError
 from pivm.learning.batches import Batches
 from pivm.learning.device import memory_hint
-from pivm.learning.feed import Feed
+from pivm.learning.feed import Feed, Prepare
 from pivm.learning.loop import Run, Schedule, train
 from pivm.learning.model_files import load_model, put_weights, save_model
-from pivm.seeds import step_generator
+from pivm.seeds import derived_seed, step_generator
+from pivm.segmentation.augmentation import StrongAugmentation, augment_lightly
 from pivm.segmentation.network import make_unet
-from pivm.segmentation.settings import AugmentationSettings, SegmenterSettings
+from pivm.segmentation.settings import SegmenterSettings
 from pivm.segmentation.training_set import TrainingSlices
 from pivm.settings import plain, read_settings
 
@@ -43,13 +44,17 @@ class Segmenter:
         options = self.settings
         schedule = Schedule(options.steps, options.learning_rate, cosine=True)
         batches = Batches(len(slices), options.batch, seed)
-        feed = Feed(slices, batches, slice(None), schedule.steps, self.device)
+        strong = options.augmentation.kind == "strong"
+        prepare = self._strongly(seed) if strong else None
+        feed = Feed(slices, batches, slice(None), schedule.steps, self.device, prepare=prepare)
 
         def loss_at(step: int) -> torch.Tensor:
-            hu, truth = feed.at(step)
-            generator = step_generator(seed, "augment", step)
-            image, truth = augment(self._input(hu), truth.long(), options.augmentation, generator)
-            return segmentation_loss(self.net(image).float(), truth)
+            image, truth = feed.at(step)
+            if not strong:
+                generator = step_generator(seed, "augment", step)
+                image, truth = augment_lightly(self._input(image), truth, options.augmentation, generator)
+            image = image.contiguous(memory_format=torch.channels_last)
+            return segmentation_loss(self.net(image).float(), truth.long())
 
         with memory_hint("segmentation.batch", options.batch):
             weights = train(
@@ -62,6 +67,18 @@ class Segmenter:
                 name="segmenter",
             )
         self.net.load_state_dict(weights)
+
+    def _strongly(self, seed: int) -> Prepare:
+        """What turns the HU and labels of a step into augmented input and labels, on the CPU."""
+        change: StrongAugmentation | None = None
+
+        def prepare(step: int, tensors: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+            nonlocal change
+            hu, truth = tensors
+            change = change or StrongAugmentation(hu.shape[-1])
+            return change(self._input(hu), truth, derived_seed(seed, "augment", step))
+
+        return prepare
 
     @torch.no_grad()
     def predict(self, hu: np.ndarray, batch: int) -> np.ndarray:
@@ -111,25 +128,3 @@ def segmentation_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor
     present = onehot.sum((0, 2, 3)) > 0
     dice = (2 * overlap + 1) / (sizes + 1)
     return entropy + 1 - dice[present].mean()
-
-
-def augment(image: torch.Tensor, truth: torch.Tensor, options: AugmentationSettings, generator: torch.Generator):
-    """Random rotation, scaling and shift of each slice in float32; no flips, which would swap left and right organs.
-
-    Args:
-        image: [N, 1, H, W] in [-1, 1], -1 is air.
-        truth: int [N, H, W].
-        options: ``rotate`` in degrees, ``scale`` and ``shift`` as fractions.
-    """
-    n = len(image)
-    draw = 2 * torch.rand(n, 4, generator=generator) - 1
-    angle = torch.deg2rad(draw[:, 0] * options.rotate)
-    zoom = 1 + draw[:, 1] * options.scale
-    cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    shift = draw[:, 2:] * 2 * options.shift
-    theta = torch.stack([cos, -sin, shift[:, 0], sin, cos, shift[:, 1]], 1).reshape(n, 2, 3).to(image.device)
-    with torch.autocast(image.device.type, enabled=False):  # half precision would move pixels
-        grid = functional.affine_grid(theta, list(image.shape), align_corners=False)
-        moved = functional.grid_sample(image + 1, grid, align_corners=False) - 1
-        labels = functional.grid_sample(truth[:, None].float(), grid, mode="nearest", align_corners=False)
-    return moved.contiguous(memory_format=torch.channels_last), labels[:, 0].long()

@@ -12,11 +12,12 @@ from pivm.settings import setting
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """Largest random changes of a training slice; no flips, which would swap left and right organs."""
+    """Random changes of a training slice; no flips, which would swap left and right organs."""
 
-    rotate: float = setting("degrees", 8, minimum=0, maximum=180)
-    scale: float = setting("share of the size", 0.1, minimum=0, below=1)
-    shift: float = setting("share of the side", 0.05, minimum=0, below=1)
+    kind: Literal["light", "strong"] = setting("light: rotate, scale, shift; strong: as nnU-Net does", "light")
+    rotate: float = setting("degrees, of light", 8, minimum=0, maximum=180)
+    scale: float = setting("share of the size, of light", 0.1, minimum=0, below=1)
+    shift: float = setting("share of the side, of light", 0.05, minimum=0, below=1)
 
 
 @dataclass(frozen=True)
