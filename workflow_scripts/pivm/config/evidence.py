@@ -52,14 +52,19 @@ def arms(config: dict[str, Any]) -> dict[tuple[float, str], list[TrainingSet]]:
 
     An arm of a generator that the config does not have is left out here; :func:`require_arms` refuses it.
     """
-    evidence, found = config["evidence"], {}
+    evidence, segmentation, found = config["evidence"], config["segmentation"], {}
     for multiple in evidence["steps"]:
-        overrides = {"steps": max(1, round(multiple * config["segmentation"]["steps"]))}
+        steps, augmentation = (
+            max(1, round(multiple * config["segmentation"]["steps"])),
+            config["segmentation"]["augmentation"],
+        )
         for name in evidence["arms"]:
             arm, folder = ARMS[name], f"{name}/steps_{multiple:g}"
             generator = config["tables"]["generated"] if arm.generator == GENERATED else arm.generator
             if generator is not None and generator not in config["generators"]:
                 continue
+            kind = arm.augmentation or evidence["augmentation"]
+            overrides = {"steps": steps, "augmentation": {**segmentation["augmentation"], "kind": kind}}
             seeds = [None] if generator is None else generator_seeds(config, generator)
             found[multiple, name] = [
                 TrainingSet(

@@ -21,16 +21,19 @@ class Arm(NamedTuple):
         recipe: of the synthetic slices (:func:`pivm.config.evidence.recipes`), or the source whose own slices are
             added where there is no generator; None where nothing is added.
         generator: of the synthetic slices.
+        augmentation: kind of augmentation where it is not that of the others.
     """
 
     title: str
     recipe: str | None = None
     generator: str | None = None
+    augmentation: str | None = None
 
 
 #: key in ``evidence.arms`` -> the arm. Every one has the real slices of the annotated patients.
 ARMS = {
     REFERENCE: Arm("real slices alone"),
+    "real_light": Arm("real slices alone, light augmentation", augmentation="light"),
     "same_labels": Arm("+ synthetic, same label maps", "from_train", GENERATED),
     "augmented": Arm("+ synthetic, deformed label maps", "from_augmented", GENERATED),
     "labels_only": Arm("+ synthetic, label maps without CT", "from_labels_only", GENERATED),
@@ -39,7 +42,7 @@ ARMS = {
     "gaussian": Arm("+ Gaussian organs, label maps without CT", "from_labels_only", "gaussian"),
 }
 
-ArmName = Literal["real", "same_labels", "augmented", "labels_only", "deformed", "cddpm", "gaussian"]
+ArmName = Literal["real", "real_light", "same_labels", "augmented", "labels_only", "deformed", "cddpm", "gaussian"]
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,10 @@ class EvidenceSettings:
         min_items=1,
         unique=True,
     )
-    arms: tuple[Literal["real", "same_labels", "augmented", "labels_only", "deformed", "cddpm", "gaussian"], ...] = (
-        setting("what segmenters learn from", tuple(ARMS), min_items=2, unique=True, contains={"const": REFERENCE})
+    arms: tuple[ArmName, ...] = setting(
+        "what segmenters learn from", tuple(ARMS), min_items=2, unique=True, contains={"const": REFERENCE}
     )
+    augmentation: Literal["light", "strong"] = setting("of all arms, as segmentation.augmentation.kind", "strong")
     seeds: tuple[int, ...] = setting(
         "of the segmenters, one training each", (1, 2, 3), minimum=0, min_items=1, unique=True
     )
