@@ -54,10 +54,7 @@ def arms(config: dict[str, Any]) -> dict[tuple[float, str], list[TrainingSet]]:
     """
     evidence, segmentation, found = config["evidence"], config["segmentation"], {}
     for multiple in evidence["steps"]:
-        steps, augmentation = (
-            max(1, round(multiple * config["segmentation"]["steps"])),
-            config["segmentation"]["augmentation"],
-        )
+        steps = max(1, round(multiple * segmentation["steps"]))
         for name in evidence["arms"]:
             arm, folder = ARMS[name], f"{name}/steps_{multiple:g}"
             generator = config["tables"]["generated"] if arm.generator == GENERATED else arm.generator
