@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from snakemake import cli as snakemake_cli
-from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # not workflow.basedir, which is the folder workflow/ where workflow/Snakefile is run
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
@@ -19,6 +19,7 @@ from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
 from pivm.generators.maisi.checkpoints import checkpoint_files
+from pivm.job.failures import Failures
 from pivm.job.killed import note_process, note_scheduler
 from pivm.job import gpus_of_this_node, set_environment_of_jobs, require_no_braces, require_writable
 from pivm.labels import ORGANS_34, LabelSet
@@ -28,6 +29,17 @@ from pivm.provenance.reach import ALL, Library
 set_environment_of_jobs(SCRIPTS)
 flags = snakemake_cli.get_argument_parser().parse_known_args()[0]
 note_process(workflow.is_main_process, flags.dryrun, flags.unlock)
+FAILURES = Failures.watch(logger)
+
+
+onerror:
+    FAILURES.end()
+
+
+def refuse(error):
+    """End with a message for people alone; of an exception Snakemake would also say where it was raised."""
+    logger.error(f"Error: {error}")
+    sys.exit(1)
 
 
 try:
@@ -47,7 +59,7 @@ try:
     require_writable(RESULTS)
     CHECKPOINTS = {n: checkpoint_files(g["weights"]) for n, g in ENTRIES.items() if g.get("weights")}
 except (errors.PivmError, OSError) as error:
-    raise WorkflowError(str(error)) from None
+    refuse(error)
 
 LABELS = LabelSet.from_config(config["labels"])
 SUBJECTS = sorted(LISTING.subjects)

@@ -131,7 +131,7 @@ def ablation_methods(wildcards):
     try:
         return pivm_ablation.ablation_methods(config)
     except errors.ConfigError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
 
 
 def ablation_slices(wildcards):
@@ -152,7 +152,7 @@ def evidence_demands(wildcards):
     try:
         pivm_evidence.require_arms(config)
     except errors.ConfigError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
     return []
 
 

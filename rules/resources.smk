@@ -51,7 +51,7 @@ def training_gpus():
     if devices != "all":
         return devices
     if workflow.remote_exec or workflow.nodes is not None:
-        raise WorkflowError("compute.devices: all counts the GPUs of this machine; for a scheduler, set their number")
+        refuse("compute.devices: all counts the GPUs of this machine; for a scheduler, set their number")
     return max(1, gpus_here())
 
 
@@ -94,7 +94,7 @@ def cancel_what_was_left():
     end = time.monotonic() + 120
     while jobs := slurm_jobs_here():
         if time.monotonic() > end:
-            raise WorkflowError(f"SLURM jobs {', '.join(jobs)} of an earlier call do not end: run again when they have")
+            refuse(f"SLURM jobs {', '.join(jobs)} of an earlier call do not end: run again when they have")
         time.sleep(1)
 
 

@@ -16,6 +16,7 @@ import torch
 from pivm.cohort.store import new_array
 from pivm.errors import disk_error
 from pivm.job import explain, job
+from pivm.job.failures import read_message
 from pivm.learning.model_files import save_model
 from pivm.learning.resume import Resume
 
@@ -110,11 +111,11 @@ def test_another_error_of_a_state_is_no_full_disk(tmp_path):
     ],
     ids=["safetensors", "numpy", "torch", "text"],
 )
-def test_every_writer_is_explained(disk, tmp_path, capsys, write):
+def test_every_writer_is_explained(disk, tmp_path, write):
     job_of_rule = SimpleNamespace(log=[str(tmp_path / "rule.log")], rule="rule")
     with pytest.raises(SystemExit), job(job_of_rule):
         write(disk)
-    shown = capsys.readouterr().err
+    shown = read_message(tmp_path / "rule.log")
     assert "No space left on device: the disk is full; free some space and run again" in shown
     assert "not an error this workflow knows" not in shown
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from pivm.cohort.own_split import require_fitting
@@ -18,6 +22,7 @@ from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.datasets.meta_table import read_meta
 from pivm.errors import CohortError, ConfigError, DataError
 from pivm.labels import ORGANS_34, LabelSet
+from pivm.scans.files import how_to_convert
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import Image
 from pivm.scans.outline import fit_margins, outline_from_labels
@@ -188,6 +193,16 @@ def test_other_formats_are_named_with_the_line_that_converts_them(scan, ending, 
     assert f"kidney_left.{ending} is {what}" in record.reason
     with pytest.raises(DataError, match=f"no NIfTI file: x.{ending} is {what}"):
         Image(scan / f"x.{ending}")
+
+
+def test_the_line_for_a_format_that_simpleitk_does_not_read_converts_it(tmp_path):
+    voxels, affine = np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.diag([0.7, 0.8, 3.0, 1.0])
+    nib.save(nib.MGHImage(voxels, affine), tmp_path / "ct.mgz")
+    command = how_to_convert("ct.mgz").rpartition("convert it: python ")[2]
+    subprocess.run([sys.executable, *shlex.split(command)], cwd=tmp_path, check=True)
+    made = nib.load(tmp_path / "ct.nii.gz")
+    np.testing.assert_array_equal(np.asarray(made.dataobj), voxels)
+    np.testing.assert_allclose(made.affine, affine, atol=1e-5)
 
 
 def test_names_in_other_encodings_do_not_end_a_listing(scan, selection, quality):

@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pivm.errors import DISK_HINTS, PivmError, disk_error
+from pivm.job.failures import write_message
 from pivm.job.killed import noted_job
 from pivm.learning.settings import ComputeSettings
 from pivm.settings import read_settings
@@ -79,8 +80,8 @@ def gpus_of_this_node() -> int:
 def job(snakemake) -> Iterator[None]:
     """Run the body of a workflow script.
 
-    Messages go to the rule's log file, warnings to the terminal as well. An error that is meant for people is
-    shown without a traceback (the log has it); the exit status is 1 either way.
+    Messages go to the rule's log file, warnings to the terminal as well. What went wrong ends the log, below its
+    traceback; Snakemake's process shows it from there (:mod:`pivm.job.failures`). The exit status is 1 either way.
     """
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,11 +114,9 @@ def explain(error: Exception) -> str:
 
 def _fail(message: str, path: Path) -> None:
     try:
-        with open(path, "a", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(traceback.format_exc())
-    except OSError:
-        pass  # the log's own disk is full: the terminal still gets the message
-    print(f"\nError: {message}\n", file=sys.stderr, flush=True)
+        write_message(path, message, traceback.format_exc())
+    except OSError:  # the log's own disk is full: the terminal still gets the message
+        print(f"\nError: {message}\n", file=sys.stderr, flush=True)
     sys.exit(1)
 
 

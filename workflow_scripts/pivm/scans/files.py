@@ -40,11 +40,16 @@ def is_ghost(*parts: str) -> bool:
     return any((part.startswith(".") and part != "..") or part.casefold() in _SYSTEM_FOLDERS for part in parts)
 
 
+#: Python that converts a file of most formats, and what it needs beside this project
+_SIMPLEITK = ("import SimpleITK as s; s.WriteImage(s.ReadImage({old!r}), {new!r})", " (pip install SimpleITK)")
+#: the same for what SimpleITK does not read
+_NIBABEL = ("import nibabel as n; n.save(n.Nifti1Image.from_image(n.load({old!r})), {new!r})", "")
+_MGH = "FreeSurfer's MGH"
 #: endings of formats that other programs read
 _FOREIGN = {
     **dict.fromkeys((".nrrd", ".nhdr"), "NRRD"),
     **dict.fromkeys((".mha", ".mhd"), "MetaImage"),
-    **dict.fromkeys((".mgz", ".mgh"), "FreeSurfer's MGH"),
+    **dict.fromkeys((".mgz", ".mgh"), _MGH),
     **dict.fromkeys((".img", ".hdr"), "Analyze or NIfTI in two files"),
 }
 
@@ -61,8 +66,9 @@ def how_to_convert(name: str) -> str:
     what = _FOREIGN.get(dot + ending.lower())
     if not what:
         return ""
-    line = f"import SimpleITK as s; s.WriteImage(s.ReadImage({name!r}), {stem + '.nii.gz'!r})"
-    return f'{name} is {what}, which is not read; convert it (pip install SimpleITK): python -c "{line}"'
+    line, needs = _NIBABEL if what == _MGH else _SIMPLEITK
+    line = line.format(old=name, new=f"{stem}.nii.gz")
+    return f'{name} is {what}, which is not read; convert it{needs}: python -c "{line}"'
 
 
 def open_zip(path: str) -> zipfile.ZipFile:
