@@ -6,14 +6,16 @@ import numpy as np
 from scipy import ndimage
 
 Spacing = tuple[float, float, float]
-#: finest grid of a velocity field in a slice, mm: fields are smoother than that by far
-GRID_MM = 5.0
+#: grid of a velocity field, mm; fields are smoother than that
+GRID_MM = 8.0
+#: length over which the motion along z fades out towards the first and the last slice, mm
+END_MM = 20.0
 #: halvings of the field before it is composed with itself as often
 SQUARINGS = 5
 
 
 class Grid:
-    """The voxels of a stack, and a coarser grid in its slices that fields live on.
+    """The voxels of a stack, and a coarser grid that fields live on.
 
     Args:
         shape: (S, H, W) of the stack.
@@ -22,7 +24,7 @@ class Grid:
 
     def __init__(self, shape: tuple[int, int, int], spacing_mm: Spacing):
         self.shape, self.spacing_mm = shape, spacing_mm
-        strides = [1, *(max(1, int(GRID_MM // mm)) for mm in spacing_mm[1:])]
+        strides = [max(1, round(GRID_MM / mm)) for mm in spacing_mm]
         self.strides = tuple(strides)
         self.coarse_mm = tuple(mm * stride for mm, stride in zip(spacing_mm, strides, strict=True))
         self.coarse_shape = tuple(-(-n // stride) for n, stride in zip(shape, strides, strict=True))
@@ -40,6 +42,17 @@ class Grid:
         """Gaussian smoothing of a coarse field [..., S, H, W]."""
         sigmas = [0.0] * (field.ndim - 3) + [sigma_mm / mm for mm in self.coarse_mm]
         return ndimage.gaussian_filter(field, sigmas, mode="nearest", truncate=3.0)
+
+    def keeping_ends(self, velocity_mm: np.ndarray) -> np.ndarray:
+        """The field without motion along z in the first and the last slice: what the scan cut stays cut there.
+
+        So nothing enters or leaves through the ends, where no anatomy is known.
+        """
+        z = np.arange(self.coarse_shape[0]) * self.coarse_mm[0]
+        fade = np.prod([1 - np.exp(-((end / END_MM) ** 2)) for end in (z, z[-1] - z)], axis=0)
+        kept = velocity_mm.copy()
+        kept[0] *= fade.astype(np.float32)[:, None, None]
+        return kept
 
     def exponential(self, velocity_mm: np.ndarray) -> np.ndarray:
         """Displacement in mm of the flow along a velocity field after unit time, float32 [3, S, H, W].
@@ -65,13 +78,42 @@ class Grid:
         return float(np.linalg.det(np.moveaxis(gradients, (0, 1), (-2, -1))).min())
 
     def places(self, displacement_mm: np.ndarray) -> np.ndarray:
-        """Where each voxel of the stack takes its value from, in voxels, float32 [3, S, H, W]."""
+        """Where each voxel of the stack takes its value from, in voxels, float32 [3, S, H, W].
+
+        Places beyond the stack are moved to its edge, so that labels, outline and HU continue alike.
+        """
         fine = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in self.shape), indexing="ij"))
         moved = displacement_mm
         if self.strides != (1, 1, 1):
             at = [fine[i] / stride for i, stride in enumerate(self.strides)]
             moved = np.stack([ndimage.map_coordinates(m, at, order=1, mode="nearest") for m in moved])
-        return fine + moved / np.array(self.spacing_mm, np.float32)[:, None, None, None]
+        places = fine + moved / np.array(self.spacing_mm, np.float32)[:, None, None, None]
+        return np.stack([np.clip(place, 0, n - 1) for place, n in zip(places, self.shape, strict=True)])
+
+
+def organ_share(labels: np.ndarray, organ: int, box: tuple[slice, ...], places: np.ndarray):
+    """How much of each voxel an organ fills under a deformation, by linear interpolation.
+
+    Args:
+        labels: uint8 [S, H, W].
+        organ: its id.
+        box: around it.
+        places: of :meth:`Grid.places`.
+
+    Returns:
+        The box that it reaches at most, as slices, and its share there, float32; ``None`` where it reaches no voxel.
+    """
+    # the voxels that can take a value from the organ: those whose places lie in its box, one voxel wider
+    inside = np.ones(labels.shape, bool)
+    for place, side in zip(places, box, strict=True):
+        inside &= (place > side.start - 1) & (place < side.stop)
+    reached = ndimage.find_objects(inside.astype(np.uint8))
+    if not reached:
+        return None
+    around = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+    mask = (labels[around] == organ).astype(np.float32)
+    at = [place[reached[0]] - side.start for place, side in zip(places, around, strict=True)]
+    return reached[0], ndimage.map_coordinates(mask, at, order=1, mode="nearest")
 
 
 def warp_labels(labels: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -89,23 +131,11 @@ def warp_labels(labels: np.ndarray, places: np.ndarray) -> np.ndarray:
     """
     best, total = np.zeros(labels.shape, np.float32), np.zeros(labels.shape, np.float32)
     warped = np.zeros_like(labels)
-    boxes = ndimage.find_objects(labels)
-    for organ, box in enumerate(boxes, start=1):
-        if box is None:
+    for organ, box in enumerate(ndimage.find_objects(labels), start=1):
+        found = organ_share(labels, organ, box, places) if box else None
+        if found is None:
             continue
-        # the voxels that can take a value from the organ: those whose places lie in its box, one voxel wider
-        low, high = (np.array([getattr(side, end) for side in box], float) for end in ("start", "stop"))
-        inside = np.ones(labels.shape, bool)
-        for axis in range(3):
-            inside &= (places[axis] > low[axis] - 1) & (places[axis] < high[axis])
-        targets = ndimage.find_objects(inside.astype(np.uint8))
-        if not targets:
-            continue
-        to = targets[0]
-        around = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
-        mask = (labels[around] == organ).astype(np.float32)
-        at = [places[axis][to] - around[axis].start for axis in range(3)]
-        share = ndimage.map_coordinates(mask, at, order=1, mode="nearest")
+        to, share = found
         total[to] += share
         more = share > best[to]
         warped[to][more] = organ
@@ -115,12 +145,10 @@ def warp_labels(labels: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def warp_mask(mask: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """A mask under a deformation, bool [S, H, W]; what comes from beyond the stack continues its edge."""
+    """A mask under a deformation, bool [S, H, W]."""
     return ndimage.map_coordinates(mask.astype(np.float32), places, order=1, mode="nearest") >= 0.5
 
 
-def warp_hu(hu: np.ndarray, places: np.ndarray, outside: int) -> np.ndarray:
-    """HU under a deformation, int16 [S, H, W]; ``outside`` beyond the slices, which continue upwards and downwards."""
-    inside = [np.clip(places[0], 0, len(hu) - 1), *places[1:]]
-    moved = ndimage.map_coordinates(hu.astype(np.float32), inside, order=1, mode="constant", cval=outside)
-    return np.rint(moved).astype(np.int16)
+def warp_hu(hu: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """HU under a deformation, int16 [S, H, W]."""
+    return np.rint(ndimage.map_coordinates(hu.astype(np.float32), places, order=1, mode="nearest")).astype(np.int16)

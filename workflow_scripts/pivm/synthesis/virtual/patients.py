@@ -14,6 +14,7 @@ from pivm.seeds import derived_seed
 from pivm.synthesis.settings import AnatomySettings
 from pivm.synthesis.virtual.deformation import Grid, Spacing, warp_hu, warp_labels, warp_mask
 from pivm.synthesis.virtual.spread import AnatomySpread, spine_of
+from pivm.synthesis.virtual.tears import bridged, torn, without_specks
 
 #: draws before a strength counts as too high; the last is at half of it
 DRAWS = 12
@@ -23,13 +24,6 @@ LEAST_JACOBIAN = 0.2
 WEIGHT = 4.0
 #: what smoothing and neighbours take of a change of size, and girth and warp already add to a change of place
 VOLUME_GAIN, PLACE_GAIN = 1.4, 0.75
-#: pieces that come off between voxels and are together at most this share of their organ are no tear
-SPECKS = 0.05
-#: an organ of fewer voxels may get lost
-SMALL_VOXELS = 6
-#: pieces of fewer voxels are no pieces
-PIECE_VOXELS = 4
-_TOUCHING = np.ones((3, 3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,6 @@ def virtual_patient(
     settings: AnatomySettings,
     spread: AnatomySpread,
     seed: int,
-    outside_hu: int,
     name: str = "patient",
 ) -> VirtualPatient:
     """Deform a patient: organs scaled about their centroids and shifted, the body's girth, a smooth warp of everything.
@@ -86,7 +79,6 @@ def virtual_patient(
         settings: config section ``synthesis.augmented``.
         spread: between the training patients.
         seed: of the draws.
-        outside_hu: beyond the slices of a CT.
         name: for the message.
 
     Raises:
@@ -101,7 +93,7 @@ def virtual_patient(
         problem = found or problem
         if isinstance(drawn, tuple):
             places, labels, body, transform = drawn
-            hu = None if stack.hu is None else warp_hu(stack.hu, places, outside_hu)
+            hu = None if stack.hu is None else warp_hu(stack.hu, places)
             return VirtualPatient(
                 Stack(labels, body, hu, stack.spacing_mm), {"strength": strength, "redrawn": draw, **transform}
             )
@@ -131,7 +123,8 @@ def _deformed(stack: Stack, grid: Grid, bones, settings: AnatomySettings, spread
     if transform["jacobian"] < LEAST_JACOBIAN:
         return None, "tissue is squeezed to less than a fifth"
     places = grid.places(displacement)
-    labels, body = without_specks(stack.labels, warp_labels(stack.labels, places)), warp_mask(stack.body, places)
+    labels = bridged(stack.labels, warp_labels(stack.labels, places), places)
+    labels, body = without_specks(stack.labels, labels), warp_mask(stack.body, places)
     if problem := torn(stack.labels, labels, body):
         return None, problem
     return (places, labels, body | (labels > 0), transform), ""
@@ -171,64 +164,10 @@ def _velocity(stack: Stack, grid: Grid, bones, settings: AnatomySettings, spread
         organs[(slice(None), *near)] += weight * (scale * (where - centre) + shift[:, None, None, None])
         total[near] += weight
         transform[f"scale_{organ}"] = float(np.exp(scale))
+        transform[f"shift_mm_{organ}"] = float(np.linalg.norm(shift))
     field += organs / np.maximum(total, 1)
     noise = grid.smooth(rng.normal(size=at.shape).astype(np.float32), settings.warp_length_mm)
     spread_of_noise = float(noise.std()) or 1.0
     field += strength * settings.warp_mm * noise / spread_of_noise
-    return grid.smooth(field, 0.8 * settings.reach_mm), transform
-
-
-def without_specks(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The deformed labels without small pieces that came off an organ between voxels; they become body.
-
-    Args:
-        before: labels uint8 [S, H, W] of the patient.
-        after: the same deformed.
-    """
-    cleaned = after.copy()
-    boxes = ndimage.find_objects(after, max_label=int(before.max()))
-    for organ, box in enumerate(ndimage.find_objects(before), start=1):
-        if box is None or boxes[organ - 1] is None:
-            continue
-        there = boxes[organ - 1]
-        parts, n = ndimage.label(after[there] == organ, _TOUCHING)
-        allowed = ndimage.label(before[box] == organ, _TOUCHING)[1]
-        if n > allowed:
-            sizes = np.bincount(parts.ravel(), minlength=n + 1)[1:]
-            specks = 1 + np.argsort(-sizes, kind="stable")[allowed:]
-            if sizes[specks - 1].sum() <= SPECKS * sizes.sum():
-                cleaned[there][np.isin(parts, specks)] = 0
-    return cleaned
-
-
-def torn(before: np.ndarray, after: np.ndarray, body: np.ndarray) -> str:
-    """What a deformation did to the organs that no anatomy shows; empty where nothing.
-
-    Args:
-        before: labels uint8 [S, H, W] of the patient.
-        after: labels of the virtual one.
-        body: its outline.
-    """
-    boxes = ndimage.find_objects(after, max_label=int(before.max()))
-    for organ, box in enumerate(ndimage.find_objects(before), start=1):
-        if box is None:
-            continue
-        old = before[box] == organ
-        if boxes[organ - 1] is None:
-            if old.sum() >= SMALL_VOXELS:
-                return f"label {organ} is lost"
-            continue
-        new = after[boxes[organ - 1]] == organ
-        if new.sum() < old.sum() / 4 and old.sum() >= SMALL_VOXELS:
-            return f"label {organ} shrinks to less than a quarter"
-        if _pieces(new) > _pieces(old):
-            return f"label {organ} falls into pieces"
-        beyond = (new & ~body[boxes[organ - 1]]).sum()
-        if beyond > 0.02 * new.sum() + 2:
-            return f"label {organ} leaves the body"
-    return ""
-
-
-def _pieces(mask: np.ndarray) -> int:
-    parts, n = ndimage.label(mask, _TOUCHING)
-    return int((np.bincount(parts.ravel(), minlength=n + 1)[1:] >= PIECE_VOXELS).sum())
+    transform["warp_mm"] = strength * settings.warp_mm
+    return grid.keeping_ends(grid.smooth(field, 0.8 * settings.reach_mm)), transform

@@ -96,7 +96,7 @@ def virtual_patients(
         name = str(order[number % len(order)])
         virtual = f"{name}_v{number // len(order) + 1}"
         rows = scans[name].assign(source_subject=name, subject=virtual, previous=-1)
-        one = virtual_patient(read(name), bones, settings, spread, derived_seed(seed, "virtual", number), AIR_HU, name)
+        one = virtual_patient(read(name), bones, settings, spread, derived_seed(seed, "virtual", number), name)
         transforms[virtual] = one.described()
         z = rows["z"].to_numpy()
         arrays = {name: stack[z] for name, stack in vars(one.stack).items() if name in SliceStore.ARRAYS}
