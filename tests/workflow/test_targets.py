@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import nibabel as nib
 import numpy as np
@@ -53,6 +54,16 @@ def test_an_export_reads_back_as_what_it_was_made_of(extended, part, form):
         one, other = (read_labels(s, labels, after.grid, Policy()).array for s in (sources[name], subject))
         np.testing.assert_array_equal(one, other)
         assert one.any()
+
+
+def test_folds_for_nnunet_validate_on_real_scans_alone(extended):
+    exports, real = extended.folder / "results/phantom/export", set(training_patients(extended))
+    assert not (exports / "generated_nnunet/splits_final.json").exists()
+    for part in ("original", "combined"):
+        folds = json.loads((exports / f"{part}_nnunet/splits_final.json").read_text())
+        assert {case for fold in folds for case in fold["val"]} == real
+        for fold in folds:
+            assert not {case for case in fold["train"] if case.removesuffix("_pivm") in fold["val"]}
 
 
 def test_the_ablation_compares_all_labels_with_13(extended):
