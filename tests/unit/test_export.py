@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
 from pivm.synthesis.export import FORMS, export
+from pivm.synthesis.folds import folds, label_sources
+from pivm.synthesis.volumes import write_provenance
 
 from tests.conftest import ORGANS, make_scan
 
@@ -30,3 +34,24 @@ def test_what_was_exported_reads_back_the_same(tmp_path, form):
         one, other = (read_labels(s, LABELS, after.grid, Policy()) for s in (source[name], subject))
         np.testing.assert_array_equal(one.array, other.array)
         assert other.files == set(ORGANS)
+
+
+PERSONS = st.lists(st.sampled_from("abcdefgh"), max_size=12)
+
+
+@given(PERSONS, PERSONS)
+def test_folds_validate_on_every_real_scan_once_and_never_train_on_its_person(real, twins):
+    persons = {f"r{i}": person for i, person in enumerate(real)} | {f"s{i}": person for i, person in enumerate(twins)}
+    found = folds(persons, {f"s{i}" for i in range(len(twins))})
+    assert len(found) == (min(5, len(set(real))) if len(set(real)) > 1 else 0)
+    validated = [case for fold in found for case in fold["val"]]
+    assert sorted(validated) == (sorted(case for case in persons if case[0] == "r") if found else [])
+    for fold in found:
+        held_out = {persons[case] for case in fold["val"]}
+        assert set(fold["train"]) == {case for case, person in persons.items() if person not in held_out}
+        assert fold["train"]
+
+
+def test_the_source_of_a_synthetic_volume_is_read_from_its_table(tmp_path):
+    write_provenance([{"image_id": "007_pivm", "source": "007", "generator": "pivm"}], tmp_path / "meta.csv")
+    assert label_sources(tmp_path) == {"007_pivm": "007"}

@@ -56,6 +56,16 @@ def test_an_export_reads_back_as_what_it_was_made_of(extended, part, form):
         assert one.any()
 
 
+def test_folds_for_nnunet_validate_on_real_scans_alone(extended):
+    exports, real = extended.folder / "results/phantom/export", set(training_patients(extended))
+    assert not (exports / "generated_nnunet/splits_final.json").exists()
+    for part in ("original", "combined"):
+        folds = json.loads((exports / f"{part}_nnunet/splits_final.json").read_text())
+        assert {case for fold in folds for case in fold["val"]} == real
+        for fold in folds:
+            assert not {case for case in fold["train"] if case.removesuffix("_pivm") in fold["val"]}
+
+
 def test_the_ablation_compares_all_labels_with_13(extended):
     tables = extended.folder / "results/phantom/tables"
     tidy, cases = pd.read_csv(tables / "ablation.csv"), pd.read_csv(tables / "ablation_cases.csv")
