@@ -105,6 +105,13 @@ WRONG = [
     ("segmentation.encoder", "resnet19", "segmentation.encoder: unknown 'resnet19' (did you mean 'resnet1"),
     ("segmentation.encoder", "tu-resnet10t", None),
     ("segmentation.encoder", "tu-resnet10x", "segmentation.encoder: unknown 'tu-resnet10x' (did you mean 'tu-resnet1"),
+    ("segmentation.encoder", "tu-convnext_atto", None),
+    (
+        "segmentation.encoder",
+        "tu-vit_tiny_patch16_224",
+        "'tu-vit_tiny_patch16_224' makes no U-Net of segmentation.depth 4",
+    ),
+    ("segmentation.encoder", "tu-vit_tiny_patch16_224", "choose another encoder"),
     ("segmentation.depth", 3, "segmentation.decoder_channels: found [128, 64, 32, 16], expected 3 widths"),
     ("selection.min_organs", 7, "selection.min_organs: found 7, expected at most the 6 selection.organs"),
     ("selection.min_labels_per_slice", 99, "found 99, expected at most the 34 labels of the run"),

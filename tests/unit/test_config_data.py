@@ -8,12 +8,17 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from pivm.config import validate
 from pivm.config.data import check_data
 from pivm.datasets import Dataset
+from pivm.datasets.dicom import labels
+from pivm.datasets.dicom.headers import read_dicom
 from pivm.errors import ConfigError
-from pivm.segmentation.encoders import ENCODERS, timm_networks
+from pivm.segmentation.encoders import ENCODERS, check_network, timm_networks
+
+from tests.unit.test_dicom import write_contours
 
 ROOT = Path(__file__).parents[2]
 MASKS = ("liver", "spleen", "stomach", "Milz_alt")
@@ -98,6 +103,65 @@ def test_scans_that_differ_are_looked_at_until_all_is_found(tmp_path):
     check(entry)
     with pytest.raises(ConfigError, match="the scans of mine have 4 labels of the run"):
         check(entry, selection={"min_labels_per_slice": 5})
+
+
+def test_the_depths_that_a_network_of_timm_can_have_are_named(monkeypatch):
+    def make(name, depth, widths, classes):
+        assert len(widths) == depth
+        if depth > 4:
+            raise ValueError("too few stages\nand more")
+        return torch.nn.Conv2d(1, classes, 1)
+
+    monkeypatch.setattr("pivm.segmentation.network.make_unet", make)
+    check_network("tu-some", 4, (64, 32, 16, 16), 96)
+    said = (
+        r"no U-Net of segmentation\.depth 5 on slices of 96 pixels \(ValueError: too few stages\); set .* to 3 or 4, "
+    )
+    with pytest.raises(ConfigError, match=said):
+        check_network("tu-some", 5, (64, 32, 16, 16, 8), 96)
+
+
+def contours(folder: Path, names: list[tuple[str, ...]]) -> dict:
+    """One subject for each tuple of ROI names: a file that is no DICOM, and an RTSTRUCT below a folder of its own."""
+    for i, rois in enumerate(names):
+        place = folder / f"s{i:02d}"
+        (place / "rt").mkdir(parents=True)
+        for k in range(3):
+            (place / f"{k}.txt").write_text("a note")
+        write_contours(place / "rt" / "labels.dcm", "1.2.3", {name: [] for name in rois})
+    return {"layout": "dicom", "path": str(folder)}
+
+
+TWO = {"selection": {"min_organs": 2, "min_labels_per_slice": 2}}
+
+
+def test_names_in_dicom_objects_are_known_before_any_job(tmp_path):
+    entry = contours(tmp_path / "data", [("Liver", "BODY"), ("spleen",)] + 15 * [("stomach",)])
+    check(entry, **TWO)
+    entry = contours(tmp_path / "two", 17 * [("Leber", "Milz")])
+    with pytest.raises(ConfigError, match=r"labels: no scan of mine has any of them; .*: Leber, Milz; set datasets"):
+        check(entry, **TWO)
+    check({**entry, "mapping": {"Leber": "liver", "Milz": "spleen"}}, **TWO)
+
+
+def test_of_dicom_objects_the_first_few_are_read(tmp_path, monkeypatch):
+    entry = contours(tmp_path / "data", 17 * [("liver",)])
+    read = []
+    monkeypatch.setattr(labels, "read_dicom", lambda path, **how: read.append(path) or read_dicom(path, **how))
+    check(entry, **TWO)  # what the other subjects have is not known
+    assert len(read) == 8
+    monkeypatch.setattr(labels, "sop_class", lambda header: "")
+    read.clear()
+    check(entry, **TWO)  # a file that holds no labels is no proof
+    assert len(read) == 17
+
+
+@pytest.mark.parametrize("damage", [b"", b"no DICOM", None])
+def test_a_subject_whose_labels_cannot_be_read_is_no_proof(tmp_path, damage):
+    entry = contours(tmp_path / "data", 17 * [("Leber",)])
+    for path in (tmp_path / "data").rglob("*.dcm"):
+        path.write_bytes(path.read_bytes()[:150] if damage is None else damage)
+    check(entry, **TWO)
 
 
 def test_encoders_are_those_that_are_installed():

@@ -1,4 +1,4 @@
-"""The config beside the data set it names: what no scan has, and what no scan could pass, is known from names alone."""
+"""The config beside the data set it names: what no scan has, and what no scan could pass, is known from names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pivm.errors import ConfigError, nearest
 from pivm.labels import ORGANS_34, LabelSet
 
 _SHOWN = 8
+#: subjects whose names are looked up inside their files
+_FEW = 8
 
 
 def check_data(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:
@@ -39,20 +41,34 @@ def check_data(config: dict[str, Any], dataset: Dataset, listing: Listing) -> No
 
 
 def _check_names(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:
-    """Subjects are looked at until nothing is missing: one, where its labels are complete."""
+    """Subjects are looked at until nothing is missing: one, where its labels are complete.
+
+    Of names that stand inside files, the first few subjects are proof only of a data set that means something else.
+    """
     labels, selection = LabelSet.from_config(config["labels"]).names, config["selection"]
     own = set(labels) - set(ORGANS_34)
     found: set[str] = set()
     others: set[str] = set()
+    looked_into, unknown = 0, False
     for subject in listing.subjects.values():
-        names = dataset.layout.label_names(subject, labels)
+        names = dataset.layout.label_names(subject, labels) if looked_into < _FEW else None
         if names is None:
-            return
+            unknown = True
+            continue
+        looked_into += names.in_files
         found |= names.organs
         others |= names.others
         organs = len(found & set(selection["organs"]))
         if own <= found and organs >= selection["min_organs"] and len(found) >= selection["min_labels_per_slice"]:
             return
+    if unknown and (found or looked_into < _FEW):
+        return
+    _refuse_names(config, dataset, found, others, own)
+
+
+def _refuse_names(config: dict[str, Any], dataset: Dataset, found: set[str], others: set[str], own: set[str]) -> None:
+    """Say what is missing among the names that were found."""
+    selection = config["selection"]
     shown = ", ".join(printable(name) for name in sorted(others)[:_SHOWN]) or "none"
     there = f"names in {dataset.name} that are no label of the run: {shown}{', ...' if len(others) > _SHOWN else ''}"
     if not found:

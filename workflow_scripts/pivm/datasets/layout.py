@@ -33,10 +33,12 @@ class LabelNames(NamedTuple):
     Attributes:
         organs: label names of the run that it has.
         others: names, as the data set has them, that mean none of these.
+        in_files: they stand inside a file, whose header was read for them; few subjects are looked at so.
     """
 
     organs: set[str]
     others: set[str]
+    in_files: bool = False
 
 
 def names_unknown(subject: Subject, organs: tuple[str, ...]) -> LabelNames | None:
@@ -61,7 +63,7 @@ class Layout:
         check: (dotted path of the entry, settings, label names of the run) raises ConfigError for what the schema
             cannot say.
         watched: (subject) -> the files that a job depends on.
-        label_names: (subject, label names of the run) -> what its labels are, from names of files and tables alone;
+        label_names: (subject, label names of the run) -> what its labels are, from names of files, tables and headers;
             ``None`` where that takes reading scans.
         rules: file in ``rules/`` whose rules make the scans; empty where the scans exist before the run.
     """

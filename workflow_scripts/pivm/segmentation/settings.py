@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pivm.errors import ConfigError
-from pivm.segmentation.encoders import check_encoder
+from pivm.segmentation.encoders import DEPTHS, check_encoder, check_network
 from pivm.settings import setting
 
 
@@ -25,7 +25,7 @@ class SegmenterSettings:
     """What the weights of a segmenter depend on."""
 
     encoder: str = setting("of segmentation-models-pytorch", "resnet18")
-    depth: int = setting("halvings of the resolution", 4, minimum=3, maximum=5)
+    depth: int = setting("halvings of the resolution", 4, minimum=min(DEPTHS), maximum=max(DEPTHS))
     decoder_channels: tuple[int, ...] = setting(
         "one width per decoder level", (128, 64, 32, 16), minimum=1, min_items=3, max_items=5
     )
@@ -73,3 +73,4 @@ def check(settings: SegmentationSettings, image_size: int) -> None:
             "image.size",
             f"found {image_size}, expected a multiple of {2**settings.depth} for segmentation.depth {settings.depth}",
         )
+    check_network(settings.encoder, settings.depth, tuple(settings.decoder_channels), image_size)

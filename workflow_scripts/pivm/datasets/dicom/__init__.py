@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import string
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from pivm.datasets import nnunet, totalsegmentator
 from pivm.datasets.layout import LabelNames, Layout
 from pivm.datasets.listing import Listing, Subject, file_facts, require_folder
-from pivm.datasets.mappings import check_mapping, resolve_ids
+from pivm.datasets.mappings import check_mapping, organ_in, resolve_ids
 from pivm.errors import ConfigError, DataError
 from pivm.labels import LabelSet
 from pivm.scans.files import how_to_convert, is_ghost
@@ -121,12 +122,22 @@ def read_ct(subject: Subject) -> Volume:
 
 
 def label_names(subject: Subject, organs: tuple[str, ...]) -> LabelNames | None:
-    """Those of masks or of the mapping; DICOM objects are not read for their names."""
+    """Those of masks, of the mapping, or in the header of a DICOM object."""
     if subject.labels and Path(subject.labels).is_dir():
         return totalsegmentator.label_names(subject, organs)
     if subject.labels.endswith((".nii.gz", ".nii")):
         return nnunet.label_names(subject, organs)
-    return None
+    if importlib.util.find_spec("pydicom") is None:  # where jobs have an environment of their own
+        return None
+    from pivm.datasets.dicom.labels import names_in_objects
+
+    names = names_in_objects([Path(subject.labels)] if subject.labels else files_below(Path(subject.ct)))
+    if names is None:
+        return None
+    organs_of = {name: organ_in(name, organs, subject.ids) for name in names}
+    return LabelNames(
+        {organ for organ in organs_of.values() if organ}, {name for name in names if not organs_of[name]}, in_files=True
+    )
 
 
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from pivm.datasets.dicom.drawing import Names
-from pivm.datasets.dicom.headers import read_headers, sop_class
+from pivm.datasets.dicom.headers import is_dicom, read_dicom, read_headers, sop_class, text
 from pivm.datasets.dicom.series import LPS_TO_RAS, find_series
 from pivm.errors import DataError
 from pivm.labels import LabelSet
@@ -18,6 +19,40 @@ from pivm.scans.nifti import Grid, InMemory
 
 #: segmentation objects that hold one id per pixel
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
+#: kind of object -> its sequence of labels, and the tag of their names
+NAMES_IN = {
+    SegmentationStorage: ("SegmentSequence", "SegmentLabel"),
+    LABEL_MAP_STORAGE: ("SegmentSequence", "SegmentLabel"),
+    RTStructureSetStorage: ("StructureSetROISequence", "ROIName"),
+}
+
+
+def names_in_objects(files: Iterable[Path]) -> set[str] | None:
+    """The names of the first label object among files, from its header alone.
+
+    Args:
+        files: where it is looked for. Folders of few files come first: an object rarely lies among slices.
+
+    Returns:
+        Names of its segments or ROIs; ``None`` where no object can be read.
+    """
+    files = list(files)
+    beside = Counter(path.parent for path in files)
+    for path in sorted(files, key=lambda path: (beside[path.parent], path)):
+        try:
+            if not is_dicom(path):
+                continue
+            tags = ["SOPClassUID", *(sequence for sequence, _ in NAMES_IN.values())]
+            header = read_dicom(path, stop_before_pixels=True, specific_tags=tags)
+        except DataError:
+            return None
+        if (kind := sop_class(header)) in NAMES_IN:
+            sequence, name = NAMES_IN[kind]
+            try:
+                return {text(item, name) for item in header.get(sequence) or ()}
+            except Exception:  # a sequence that cannot be decoded; the scan is set aside with the reason in its job
+                return None
+    return None
 
 
 def read_objects(
