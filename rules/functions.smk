@@ -159,6 +159,5 @@ def evidence_demands(wildcards):
 def evidence_cases(wildcards):
     """Scores of the segmenters of all arms and draws."""
     return [
-        f"{RESULTS}/{EVIDENCE_DRAWS[place]}segmentation/{one.folder}/cases.csv"
-        for place, _, _, one in EVIDENCE_POINTS
+        f"{RESULTS}/{EVIDENCE_DRAWS[place]}segmentation/{one.folder}/cases.csv" for place, _, _, one in EVIDENCE_POINTS
     ]
