@@ -25,6 +25,7 @@ from pivm.learning.loop import Run
 from pivm.segmentation.segmenter import Segmenter
 from pivm.segmentation.settings import SegmenterSettings
 from pivm.synthesis import inference
+from pivm.synthesis.label_sources import Chosen
 from pivm.synthesis.slices import synthesise_slices
 from snakemake.utils import update_config
 
@@ -140,9 +141,9 @@ SYNTHESIS = [
 def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, make, batch, message):
     generator, prior = make(monkeypatch, batch), test_training.PRIOR
     maps = np.zeros((4, 8, 8), np.uint8)
-    store = SimpleNamespace(size=8, labels=maps, body=maps > 0)
+    chosen = Chosen("train", SimpleNamespace(size=8, labels=maps, body=maps > 0), np.arange(4))
     with pytest.raises(PivmError, match=message):
-        synthesise_slices(generator, store, np.arange(4), 16, 1, {"model": "hash", "code": "c"}, tmp_path)
+        synthesise_slices(generator, [chosen], 16, 1, {"model": "hash", "code": "c"}, tmp_path)
     source = SimpleNamespace(label_map=maps)
     with pytest.raises(PivmError, match=message):
         volume_continuity(source, np.zeros((4, 8, 8), np.int16), generator, prior, 16, 1)

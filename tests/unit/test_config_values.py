@@ -126,7 +126,8 @@ def test_three_wrong_values_of_every_key_are_refused_by_name():
         *path, last = key.split(".")
         place = whole
         for part in path:
-            place = place.setdefault(part, {})
+            place[part] = place.get(part) or {}  # a section that may be null is
+            place = place[part]
         place[last] = copy.deepcopy(value)
         if key.startswith("datasets.") and path[1:]:
             whole["dataset"] = path[1]

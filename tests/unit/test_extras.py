@@ -73,8 +73,11 @@ def installed(extra: str) -> frozenset[str]:
 
 @functools.cache
 def owners() -> dict[str, list[str]]:
+    """Package -> distributions that bring it; backports of what Python itself has (argparse) are Python's."""
     return {
-        package: list(map(canonicalize_name, names)) for package, names in metadata.packages_distributions().items()
+        package: list(map(canonicalize_name, names))
+        for package, names in metadata.packages_distributions().items()
+        if package not in sys.stdlib_module_names
     }
 
 

@@ -44,6 +44,7 @@ from pivm.learning.device import autocast
 from pivm.learning.loop import Run
 from pivm.learning.resume import Resume
 from pivm.settings import plain
+from pivm.synthesis.label_sources import Chosen
 from pivm.synthesis.slices import synthesise_slices
 from snakemake.utils import update_config
 
@@ -345,7 +346,8 @@ class TestGenerating:
     def test_slices_are_cut_from_volumes_with_their_seeds(self, model, store, tmp_path):
         generator = ModelFolder.open(model).load(CPU)
         sources = np.array([3, 7, 1, 3])
-        synthesise_slices(generator, store, sources, 32, 5, {"model": "hash", "code": "c"}, tmp_path)
+        chosen = Chosen("train", store, sources)
+        synthesise_slices(generator, [chosen], 32, 5, {"model": "hash", "code": "c"}, tmp_path)
         hu, index = np.load(tmp_path / "hu.npy"), pd.read_csv(tmp_path / "index.csv")
         np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), store.labels[sources])
         assert index["source_row"].tolist() == sources.tolist()
