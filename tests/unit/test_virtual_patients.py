@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pivm.cohort.store import SliceStore
 from pivm.errors import CohortError
+from pivm.scans.inplane import AIR_HU
 from pivm.synthesis.settings import AnatomySettings
 from pivm.synthesis.virtual.deformation import Grid, warp_hu, warp_labels, warp_mask
 from pivm.synthesis.virtual.patients import LEAST_JACOBIAN, Stack, virtual_patient
@@ -151,6 +152,18 @@ class TestPatients:
         for end in (0, -1):
             assert set(np.unique(after.labels[end])) == set(np.unique(cut.labels[end]))
             assert after.body[end].any()
+
+    def test_beyond_the_sides_of_a_slice_is_air(self):
+        """A patient who touches the side and becomes slimmer leaves it: labels, outline and HU alike."""
+        grid = Grid((6, 20, 20), (5.0, 8.0, 8.0))
+        field = np.zeros((3, *grid.coarse_shape), np.float32)
+        field[2] = 24.0
+        places = grid.places(grid.exponential(-field))
+        full = np.ones(grid.shape, np.uint8)
+        for moved in (warp_labels(full, places) > 0, warp_mask(full > 0, places), warp_hu(full * 40, places) == 40):
+            assert not moved[..., :3].any()
+            assert moved[..., 3:].all()
+        assert (warp_hu(full * 40, places)[..., :3] == AIR_HU).all()
 
     def test_fields_leave_the_ends_of_the_stack_where_they_are(self):
         grid = Grid((15, 20, 20), (5.0, 3.0, 3.0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from pivm.scans.inplane import AIR_HU
+
 Spacing = tuple[float, float, float]
 #: grid of a velocity field, mm; fields are smoother than that
 GRID_MM = 8.0
@@ -80,7 +82,7 @@ class Grid:
     def places(self, displacement_mm: np.ndarray) -> np.ndarray:
         """Where each voxel of the stack takes its value from, in voxels, float32 [3, S, H, W].
 
-        Places beyond the stack are moved to its edge, so that labels, outline and HU continue alike.
+        Places below the first and above the last slice are moved there; beyond the sides of a slice is air.
         """
         fine = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in self.shape), indexing="ij"))
         moved = displacement_mm
@@ -88,7 +90,8 @@ class Grid:
             at = [fine[i] / stride for i, stride in enumerate(self.strides)]
             moved = np.stack([ndimage.map_coordinates(m, at, order=1, mode="nearest") for m in moved])
         places = fine + moved / np.array(self.spacing_mm, np.float32)[:, None, None, None]
-        return np.stack([np.clip(place, 0, n - 1) for place, n in zip(places, self.shape, strict=True)])
+        np.clip(places[0], 0, self.shape[0] - 1, out=places[0])
+        return places
 
 
 def organ_share(labels: np.ndarray, organ: int, box: tuple[slice, ...], places: np.ndarray):
@@ -113,7 +116,7 @@ def organ_share(labels: np.ndarray, organ: int, box: tuple[slice, ...], places: 
     around = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
     mask = (labels[around] == organ).astype(np.float32)
     at = [place[reached[0]] - side.start for place, side in zip(places, around, strict=True)]
-    return reached[0], ndimage.map_coordinates(mask, at, order=1, mode="nearest")
+    return reached[0], ndimage.map_coordinates(mask, at, order=1, mode="grid-constant")
 
 
 def warp_labels(labels: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -146,9 +149,10 @@ def warp_labels(labels: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def warp_mask(mask: np.ndarray, places: np.ndarray) -> np.ndarray:
     """A mask under a deformation, bool [S, H, W]."""
-    return ndimage.map_coordinates(mask.astype(np.float32), places, order=1, mode="nearest") >= 0.5
+    return ndimage.map_coordinates(mask.astype(np.float32), places, order=1, mode="grid-constant") >= 0.5
 
 
 def warp_hu(hu: np.ndarray, places: np.ndarray) -> np.ndarray:
     """HU under a deformation, int16 [S, H, W]."""
-    return np.rint(ndimage.map_coordinates(hu.astype(np.float32), places, order=1, mode="nearest")).astype(np.int16)
+    moved = ndimage.map_coordinates(hu.astype(np.float32), places, order=1, mode="grid-constant", cval=AIR_HU)
+    return np.rint(moved).astype(np.int16)
