@@ -222,10 +222,10 @@ def test_new_segmenter_settings_retrain_no_generator(finished):
 def test_one_changed_generator_touches_its_own_column_alone(finished):
     change = {"generators": {"cddpm": {"overrides": {"training": {"epochs": 7}}}}}
     jobs = finished.dry_run(finished.overlay("o2", change))
-    assert jobs["train_generator"] == ["generator=cddpm, generator_seed=1"]
-    assert jobs["synthesise_slices"] == ["generator=cddpm, generator_seed=1"]
+    assert jobs["train_generator"] == ["draw=, generator=cddpm, generator_seed=1"]
+    assert jobs["synthesise_slices"] == ["draw=, generator=cddpm, generator_seed=1, recipe=slices"]
     assert jobs["synthesise_test"] == ["cohort=, generator=cddpm, generator_seed=1"]
-    assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {"training_set=cddpm/generator_seed_1"}
+    assert {w.split(", ")[1] for w in jobs["train_segmenter"]} == {"training_set=cddpm/generator_seed_1"}
     assert "cohort=, table=table2" in jobs["table"]
     assert "synthesise_volumes" not in jobs
 
@@ -242,8 +242,12 @@ def test_one_changed_generator_touches_its_own_column_alone(finished):
 def test_another_sampler_makes_new_slices_and_trains_no_generator(finished, change, changed):
     jobs = finished.dry_run(finished.overlay("o7", change))
     assert not [rule for rule in jobs if rule.startswith(("train_generator", "maisi_"))]
-    for rule, cohort in (("sampler_settings", ""), ("synthesise_slices", ""), ("synthesise_test", "cohort=, ")):
-        assert set(jobs[rule]) == {f"{cohort}generator={name}, generator_seed=1" for name in changed}
+    for rule, before, after in (
+        ("sampler_settings", "draw=, ", ""),
+        ("synthesise_slices", "draw=, ", ", recipe=slices"),
+        ("synthesise_test", "cohort=, ", ""),
+    ):
+        assert set(jobs[rule]) == {f"{before}generator={name}, generator_seed=1{after}" for name in changed}
     assert ("synthesise_volumes" in jobs) == ("pivm" in changed)
 
 
@@ -277,7 +281,7 @@ def test_another_level_of_confidence_scores_no_image_again(finished):
 
 def test_real_slices_count_where_there_are_any(finished):
     jobs = finished.dry_run(finished.overlay("o11", {"segmentation": {"real_slices": 4}}))
-    assert {w.split(",")[0] for w in jobs["train_segmenter"]} == {
+    assert {w.split(", ")[1] for w in jobs["train_segmenter"]} == {
         "training_set=original",
         "training_set=combined/generator_seed_1",
     }
