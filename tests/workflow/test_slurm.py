@@ -51,11 +51,7 @@ class Call:
         end = time.monotonic() + 300
         while time.monotonic() < end and self.process.poll() is None:
             for job, (_, comment, _) in self.cluster.jobs("running").items():
-                if (
-                    job not in self.before
-                    and comment.startswith("rule_train_generator_wildcards_")
-                    and "pivm" in comment
-                ):
+                if job not in self.before and re.match("rule_train_generator_wildcards_+pivm", comment):
                     return job
             time.sleep(0.5)
         raise AssertionError(self.text())

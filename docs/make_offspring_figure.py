@@ -1,0 +1,67 @@
+"""Draw docs/offspring.png: a phantom patient and eight virtual ones. Run: python docs/make_offspring_figure.py"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow_scripts"))
+from pivm.datasets.phantom.scan import scan_patient  # noqa: E402
+from pivm.labels import ORGANS_34, LabelSet  # noqa: E402
+from pivm.report.drawing import label_colours, plt  # noqa: E402
+from pivm.scans.inplane import AIR_HU, InPlane  # noqa: E402
+from pivm.scans.outline import outline  # noqa: E402
+from pivm.synthesis.settings import AnatomySettings  # noqa: E402
+from pivm.synthesis.virtual.patients import Stack, virtual_patient  # noqa: E402
+from pivm.synthesis.virtual.spread import fit_spread  # noqa: E402
+from pivm.synthesis.virtual.stacks import bones_of  # noqa: E402
+
+SEED, MATRIX, SLICE_SPACING, FITTED_ON, OFFSPRING = 7, 128, 5.0, 8, 8
+LEVEL = "vertebrae_L1"
+BODY = (0.27, 0.27, 0.27, 1)
+
+
+def stack_of(index: int) -> Stack:
+    """A phantom patient in standard form, at full matrix."""
+    hu, labels, _, patient = scan_patient(seed=SEED, index=index, matrix=MATRIX, slice_spacing=SLICE_SPACING)
+    plane = InPlane(hu.shape[:2], tuple(patient.spacing[:2]), MATRIX)
+    hu, labels = plane.standardise(hu, AIR_HU, smooth=True), plane.standardise(labels, 0, smooth=False)
+    return Stack(labels, outline(hu, labels, plane.pixel_mm), hu, (SLICE_SPACING, plane.pixel_mm, plane.pixel_mm))
+
+
+def show(axis, labels: np.ndarray, body: np.ndarray, colours: np.ndarray, aspect: float, top: str) -> None:
+    picture = colours[labels]
+    picture[(labels == 0) & body] = BODY
+    axis.imshow(picture, interpolation="nearest", aspect=aspect)
+    axis.set_axis_off()
+    text = {"color": "white", "fontsize": 7, "transform": axis.transAxes, "va": "center", "ha": "center"}
+    axis.text(0.04, 0.5, "R", **text)
+    axis.text(0.96, 0.5, "L", **text)
+    axis.text(0.5, 0.96, top, **text)
+
+
+def main() -> None:
+    stacks = [stack_of(index) for index in range(FITTED_ON)]
+    bones = bones_of(LabelSet(ORGANS_34))
+    spread = fit_spread([(s.labels, s.body, s.spacing_mm) for s in stacks], bones)
+    patient = stacks[0]
+    made = [virtual_patient(patient, bones, AnatomySettings(), spread, n, "patient") for n in range(OFFSPRING)]
+    colours = label_colours(len(ORGANS_34) + 1)
+    colours[0] = (0, 0, 0, 1)
+    vertebra = np.argwhere(patient.labels == ORGANS_34.index(LEVEL) + 1)
+    z, y = (int(np.median(vertebra[:, axis])) for axis in (0, 1))
+    figure, axes = plt.subplots(2, OFFSPRING + 1, figsize=(2.1 * (OFFSPRING + 1), 4.6), layout="compressed")
+    for column, one in zip(axes.T, [patient, *(v.stack for v in made)], strict=True):
+        show(column[0], one.labels[z], one.body[z], colours, 1, "A")
+        aspect = one.spacing_mm[0] / one.spacing_mm[2]
+        show(column[1], one.labels[::-1, y], one.body[::-1, y], colours, aspect, "S")
+    for n, axis in enumerate(axes[0]):
+        axis.set_title("patient" if n == 0 else f"virtual {n}", fontsize=9)
+    figure.savefig(ROOT / "docs" / "offspring.png", dpi=140)
+    for number, virtual in enumerate(made, start=1):
+        print(number, {key: virtual.transform[key] for key in ("strength", "redrawn", "jacobian", "girth")})
+
+
+if __name__ == "__main__":
+    main()
