@@ -122,8 +122,8 @@ def organ_share(labels: np.ndarray, organ: int, box: tuple[slice, ...], places: 
 def warp_labels(labels: np.ndarray, places: np.ndarray) -> np.ndarray:
     """A label map under a deformation.
 
-    Each organ is interpolated for itself, so that a thin one is not lost between voxels: a voxel is of an organ where
-    organs together fill half of it, and then of the one that fills most.
+    Each organ is interpolated for itself: a voxel is of an organ where organs together fill half of it, and then of the
+    one that fills most. Elsewhere it takes the nearest label, else thin organs shrink or are lost between voxels.
 
     Args:
         labels: uint8 [S, H, W].
@@ -143,8 +143,8 @@ def warp_labels(labels: np.ndarray, places: np.ndarray) -> np.ndarray:
         more = share > best[to]
         warped[to][more] = organ
         best[to][more] = share[more]
-    warped[total < 0.5] = 0
-    return warped
+    nearest = ndimage.map_coordinates(labels, places, order=0, mode="grid-constant")
+    return np.where(total < 0.5, nearest, warped)
 
 
 def warp_mask(mask: np.ndarray, places: np.ndarray) -> np.ndarray:
