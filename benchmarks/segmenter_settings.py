@@ -18,14 +18,13 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 import yaml
 from common import ROOT, report
 from pivm.cohort.store import SliceStore
-from pivm.evaluation.cases import SegmentationCase, case_table
-from pivm.evaluation.overlap import score_patient
+from pivm.evaluation.cases import case_table
+from pivm.evaluation.stack_scoring import score_stacks
 from pivm.evaluation.statistics import summarise
 from pivm.labels import LabelSet
 from pivm.learning.loop import Run
@@ -47,14 +46,7 @@ def cases_of(store: SliceStore, settings: SegmenterSettings, seed: int, names: t
         files = {"losses": f"{folder}/losses.csv", "resume": f"{folder}/resume.pt", "tensorboard": None}
         run = Run.of(**files, precision="fp32", compile=False)
         segmenter.fit(TrainingSlices([real_part(store, settings.real_slices, set())]), start, run)
-    cases = []
-    for (patient, scan), slices in store.index.iloc[store.rows("val")].groupby(["patient", "subject"]):
-        rows, first = slices.index.to_numpy(), slices.iloc[0]
-        spacing_mm = (first["step_mm"], first["pixel_mm"], first["pixel_mm"])
-        predicted = segmenter.predict(store.hu[rows], 32)
-        scores = score_patient(np.asarray(store.labels[rows]), predicted, names, spacing_mm)
-        cases += [SegmentationCase(None, seed, patient, scan, **vars(score)) for score in scores]
-    return case_table(cases)
+    return case_table(score_stacks(segmenter, store, store.rows("val"), names, 32, (None, seed)))
 
 
 def setting(text: str) -> dict[str, float]:

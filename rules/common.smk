@@ -129,11 +129,10 @@ KNOWN_LABELS |= {label_subset(n): pivm_config.known_labels(config, n) or config[
 
 
 wildcard_constraints:
-    # in brackets: an empty constraint would be none
+    # in brackets, here and below: an empty constraint would be none
     subset=f"({'|'.join(KNOWN_LABELS)})",
     subject="[A-Za-z0-9][A-Za-z0-9._-]*",
     cohort="|".join(COHORTS),
-    # in brackets: an empty constraint would be none
     draw=f"({'|'.join(['', *filter(None, EVIDENCE_DRAWS)])})",
     recipe="|".join(RECIPES),
     generator="|".join(ENTRIES),

@@ -6,7 +6,6 @@ import numpy as np
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.split import read_split
 from pivm.cohort.store import SliceStore
-from pivm.errors import ConfigError
 from pivm.job import device, job, log
 from pivm.labels import LabelSet
 from pivm.seeds import derived_seed
@@ -17,15 +16,11 @@ from pivm.synthesis.settings import GateSettings
 
 with job(snakemake):
     params, given, torch_device = snakemake.params, snakemake.input, device(snakemake)
-    settings, classes = (
-        read_settings(GateSettings, params.keep, "synthesis.keep"),
-        len(LabelSet.from_config(params.labels)) + 1,
-    )
+    settings = read_settings(GateSettings, params.keep, "synthesis.keep")
+    classes = len(LabelSet.from_config(params.labels)) + 1
     store, folder = SliceStore(Path(given.store[0]).parent, read_split(given.split)), Path(given.synthetic[0]).parent
     hu, labels = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
     judge = judges(store, read_patient_csv(folder / "index.csv")["source_subject"].to_numpy())
-    if store.index.loc[store.index["split"] == "train", "patient"].nunique() < 2:
-        raise ConfigError("synthesis.keep", "the gate needs two training patients or more; set it to null")
     predicted = np.zeros_like(labels)
     for fold, path in enumerate(path for path in given.judges if path.endswith(".safetensors")):
         rows = np.flatnonzero(judge == fold)

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 from pivm.cohort.split import read_split, require_split
 from pivm.cohort.store import SliceStore
-from pivm.evaluation.cases import SegmentationCase, case_table
-from pivm.evaluation.overlap import score_patient
+from pivm.evaluation.cases import case_table
+from pivm.evaluation.stack_scoring import score_stacks
 from pivm.job import device, job
 from pivm.labels import LabelSet
 from pivm.segmentation.segmenter import Segmenter
@@ -21,10 +20,6 @@ with job(snakemake):
     cases = []
     for seed, folder in zip(params.segmenter_seeds, models, strict=True):
         segmenter = Segmenter.load(folder, len(label_set) + 1, torch_device)
-        for (patient, scan), slices in store.index.iloc[held_out].groupby(["patient", "subject"]):
-            rows, first = slices.index.to_numpy(), slices.iloc[0]
-            spacing_mm = (first["step_mm"], first["pixel_mm"], first["pixel_mm"])
-            predicted = segmenter.predict(store.hu[rows], params.batch)
-            scores = score_patient(np.asarray(store.labels[rows]), predicted, label_set.names, spacing_mm)
-            cases += [SegmentationCase(params.generator_seed, seed, patient, scan, **vars(score)) for score in scores]
+        seeds = (params.generator_seed, seed)
+        cases += score_stacks(segmenter, store, held_out, label_set.names, params.batch, seeds)
     case_table(cases).to_csv(snakemake.output.cases, index=False)

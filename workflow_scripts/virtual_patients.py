@@ -19,10 +19,8 @@ from pivm.synthesis.virtual.spread import fit_spread
 from pivm.synthesis.virtual.stacks import bones_of, read_stack, spread_subjects, virtual_patients
 
 with job(snakemake):
-    params, store = (
-        snakemake.params,
-        SliceStore(Path(snakemake.input.store[0]).parent, read_split(snakemake.input.split)),
-    )
+    params, split = snakemake.params, read_split(snakemake.input.split)
+    store = SliceStore(Path(snakemake.input.store[0]).parent, split)
     settings = read_settings(AnatomySettings, params.settings, "synthesis.augmented")
     label_set, folder = LabelSet.from_config(params.labels), Path(snakemake.output.index).parent
     how = (label_set, store.size, Policy(params.overlap, params.other_grid), params.padding)

@@ -98,6 +98,14 @@ class TestTable:
         assert "add nothing that 12 test patients can show" in second
         assert "add nothing that 12 test patients can show" in third
 
+    def test_the_order_of_the_arms_does_not_matter(self, table):
+        cases = cases_of(DICE)
+        turned = evidence_table(cases.iloc[::-1], "real", 0.95)
+        keys = ["annotated", "organs", "arm"]
+        one, other = (t.set_index(keys).sort_index() for t in (table, turned))
+        assert other["difference"].to_numpy() == pytest.approx(one["difference"].to_numpy(), nan_ok=True)
+        assert other["p_holm"].to_numpy() == pytest.approx(one["p_holm"].to_numpy(), nan_ok=True)
+
     def test_a_loss_is_no_gain(self):
         table = evidence_table(cases_of({(4, "real"): 0.6, (4, "labels_only"): 0.5}), "real", 0.95)
         assert "add nothing" in sentence(table, ["labels_only"], 0.95, lambda arm: arm)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pivm.cohort.store import SliceStore
-from pivm.errors import CohortError
+from pivm.errors import CohortError, ConfigError
 from pivm.segmentation.gate import drop_at_random, fold_of, hu_limits, judges, organ_medians, require_some, score
 from pivm.segmentation.training_set import TrainingSlices, real_part, synthetic_part
 from pivm.synthesis.settings import GateSettings
@@ -117,6 +117,12 @@ def test_nobody_is_judged_by_a_segmenter_that_learnt_from_him_or_her(store):
         real_part(store, "all", seen, int(judge))
         assert seen
         assert {name[:2] for name in seen}.isdisjoint({subject[:2]})
+
+
+def test_one_training_patient_has_no_other_half(store):
+    store.index["split"] = ["train", *["test"] * (len(store.index) - 1)]
+    with pytest.raises(ConfigError, match=r"synthesis\.keep: the gate needs two training patients or more"):
+        real_part(store, "all", set(), 1)
 
 
 def test_limits_are_of_training_slices_alone(store):

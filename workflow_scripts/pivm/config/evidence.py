@@ -7,7 +7,7 @@ from typing import Any
 from pivm.config import generator_seeds
 from pivm.config.training_sets import TrainingSet
 from pivm.errors import ConfigError, nearest
-from pivm.segmentation.arms import ARMS, GENERATED, REFERENCE
+from pivm.segmentation.arms import ARMS, GENERATED
 
 #: source of label maps -> recipe that takes all slices from it
 SOURCES = {source: f"from_{source}" for source in ("train", "augmented", "labels_only")}
@@ -98,5 +98,3 @@ def require_arms(config: dict[str, Any]) -> None:
                 f"{name!r} is of the generator {generator!r}, which `generators` does not have"
                 f"{nearest(generator, config['generators'])} (found {known}); leave the arm out",
             )
-    if REFERENCE not in config["evidence"]["arms"]:
-        raise ConfigError("evidence.arms", f"found no {REFERENCE!r}, which the others are held against")

@@ -23,6 +23,7 @@ from pivm.errors import ConfigError, nearest
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import LabelMap, Policy
 from pivm.scans.nifti import Grid, Volume
+from pivm.scans.quality import clean_padding
 from pivm.settings import read_settings, schema_of
 
 
@@ -166,6 +167,23 @@ def read_ct(subject: Subject) -> Volume:
         DataError: it cannot be used; the message says why.
     """
     return layout_of(subject.layout).read_ct(subject)
+
+
+def read_labelled_ct(subject: Subject, label_set: LabelSet, policy: Policy, padding: str) -> tuple[Volume, LabelMap]:
+    """CT and labels of a subject on one grid.
+
+    Args:
+        subject: with a CT.
+        label_set: the organs that are looked for.
+        policy: what is done about labels that do not fit.
+        padding: config key ``quality.padding``, as at preparation: under ``aside`` no scan with padding was selected.
+
+    Raises:
+        DataError: CT or labels cannot be used; the message says why.
+    """
+    volume = read_ct(subject)
+    clean_padding(volume, padding)
+    return volume, read_labels(subject, label_set, volume.grid, policy)
 
 
 def read_labels(subject: Subject, label_set: LabelSet, grid: Grid | None, policy: Policy) -> LabelMap:

@@ -47,8 +47,9 @@ def evidence_table(cases: pd.DataFrame, reference: str, level: float) -> pd.Data
 
 def _of_steps(cases: pd.DataFrame, named: dict, reference: str, level: float) -> list[dict]:
     """The rows of all draws of one length of training."""
+    # pairs are differences to the earlier method
     draws = {
-        int(annotated): summarise_metric(part, _DICE, list(dict.fromkeys(part["method"])), level)
+        int(annotated): summarise_metric(part, _DICE, list(dict.fromkeys([reference, *part["method"]])), level)
         for annotated, part in cases.groupby("annotated")
     }
     curve = {annotated: draw.means[reference].mean for annotated, draw in draws.items() if draw.means}

@@ -11,6 +11,7 @@ import torch
 
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.store import SliceStore
+from pivm.errors import ConfigError
 from pivm.segmentation.gate import fold_of
 
 
@@ -46,11 +47,16 @@ def real_part(store: SliceStore, count: int | str, subjects: set[str], fold: int
         count: ``all``, or how many, spread evenly over the training slices.
         subjects: receives their patients.
         fold: of the training patients alone (:func:`pivm.segmentation.gate.fold_of`); None for all.
+
+    Raises:
+        ConfigError: that half is empty.
     """
     rows = store.rows("train")
     if fold is not None:
         patients = store.index["patient"].to_numpy()[rows]
         rows = rows[np.isin(patients, list(fold_of(patients.tolist(), fold)))]
+        if not len(rows):
+            raise ConfigError("synthesis.keep", "the gate needs two training patients or more; set it to null")
     if isinstance(count, int) and count < len(rows):
         rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
     subjects.update(store.index["subject"][rows])

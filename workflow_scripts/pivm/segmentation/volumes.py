@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pivm.datasets import read_ct, read_labels
+from pivm.datasets import read_labelled_ct
 from pivm.datasets.listing import Subject
 from pivm.labels import LabelSet
 from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import Grid
-from pivm.scans.quality import clean_padding
 from pivm.segmentation.segmenter import Segmenter
 
 
@@ -49,9 +48,7 @@ def read_scan(subject: Subject, label_set: LabelSet, policy: Policy, padding: st
     Raises:
         DataError: CT or labels cannot be used.
     """
-    volume = read_ct(subject)
-    clean_padding(volume, padding)  # under `aside` no scan with padding was selected
-    labels = read_labels(subject, label_set, volume.grid, policy)
+    volume, labels = read_labelled_ct(subject, label_set, policy, padding)
     return Scan(volume.grid, volume.hu, labels.array.transpose(2, 1, 0))
 
 

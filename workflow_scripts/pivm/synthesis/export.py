@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pivm.datasets import read_ct, read_labels
+from pivm.datasets import read_labelled_ct
 from pivm.datasets.listing import Subject
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
 from pivm.scans.label_names import write_label_names
 from pivm.scans.nifti import write_volume
-from pivm.scans.quality import clean_padding
 
 FORMS = ("nnunet", "totalsegmentator")
 
@@ -34,9 +33,8 @@ def export(subjects: Mapping[str, Subject], label_set: LabelSet, folder: Path, f
     folder.mkdir(parents=True, exist_ok=True)
     names = write_label_names(dict(enumerate(label_set.names, start=1)))
     for name, subject in subjects.items():
-        volume = read_ct(subject)
-        clean_padding(volume, padding)
-        labels = read_labels(subject, label_set, volume.grid, policy).array
+        volume, read = read_labelled_ct(subject, label_set, policy, padding)
+        labels = read.array
         if form == "nnunet":
             write_volume(volume.hu, volume.affine, folder / "imagesTr" / f"{name}_0000.nii.gz")
             write_volume(labels, volume.affine, folder / "labelsTr" / f"{name}.nii.gz", names)

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from pivm.cohort.prior import Prior
-from pivm.datasets import read_ct, read_labels
+from pivm.datasets import read_labelled_ct, read_labels
 from pivm.datasets.listing import Subject
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import write_volume
-from pivm.scans.quality import clean_padding
 from pivm.synthesis.source import LabelSource, standard_source
 
 
@@ -28,10 +27,10 @@ def read_source(
     Raises:
         DataError: CT or labels cannot be used.
     """
-    volume = read_ct(subject) if subject.ct else None
-    if volume:
-        clean_padding(volume, "air" if padding == "aside" else padding)
-    labels = read_labels(subject, label_set, volume.grid if volume else None, policy)
+    if subject.ct:
+        volume, labels = read_labelled_ct(subject, label_set, policy, padding)
+    else:
+        volume, labels = None, read_labels(subject, label_set, None, policy)
     return standard_source(name, labels, volume, size, prior)
 
 

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from pivm.cohort.store import Arrays, SliceStore
-from pivm.datasets import read_ct, read_labels
+from pivm.datasets import read_labelled_ct
 from pivm.datasets.listing import Subject
 from pivm.labels import LabelSet
 from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import Policy
 from pivm.scans.outline import outline
-from pivm.scans.quality import clean_padding
 from pivm.seeds import derived_seed
 from pivm.synthesis.settings import AnatomySettings
 from pivm.synthesis.virtual.patients import Stack, virtual_patient
@@ -44,9 +43,7 @@ def read_stack(subject: Subject, label_set: LabelSet, size: int, policy: Policy,
     Raises:
         DataError: CT or labels cannot be used.
     """
-    volume = read_ct(subject)
-    clean_padding(volume, padding)
-    read = read_labels(subject, label_set, volume.grid, policy)
+    volume, read = read_labelled_ct(subject, label_set, policy, padding)
     plane = InPlane(volume.hu.shape[:2], volume.spacing[:2], size)
     hu = plane.standardise(volume.hu, AIR_HU, smooth=True)
     labels = plane.standardise(read.array, 0, smooth=False)

@@ -30,8 +30,11 @@ def bridged(before: np.ndarray, after: np.ndarray, places: np.ndarray) -> np.nda
         places: of :meth:`pivm.synthesis.virtual.deformation.Grid.places`.
     """
     mended = after.copy()
+    boxes = ndimage.find_objects(after, max_label=int(before.max()))
     for organ, box in enumerate(ndimage.find_objects(before), start=1):
-        if box is None or _pieces(after == organ) <= ndimage.label(before[box] == organ, _TOUCHING)[1]:
+        if box is None or (there := boxes[organ - 1]) is None:
+            continue
+        if _pieces(after[there] == organ) <= ndimage.label(before[box] == organ, _TOUCHING)[1]:
             continue
         found = organ_share(before, organ, box, places)
         if found is None:
@@ -40,8 +43,8 @@ def bridged(before: np.ndarray, after: np.ndarray, places: np.ndarray) -> np.nda
         own = mended[to] == organ
         pieces, _ = ndimage.label(own, _TOUCHING)
         partly, _ = ndimage.label((share >= BRIDGE) & ~own, _TOUCHING)
-        for number, there in enumerate(ndimage.find_objects(partly), start=1):
-            wider = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in there)
+        for number, part in enumerate(ndimage.find_objects(partly), start=1):
+            wider = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in part)
             bridge = partly[wider] == number
             touched = pieces[wider][ndimage.binary_dilation(bridge, _TOUCHING)]
             if len(np.unique(touched[touched > 0])) > 1:

@@ -1,0 +1,40 @@
+"""A segmenter on the stacked slices of held-out patients: the cases of Tables 2 and 3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pivm.cohort.store import SliceStore
+from pivm.evaluation.cases import SegmentationCase
+from pivm.evaluation.overlap import score_patient
+from pivm.segmentation.segmenter import Segmenter
+
+
+def score_stacks(
+    segmenter: Segmenter,
+    store: SliceStore,
+    rows: np.ndarray,
+    names: Sequence[str],
+    batch: int,
+    seeds: tuple[int | None, int],
+) -> list[SegmentationCase]:
+    """Segment the slices of each scan and score every class.
+
+    Args:
+        segmenter: trained.
+        store: the slice store.
+        rows: of the held-out slices.
+        names: of the classes, in the order of their ids.
+        batch: slices at once.
+        seeds: of the generator of its training slices (None without any), and of its own training.
+    """
+    cases = []
+    for (patient, scan), slices in store.index.iloc[rows].groupby(["patient", "subject"]):
+        own, first = slices.index.to_numpy(), slices.iloc[0]
+        spacing_mm = (first["step_mm"], first["pixel_mm"], first["pixel_mm"])
+        predicted = segmenter.predict(store.hu[own], batch)
+        scores = score_patient(np.asarray(store.labels[own]), predicted, names, spacing_mm)
+        cases += [SegmentationCase(*seeds, patient, scan, **vars(score)) for score in scores]
+    return cases
