@@ -23,6 +23,8 @@ from pivm.job.failures import Failures
 from pivm.job.killed import note_process, note_scheduler
 from pivm.job import gpus_of_this_node, set_environment_of_jobs, require_no_braces, require_writable
 from pivm.labels import ORGANS_34, LabelSet
+from pivm.segmentation import nnunet as pivm_nnunet
+from pivm.synthesis.export import Export
 from pivm.provenance import code_hash
 from pivm.provenance.reach import ALL, Library
 
@@ -99,6 +101,17 @@ SEGMENTATION_METRICS = [
 ]
 IMAGE_METRICS = [f"pivm.evaluation.image_metrics.{key}" for key in pivm_config.image_metrics(config)]
 VOLUMES = f"{RESULTS}/synthesis/{GENERATED}/seed_{FIRST_SEED}/volumes"
+# training set of Table 3 -> nnU-Net's data set of it; target `nnunet`
+NNUNET_DATASETS = pivm_nnunet.dataset_names(config["nnunet"]["dataset_id"], DATASET.name)
+NNUNET_MODEL = pivm_nnunet.model_folder(
+    Path(f"{RESULTS}/nnunet/seed_{{segmenter_seed}}"), "{nnunet_dataset}", config["nnunet"]["trainer"]
+)
+# column of table `nnunet` -> where its scores of whole volumes are: ours, then nnU-Net's
+NNUNET_COLUMNS = {name: [one.folder for one in sets[:1]] for name, sets in COLUMNS["table3"].items()}
+NNUNET_COLUMNS |= {f"nnunet_{part}": [f"nnunet/{part}"] for part in NNUNET_DATASETS}
+# what is exported -> its part and form
+EXPORTS = {f"{part}_totalsegmentator": Export(part, "totalsegmentator") for part in NNUNET_DATASETS}
+EXPORTS |= {f"nnUNet_raw/{name}": Export(part, "nnunet") for part, name in NNUNET_DATASETS.items()}
 
 
 # every training of every generator, and the first of each
@@ -139,11 +152,12 @@ wildcard_constraints:
     generator_seed=r"\d+",
     training_set="|".join(ALL_SETS),
     segmenter_seed=r"\d+",
-    table="|".join([*COLUMNS, *VOLUME_TABLES]),
+    nnunet_dataset="|".join(NNUNET_DATASETS.values()),
+    table="|".join([*COLUMNS, *VOLUME_TABLES, "nnunet"]),
 
 
 LIBRARY = Library(SCRIPTS)
-PINS = code_hash.read_pins(ROOT / "envs/requirements.lock")
+PINS = code_hash.read_pins(ROOT / "envs/requirements.lock") | code_hash.read_pins(ROOT / "envs/nnunet.lock")
 
 
 def code(name, *found):

@@ -97,13 +97,16 @@ def per_subject(name):
 
 
 def columns_of(table):
-    """Columns of Tables 2 and 3; those on whole volumes have the same."""
-    return COLUMNS[table.removesuffix("_volumes")]
+    """Column -> folders of its scores, of Tables 2 and 3, on slices or on whole volumes, or of table `nnunet`."""
+    if table == "nnunet":
+        return NNUNET_COLUMNS
+    columns = COLUMNS[table.removesuffix("_volumes")]
+    return {name: [one.folder for one in training_sets] for name, training_sets in columns.items()}
 
 
 def volume_prefix(table):
     """What sets the scores of whole volumes apart from those of slices."""
-    return "volume_" if table in VOLUME_TABLES else ""
+    return "volume_" if table in VOLUME_TABLES or table == "nnunet" else ""
 
 
 def segmenters_of(wildcards):
@@ -161,3 +164,15 @@ def evidence_cases(wildcards):
     return [
         f"{RESULTS}/{EVIDENCE_DRAWS[place]}segmentation/{one.folder}/cases.csv" for place, _, _, one in EVIDENCE_POINTS
     ]
+
+
+def nnunet_demands(wildcards):
+    """Nothing; what the target needs is looked for when it is asked for."""
+    try:
+        if not config["synthesis"]["volumes"]:
+            raise errors.ConfigError("synthesis.volumes", "found 0, but nnU-Net learns from synthetic volumes")
+        if not workflow.deployment_settings.deployment_method:  # jobs run in the environment of this process
+            pivm_nnunet.require_installed()
+    except errors.PivmError as error:
+        refuse(error)
+    return []

@@ -16,9 +16,9 @@ rule development:
 rule table:
     input:
         cases=lambda wildcards: [
-            f"{RESULTS}/{wildcards.cohort}segmentation/{one.folder}/{volume_prefix(wildcards.table)}cases.csv"
-            for training_sets in columns_of(wildcards.table).values()
-            for one in training_sets
+            f"{RESULTS}/{wildcards.cohort}segmentation/{folder}/{volume_prefix(wildcards.table)}cases.csv"
+            for folders in columns_of(wildcards.table).values()
+            for folder in folders
         ],
     output:
         **table_forms("{table}", "report/table.rst"),
@@ -35,7 +35,7 @@ rule table:
     params:
         code=code("table", *SEGMENTATION_METRICS),
         # method of each file of cases
-        methods=lambda wildcards: [name for name, sets in columns_of(wildcards.table).items() for _ in sets],
+        methods=lambda wildcards: [name for name, found in columns_of(wildcards.table).items() for _ in found],
         weights=lambda wildcards: pivm_config.weights_note(config, [*columns_of(wildcards.table), GENERATED]),
         tables={k: config["tables"][k] for k in ("metrics", "confidence")},
     script:

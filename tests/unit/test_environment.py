@@ -21,12 +21,14 @@ from pivm.provenance.reach import ALL, Library
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
 EVALUATION = SCRIPTS / "pivm/evaluation"
+#: of all, and of what an extra adds
+LOCKS = [ROOT / "envs/requirements.lock", ROOT / "envs/nnunet.lock"]
 CONDA_NAMES = {"pytorch": "torch"}
 LIBRARY = Library(SCRIPTS)
 
 
 def lock() -> dict[str, str]:
-    lines = (ROOT / "envs/requirements.lock").read_text().splitlines()
+    lines = [line for path in LOCKS for line in path.read_text().splitlines()]
     pins = [line.split("==") for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(name): version for name, version in pins}
 
@@ -38,7 +40,7 @@ def project() -> list[Requirement]:
 
 
 def test_every_pin_is_exact():
-    for line in (ROOT / "envs/requirements.lock").read_text().splitlines():
+    for line in (line for path in LOCKS for line in path.read_text().splitlines()):
         assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[^=+\s]+", line), line
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
-from pivm.synthesis.export import FORMS, export
+from pivm.synthesis.export import FORMS, Reading, export_nnunet, export_totalsegmentator
 from pivm.synthesis.folds import folds, label_sources
 from pivm.synthesis.volumes import write_provenance
 
@@ -23,7 +23,11 @@ def test_what_was_exported_reads_back_the_same(tmp_path, form):
     for i in range(2):
         make_scan(tmp_path / "scans" / f"s{i}", seed=i)
     source = Dataset("a", {"layout": "totalsegmentator", "path": str(tmp_path / "scans")}).listing().subjects
-    export(source, LABELS, tmp_path / "out", form, Policy(), "air")
+    how = Reading(LABELS, Policy(), "air")
+    if form == "nnunet":
+        export_nnunet(source, {}, tmp_path / "out", how, [])
+    else:
+        export_totalsegmentator(source, tmp_path / "out", how)
     listing = Dataset("b", {"layout": form, "path": str(tmp_path / "out")}).listing()
     assert list(listing.subjects) == list(source)
     assert listing.refused == {}
@@ -50,6 +54,15 @@ def test_folds_validate_on_every_real_scan_once_and_never_train_on_its_person(re
         held_out = {persons[case] for case in fold["val"]}
         assert set(fold["train"]) == {case for case, person in persons.items() if person not in held_out}
         assert fold["train"]
+
+
+@given(PERSONS, st.sets(st.sampled_from("ij"), min_size=1), PERSONS)
+def test_with_validation_patients_there_is_one_fold_that_trains_on_all_others(real, validation, twins):
+    persons = {f"r{i}": person for i, person in enumerate(real)} | {f"s{i}": person for i, person in enumerate(twins)}
+    held_out = {f"v{person}": person for person in validation}
+    (fold,) = folds(persons | held_out, {f"s{i}" for i in range(len(twins))}, held_out)
+    assert set(fold["val"]) == set(held_out)
+    assert set(fold["train"]) == set(persons)
 
 
 def test_the_source_of_a_synthetic_volume_is_read_from_its_table(tmp_path):

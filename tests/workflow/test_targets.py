@@ -13,26 +13,37 @@ from pivm.cohort.split import read_split
 from pivm.datasets import Dataset, read_ct, read_labels
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.scans.label_maps import Policy
+from pivm.segmentation.nnunet import dataset_names, is_installed
 from pivm.synthesis.export import FORMS
 
 PARTS = ("original", "generated", "combined")
-EXPORTS = tuple(f"results/phantom/export/{part}_{form}" for part, form in itertools.product(PARTS, FORMS))
+NNUNET = {part: f"nnUNet_raw/{name}" for part, name in dataset_names(501, "phantom").items()}
+#: (part, form) -> where it is exported
+EXPORTS = {
+    (part, form): f"results/phantom/export/{NNUNET[part] if form == 'nnunet' else f'{part}_{form}'}"
+    for part, form in itertools.product(PARTS, FORMS)
+}
 
 
 def listing(path, layout="totalsegmentator"):
     return Dataset("d", {"layout": layout, "path": str(path)}).listing()
 
 
-def training_patients(workflow) -> set[str]:
+def patients_of(workflow, name: str) -> set[str]:
+    """The patients of a part of the split."""
     split = read_split(workflow.folder / "results/phantom/cohort/split.csv")
-    return {subject for subject, part in split.items() if part == "train"}
+    return {subject for subject, part in split.items() if part == name}
+
+
+def training_patients(workflow) -> set[str]:
+    return patients_of(workflow, "train")
 
 
 @pytest.fixture(scope="module")
 def extended(finished, tmp_path_factory):
     """The finished run, with what is made on demand alone: exports, the ablation and the evidence."""
     workflow = finished.twin(tmp_path_factory.mktemp("extended") / "workflow")
-    done = workflow.run(*EXPORTS, "ablation", "evidence")
+    done = workflow.run(*EXPORTS.values(), "ablation", "evidence")
     assert done.returncode == 0, done.stdout + done.stderr
     return workflow
 
@@ -43,7 +54,9 @@ def test_an_export_reads_back_as_what_it_was_made_of(extended, part, form):
     sources = {name: scans[name] for name in training_patients(extended)} if part != "generated" else {}
     if part != "original":
         sources |= listing(extended.folder / "results/phantom/synthesis/pivm/seed_1/volumes").subjects
-    exported = listing(extended.folder / f"results/phantom/export/{part}_{form}", form)
+    if form == "nnunet":  # which validates on real patients, whatever it learns from
+        sources |= {name: scans[name] for name in patients_of(extended, "val")}
+    exported = listing(extended.folder / EXPORTS[part, form], form)
     assert set(exported.subjects) == set(sources)
     assert exported.refused == {}
     labels = LabelSet(ORGANS_34)
@@ -56,14 +69,38 @@ def test_an_export_reads_back_as_what_it_was_made_of(extended, part, form):
         assert one.any()
 
 
-def test_folds_for_nnunet_validate_on_real_scans_alone(extended):
-    exports, real = extended.folder / "results/phantom/export", set(training_patients(extended))
-    assert not (exports / "generated_nnunet/splits_final.json").exists()
-    for part in ("original", "combined"):
-        folds = json.loads((exports / f"{part}_nnunet/splits_final.json").read_text())
-        assert {case for fold in folds for case in fold["val"]} == real
-        for fold in folds:
-            assert not {case for case in fold["train"] if case.removesuffix("_pivm") in fold["val"]}
+def test_nnunet_validates_on_real_patients_and_is_given_the_test_patients_apart(extended):
+    validation, test = patients_of(extended, "val"), patients_of(extended, "test")
+    for part in PARTS:
+        folder = extended.folder / EXPORTS[part, "nnunet"]
+        cases = {path.name.removesuffix(".nii.gz") for path in (folder / "labelsTr").iterdir()}
+        (fold,) = json.loads((folder / "splits_final.json").read_text())
+        assert set(fold["val"]) == validation
+        assert set(fold["train"]) == cases - validation
+        assert cases.isdisjoint(test)
+        assert {path.name.removesuffix(".nii.gz") for path in (folder / "labelsTs").iterdir()} == test
+        assert {path.name.removesuffix("_0000.nii.gz") for path in (folder / "imagesTs").iterdir()} == test
+
+
+@pytest.mark.skipif(not is_installed(), reason="the extra `nnunet` is not installed")
+def test_nnunet_is_scored_beside_our_segmenters(extended):
+    """Its own check of the data sets, its plans, a training of one epoch on each, its predictions."""
+    workflow = extended
+    done = workflow.run("nnunet")
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = workflow.folder / "results/phantom"
+    table = pd.read_csv(results / "tables/nnunet.csv")
+    assert list(dict.fromkeys(table["method"])) == [*PARTS, *(f"nnunet_{part}" for part in PARTS)]
+    cases = pd.read_csv(results / "tables/nnunet_cases.csv")
+    assert cases.groupby("method")["scan"].agg(set).map(lambda scans: scans == patients_of(workflow, "test")).all()
+    assert workflow.dry_run(targets=["nnunet"]) == {}
+
+
+@pytest.mark.skipif(is_installed(), reason="the extra `nnunet` is installed")
+def test_nnunet_that_is_not_installed_is_named_with_its_extra_before_any_job(finished):
+    done = finished.run("nnunet", "-n")
+    assert done.returncode == 1
+    assert "the package nnunetv2 is not installed; it is the extra `nnunet`" in done.stdout + done.stderr
 
 
 def test_the_ablation_compares_all_labels_with_13(extended):
@@ -112,7 +149,7 @@ def test_the_evidence_learns_from_its_own_draw_alone(extended):
 def test_a_changed_scan_redoes_what_reads_it(extended, tmp_path):
     """Even where preparation alone ran first and finds all the same facts: HU that differ by 1."""
     workflow, subject = extended.twin(tmp_path / "workflow"), min(training_patients(extended))
-    targets = (*EXPORTS, "results/phantom/synthesis/pivm/seed_1/volumes", "results/phantom/figures/fig5.png")
+    targets = (*EXPORTS.values(), "results/phantom/synthesis/pivm/seed_1/volumes", "results/phantom/figures/fig5.png")
     targets += ("results/phantom/store/index.csv",)
     assert workflow.dry_run(targets=targets) == {}
     path = workflow.folder / "data/phantom" / subject / "ct.nii.gz"

@@ -28,6 +28,7 @@ from pivm.learning.settings import ComputeSettings
 from pivm.scans.quality import QualitySettings
 from pivm.segmentation import settings as segmentation
 from pivm.segmentation.arms import EvidenceSettings
+from pivm.segmentation.nnunet import NnunetSettings
 from pivm.settings import plain, read_settings, schema_of, setting
 from pivm.synthesis.settings import SynthesisSettings
 
@@ -48,6 +49,7 @@ SECTIONS = {
     "synthesis": SynthesisSettings,
     "segmentation": segmentation.SegmentationSettings,
     "evidence": EvidenceSettings,
+    "nnunet": NnunetSettings,
     "tables": TableSettings,
     "compute": ComputeSettings,
 }

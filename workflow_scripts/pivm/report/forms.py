@@ -19,6 +19,9 @@ METHOD_TITLES = {
     "generated": "Generated",
     "combined": "Combined",
     "real": "Real",
+    "nnunet_original": "nnU-Net, original",
+    "nnunet_generated": "nnU-Net, generated",
+    "nnunet_combined": "nnU-Net, combined",
     "labels_34": "34 labels",
     "labels_13": "13 labels",
 }
@@ -32,6 +35,9 @@ CAPTIONS = {
     "models trained on synthetic slices of each generator; distances between surfaces in 3D",
     "table3_volumes": "Segmentation of whole CT volumes of held-out patients, every slice at its own resolution, by "
     "models trained on real, synthetic and combined slices; distances between surfaces in 3D",
+    "nnunet": "Segmentation of whole CT volumes of held-out patients, every slice at its own resolution, by our "
+    "models, trained on slices, and by nnU-Net (2D), trained on whole volumes, of the same training patients; "
+    "distances between surfaces in 3D",
     "evidence": "Segmentation of slices of held-out patients by models trained on the slices of a few annotated "
     "patients, and what is added to them",
     "ablation": "Fidelity of slices made for held-out patients from all labels and from 13 of them",

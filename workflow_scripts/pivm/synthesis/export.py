@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,43 +16,83 @@ from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
 from pivm.scans.label_names import write_label_names
 from pivm.scans.nifti import write_volume
+from pivm.synthesis.folds import Fold
 
 FORMS = ("nnunet", "totalsegmentator")
 
 
-def export(subjects: Mapping[str, Subject], label_set: LabelSet, folder: Path, form: str, policy: Policy, padding: str):
-    """Write scans with their labels, in RAS+ orientation on their own grid.
+class Export(NamedTuple):
+    """What is exported: ``original``, ``generated`` or ``combined``, in one of :data:`FORMS`."""
+
+    part: str
+    form: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scans and labels are read.
+
+    Attributes:
+        label_set: of the run.
+        policy: for voxels and grids that do not agree.
+        padding: config key ``quality.padding``.
+    """
+
+    label_set: LabelSet
+    policy: Policy
+    padding: str
+
+
+def export_totalsegmentator(subjects: Mapping[str, Subject], folder: Path, how: Reading) -> None:
+    """Write scans with a mask for each label, in RAS+ orientation on their own grid.
 
     Args:
         subjects: name -> where it lies.
-        form: one of :data:`FORMS`.
-        padding: config key ``quality.padding``.
+        folder: to be made.
+        how: they are read.
 
     Raises:
         DataError: a scan cannot be read.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    names = write_label_names(dict(enumerate(label_set.names, start=1)))
     for name, subject in subjects.items():
-        volume, read = read_labelled_ct(subject, label_set, policy, padding)
-        labels = read.array
-        if form == "nnunet":
-            write_volume(volume.hu, volume.affine, folder / "imagesTr" / f"{name}_0000.nii.gz")
-            write_volume(labels, volume.affine, folder / "labelsTr" / f"{name}.nii.gz", names)
-        else:
-            write_volume(volume.hu, volume.affine, folder / name / "ct.nii.gz")
-            for k, organ in enumerate(label_set.names, start=1):
-                mask = (labels == k).astype(np.uint8)
-                write_volume(mask, volume.affine, folder / name / "segmentations" / f"{organ}.nii.gz")
-    if form == "nnunet":
-        facts = {
-            "channel_names": {"0": "CT"},
-            "labels": {"background": 0, **{organ: k for k, organ in enumerate(label_set.names, start=1)}},
-            "numTraining": len(subjects),
-            "file_ending": ".nii.gz",
-        }
-        (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    else:
-        rows = ["image_id;split", *(f"{name};train" for name in subjects)]
-        (folder / "meta.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        volume, read = read_labelled_ct(subject, how.label_set, how.policy, how.padding)
+        write_volume(volume.hu, volume.affine, folder / name / "ct.nii.gz")
+        for k, organ in enumerate(how.label_set.names, start=1):
+            mask = (read.array == k).astype(np.uint8)
+            write_volume(mask, volume.affine, folder / name / "segmentations" / f"{organ}.nii.gz")
+    rows = ["image_id;split", *(f"{name};train" for name in subjects)]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "meta.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def export_nnunet(
+    subjects: Mapping[str, Subject], held_out: Mapping[str, Subject], folder: Path, how: Reading, folds: Sequence[Fold]
+) -> None:
+    """Write ``imagesTr`` and ``labelsTr``, ``imagesTs`` and ``labelsTs``, ``dataset.json`` and the folds.
+
+    Args:
+        subjects: name -> where it lies, of scans to train and validate on.
+        held_out: the same of test patients.
+        folder: ``Dataset<NNN>_<name>``, to be made.
+        how: they are read.
+        folds: ``splits_final.json`` for nnU-Net's folder of preprocessed data; not written where there are none.
+
+    Raises:
+        DataError: a scan cannot be read.
+    """
+    names = write_label_names(dict(enumerate(how.label_set.names, start=1)))
+    for part, chosen in (("Tr", subjects), ("Ts", held_out)):
+        for name, subject in chosen.items():
+            volume, read = read_labelled_ct(subject, how.label_set, how.policy, how.padding)
+            write_volume(volume.hu, volume.affine, folder / f"images{part}" / f"{name}_0000.nii.gz")
+            write_volume(read.array, volume.affine, folder / f"labels{part}" / f"{name}.nii.gz", names)
+    facts = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, **{organ: k for k, organ in enumerate(how.label_set.names, start=1)}},
+        "numTraining": len(subjects),
+        "file_ending": ".nii.gz",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    if folds:
+        (folder / "splits_final.json").write_text(json.dumps(folds, indent=1) + "\n", encoding="utf-8")

@@ -7,27 +7,32 @@ import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-FOLDS = 5
+MOST = 5
+#: ``train`` and ``val``, names of cases
+Fold = dict[str, list[str]]
 
 
-def folds(persons: Mapping[str, str], synthetic: Collection[str]) -> list[dict[str, list[str]]]:
+def folds(persons: Mapping[str, str], synthetic: Collection[str], validation: Collection[str] = ()) -> list[Fold]:
     """Folds that validate on real scans alone, with no twin of them among the cases that train.
 
-    Persons are dealt out by a hash of their names. A synthetic case belongs to the person whose labels it was made
-    from, and is left out of the folds that validate on that person.
+    With validation patients there is one fold, which trains on all others. Without any, persons are dealt out by a
+    hash of their names. A synthetic case belongs to the person whose labels it was made from, and is left out of the
+    folds that validate on that person.
 
     Args:
         persons: case -> the person it is of, or whose labels it was made from.
         synthetic: cases that are not real.
+        validation: real cases of the validation patients of the run.
 
     Returns:
-        ``train`` and ``val`` cases of each of five folds, fewer where there are fewer persons with real scans; none
-        where there are not two.
+        One fold, or five, fewer where there are fewer persons with real scans; none where there are not two.
     """
     real = {case: person for case, person in persons.items() if case not in synthetic}
     ranked = sorted(set(real.values()), key=lambda person: hashlib.sha256(person.encode()).digest())
-    number = min(FOLDS, len(ranked)) if len(ranked) > 1 else 0
+    number = min(MOST, len(ranked)) if len(ranked) > 1 else 0
     held_out = [set(ranked[k::number]) for k in range(number)]
+    if validation:
+        held_out = [{real[case] for case in validation}]
     return [
         {
             "train": sorted(case for case, person in persons.items() if person not in out),
