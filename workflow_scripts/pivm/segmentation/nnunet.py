@@ -150,6 +150,9 @@ def train(
 
 
 def _trainer(preprocessed: Path, settings: NnunetSettings, device: torch.device):
+    from pivm.learning.torchvision_import import allow_torchvision_import
+
+    allow_torchvision_import()
     from nnunetv2.run.run_training import get_trainer_from_args
 
     try:
@@ -186,7 +189,10 @@ def predict(images: Path, model: Path, out: Path, device: torch.device, log: Pat
     Raises:
         PivmError: nnU-Net is not there.
     """
+    from pivm.learning.torchvision_import import allow_torchvision_import
+
     require_installed()
+    allow_torchvision_import()
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     with folders({"preprocessed": model.parent, "results": model.parent}, log):
