@@ -55,6 +55,8 @@ rule table1:
         runs=RUNS,
         weights=pivm_config.weights_note(config, GENERATORS),
         tables={k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window", "confidence")},
+        procedural=DATASET.layout.procedural,
+        reference=pivm_config.reference(config, "table1"),
     script:
         "../workflow_scripts/table1.py"
 
@@ -79,6 +81,7 @@ rule hu_fidelity:
         part=scored_part,
         labels=config["labels"],
         tables={k: config["tables"][k] for k in ("confidence",)},
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/hu_fidelity.py"
 
@@ -101,6 +104,7 @@ rule figure_hu_fidelity:
         **needs("figure"),
     params:
         code=code("figure_hu_fidelity"),
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/figure_hu_fidelity.py"
 
@@ -128,5 +132,6 @@ rule figure_zoom:
         code=code("figure_zoom"),
         runs=FIRST_RUNS,
         part=scored_part,
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/figure_zoom.py"
