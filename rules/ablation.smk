@@ -54,5 +54,6 @@ rule figure_ablation:
         code=code("figure_ablation"),
         runs=ablation_runs,
         procedural=DATASET.layout.procedural,
+        window=config["tables"]["image_window"],
     script:
         "../workflow_scripts/figure_ablation.py"

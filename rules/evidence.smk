@@ -52,6 +52,5 @@ rule evidence_table:
         points=lambda wildcards: [(draw, steps, arm) for draw, steps, arm, _ in EVIDENCE_POINTS],
         confidence=config["tables"]["confidence"],
         procedural=DATASET.layout.procedural,
-        generated=GENERATED,
     script:
         "../workflow_scripts/evidence.py"

@@ -133,5 +133,6 @@ rule figure_zoom:
         runs=FIRST_RUNS,
         part=scored_part,
         procedural=DATASET.layout.procedural,
+        window=config["tables"]["image_window"],
     script:
         "../workflow_scripts/figure_zoom.py"

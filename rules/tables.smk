@@ -148,6 +148,7 @@ rule figure_volumes:
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
         procedural=DATASET.layout.procedural,
+        size=config["image"]["size"],
     script:
         "../workflow_scripts/figure_volumes.py"
 

@@ -139,7 +139,7 @@ def organ_legend(figure, names: Sequence[str], bottom: float, columns: int = 6, 
 
 def legend_inches(names: Sequence[str], columns: int = 6) -> float:
     """Height of :func:`organ_legend`."""
-    return 0.16 * -(-(len(names) + 1) // columns) + 0.1
+    return 0.145 * -(-(len(names) + 1) // columns) + 0.08
 
 
 def calm_limits(axis, metric: Metric) -> None:

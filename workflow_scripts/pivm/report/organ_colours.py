@@ -30,7 +30,7 @@ ORGAN_COLOURS = {
     "adrenal_gland_left": "#e0f79f",
     "small_bowel": "#e0a48a",
     "duodenum": "#f0ebd2",
-    "colon": "#868281",
+    "colon": "#2eb5a7",
     "urinary_bladder": "#ebd83e",
     "lung_lower_lobe_left": "#97c8e8",
     "lung_lower_lobe_right": "#b9d7e6",
