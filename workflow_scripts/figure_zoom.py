@@ -3,8 +3,8 @@
 from pivm.cohort.prior import Prior
 from pivm.evaluation.paired import PairedSlices
 from pivm.job import job
-from pivm.report.zoom import plot_zoom
 from pivm.report.words import Words
+from pivm.report.zoom import plot_zoom
 
 with job(snakemake):
     params, prior = snakemake.params, Prior.load(snakemake.input.prior)

@@ -20,6 +20,7 @@ from pivm.evaluation.metrics import SegmentationMetric, find_metrics
 from pivm.evaluation.settings import TableSettings
 from pivm.evaluation.statistics import DIFFERENCES, ORGANS, TIDY, VARIANCES, summarise, summarise_organs
 from pivm.report.method_table import write_table
+from pivm.report.words import TableFacts
 from pivm.settings import plain, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +96,7 @@ def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
     cases.loc[(cases["method"] == "pivm") & (cases["patient"] == "p0") & (cases["label"] == "liver"), "dice"] = None
     summary = summarise(cases, ["dice", "hausdorff_distance", "invented"], METHODS, 0.95)
     paths = SimpleNamespace(**{k: tmp_path / f"table2.{k}" for k in ("csv", "md", "tex", "html")})
-    write_table(summary, "table2", 0.95, " `maisi`: released weights.", paths)
+    write_table(summary, "table2", TableFacts(0.95, "pivm", weights=" `maisi`: released weights."), paths)
     assert pd.read_csv(paths.csv)["mean"].tolist() == pytest.approx(summary.tidy["mean"].tolist(), nan_ok=True)
     markdown, latex, html = (getattr(paths, k).read_text() for k in ("md", "tex", "html"))
     assert "| Dice Coefficient ↑" in markdown
@@ -110,7 +111,9 @@ def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
         for part in (
             "4 held-out patients, 2 generator seeds, 2 segmenter seeds",
             "released weights",
-            "PIVM (ours) better than CDDPM (+0.100 [+0.100, +0.100])",
+            "PIVM (ours) against CDDPM: better in Dice Coefficient",
+            "difference to PIVM (ours)",
+            "-0.100 [-0.100, -0.100] *",
             "leaves out 12.5",
             "classes that the truth holds",
         ):

@@ -67,7 +67,10 @@ def test_an_organ_has_one_colour_whatever_the_labels_of_a_run():
 
 
 def test_a_method_has_one_colour_in_all_tables():
-    two, three = method_colours(["cddpm", "maisi", "pivm"]), method_colours(["original", "generated", "combined"], "pivm")
+    two, three = (
+        method_colours(["cddpm", "maisi", "pivm"]),
+        method_colours(["original", "generated", "combined"], "pivm"),
+    )
     assert three["generated"] == two["pivm"] == method_colours(["pivm"])["pivm"]
     assert len({*two.values(), *three.values()}) == 5
     own = method_colours(["pivm_long", "pivm", "pivm_short", "another"])

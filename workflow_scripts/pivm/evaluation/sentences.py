@@ -89,7 +89,7 @@ def _against(
         groups[verdict if one.told_apart else "not told apart in"].append(metric)
     said = "; ".join(f"{verdict} {_list(metrics)}" for verdict, metrics in groups.items() if metrics)
     names = (other, reference) if baseline else (reference, other)
-    return f"{title(names[0])} against {title(names[1])}: {said}." if said else ""
+    return f"{title(names[0])} against {title(names[1])}: {said.rstrip('.')}." if said else ""
 
 
 def leaders(summary: MetricSummary, level: float) -> set[str]:

@@ -60,7 +60,9 @@ def plot_ablation(
     top, bottom = 1 - 0.28 / size[1], foot / size[1]
     figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
     pixels = pairs.store.hu.shape[-1]
-    text = f"{pixels} × {pixels} pixels; {WINDOW_TEXT}; SSIM to the {words.adjective} slice, {window[0]} to {window[1]} HU"
+    text = (
+        f"{pixels} × {pixels} pixels; {WINDOW_TEXT}; SSIM to the {words.adjective} slice, {window[0]} to {window[1]} HU"
+    )
     figure.text(0.5, (foot - 0.2) / size[1], text, ha="center", fontsize=7)
     organ_legend(figure, organs, 0)
     figure.savefig(path, dpi=150)

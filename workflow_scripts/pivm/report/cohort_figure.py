@@ -26,9 +26,7 @@ def hu_histogram(store: SliceStore, split: str, chunk: int = 256) -> np.ndarray:
     return counts / max(counts.sum(), 1)
 
 
-def plot_cohort(
-    selection: pd.DataFrame, labels: pd.DataFrame, store: SliceStore, words: Words, path: Path
-) -> None:
+def plot_cohort(selection: pd.DataFrame, labels: pd.DataFrame, store: SliceStore, words: Words, path: Path) -> None:
     """Write the figure.
 
     Args:
@@ -48,7 +46,9 @@ def plot_cohort(
     spacing.scatter(mm[0], mm[2], s=12, color="0.3", alpha=0.6)
     spacing.set(xlabel="in-plane spacing (mm)", ylabel="slice spacing (mm)", title="Spacing")
     colours = [organ_colour(name) for name in labels["label"]]
-    organs.bar(np.arange(len(labels)), labels["patients"] / max(used["patient"].nunique(), 1), color=colours, ec="0.4", lw=0.4)
+    organs.bar(
+        np.arange(len(labels)), labels["patients"] / max(used["patient"].nunique(), 1), color=colours, ec="0.4", lw=0.4
+    )
     organs.set_xticks(np.arange(len(labels)), labels["label"].str.replace("_", " "), rotation=90, fontsize=7)
     organs.set(ylabel="share of patients", ylim=(0, 1.02), title="Labels present")
     centres = np.arange(*SHOWN_HU, BIN_HU) + BIN_HU / 2

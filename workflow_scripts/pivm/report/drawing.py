@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+import matplotlib.pyplot as plt  # noqa: F401 - for the figures, behind the choice of the backend
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
@@ -52,7 +52,7 @@ def method_colours(methods: Iterable[str], generated: str = "") -> dict[str, str
     """
     methods = list(methods)
     named = {method: generated if method == "generated" and generated else method for method in methods}
-    free = [colour for colour in _OTHERS]
+    free = list(_OTHERS)
     own: dict[str, str] = {}
     for name in sorted(set(named.values()) - set(_METHODS)):
         first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % len(_OTHERS)
@@ -109,6 +109,18 @@ def tag(axis, text: str, size: float = 6.5) -> None:
     axis.text(0.975, 0.03, text, ha="right", va="bottom", fontsize=size, transform=axis.transAxes, **_WHITE)
 
 
+def what_is_shown(pixels: int, adjective: str, window: Sequence[float]) -> str:
+    """What stands below slices that bear their SSIM.
+
+    Args:
+        pixels: per side.
+        adjective: of the slices that it is taken to.
+        window: HU range of SSIM.
+    """
+    score = f"SSIM to the {adjective} slice, {window[0]:g} to {window[1]:g} HU"
+    return f"{pixels} × {pixels} pixels; {WINDOW_TEXT}; {score}"
+
+
 def organ_patches(names: Iterable[str], body: bool = True) -> list[Patch]:
     """Entries of a legend: one per organ, and the rest of the body."""
     found = [Patch(color=organ_colour(name), label=name.replace("_", " ")) for name in names]
@@ -132,8 +144,8 @@ def organ_legend(figure, names: Sequence[str], bottom: float, columns: int = 6, 
         body: whether the rest of the body is painted.
     """
     figure.legend(
-        handles=organ_patches(names, body), loc="lower center", bbox_to_anchor=(0.5, bottom), ncols=columns, fontsize=6.5,
-        frameon=False, handlelength=1.1, handleheight=0.9, columnspacing=1.1, labelspacing=0.35,
+        handles=organ_patches(names, body), loc="lower center", bbox_to_anchor=(0.5, bottom), ncols=columns,
+        fontsize=6.5, frameon=False, handlelength=1.1, handleheight=0.9, columnspacing=1.1, labelspacing=0.35,
     )  # fmt: skip
 
 
@@ -143,8 +155,9 @@ def legend_inches(names: Sequence[str], columns: int = 6) -> float:
 
 
 def calm_limits(axis, metric: Metric) -> None:
-    """Limits of the y axis that do not blow a small difference up: scores between 0 and 1 span a quarter of them at
-    least, distances begin at 0.
+    """Set limits of the y axis that do not blow a small difference up.
+
+    Scores between 0 and 1 span a quarter of that range at least; distances begin at 0.
     """
     low, high = sorted(axis.get_ylim())
     if metric.scale in ("logit", "fisher"):

@@ -72,7 +72,9 @@ def difference_cells(summary: MetricSummary, methods: Sequence[str], facts: Tabl
         if (one := found.get(method)) is None:
             cells.append("–")
             continue
-        ends = "" if one.low is None or one.high is None else f" [{signed(metric, one.low)}, {signed(metric, one.high)}]"
+        ends = (
+            "" if one.low is None or one.high is None else f" [{signed(metric, one.low)}, {signed(metric, one.high)}]"
+        )
         cells.append(f"{signed(metric, one.mean)}{ends}{' *' if one.told_apart else ''}")
     return cells
 

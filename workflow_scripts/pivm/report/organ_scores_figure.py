@@ -39,7 +39,9 @@ def plot_organ_scores(
     for axis, metric in zip(axes[0], metrics, strict=True):
         part = organs[organs["metric"] == metric]
         for i, method in enumerate(methods):
-            _marks(axis, part[part["method"] == method], places, (i + 0.5) / len(methods) - 0.5, colours[method], method)
+            _marks(
+                axis, part[part["method"] == method], places, (i + 0.5) / len(methods) - 0.5, colours[method], method
+            )
         axis.set_title(f"{METRICS[metric].heading}\n{METRICS[metric].better} is better", fontsize=11)
         axis.grid(axis="x", color="0.92")
         axis.spines[["top", "right", "left"]].set_visible(False)

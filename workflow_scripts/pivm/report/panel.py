@@ -23,7 +23,9 @@ from pivm.report.forms import method_title
 from pivm.report.words import Words
 
 
-def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], words: Words, path: Path, rows: int = 3) -> None:
+def plot_panel(
+    store: SliceStore, prior: Prior, folders: dict[str, Path], words: Words, path: Path, rows: int = 3
+) -> None:
     """Per slice two lines: the CT, its labels and each generator's CT; below, the variation of each and the prior map.
 
     The slices come from the synthetic training sets, so the label maps are those of training patients; rows
@@ -57,7 +59,9 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], words:
         bars = _draw_slice(axes[2 * line : 2 * line + 2], store, prior, row, slices)
     top, bottom = 1 - 0.3 / size[1], foot / size[1]
     figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
-    for x, image, label in zip((0.08, 0.56), bars, (f"HU ({WINDOW_TEXT})", "HU above or below the prior map"), strict=True):
+    for x, image, label in zip(
+        (0.08, 0.56), bars, (f"HU ({WINDOW_TEXT})", "HU above or below the prior map"), strict=True
+    ):
         place = figure.add_axes((x, (foot - 0.22) / size[1], 0.36, 0.1 / size[1]))
         bar = figure.colorbar(image, cax=place, orientation="horizontal")
         bar.set_label(label, fontsize=7, labelpad=1)

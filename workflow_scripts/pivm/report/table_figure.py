@@ -74,7 +74,12 @@ def plot_table(
     bars = f"Diamonds: mean, {facts.level:.0%} interval over patients and seeds" if count > 1 else "Diamonds: mean"
     figure.suptitle(textwrap.fill(caption(table, facts.words), 42 * columns), fontsize=11)
     figure.text(
-        0.5, 0.01, f"Grey: {count} held-out {facts.words.patient}{'s' * (count > 1)}. {bars}.", ha="center", fontsize=9, color="0.35"
+        0.5,
+        0.01,
+        f"Grey: {count} held-out {facts.words.patient}{'s' * (count > 1)}. {bars}.",
+        ha="center",
+        fontsize=9,
+        color="0.35",
     )
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(path, dpi=130)

@@ -42,7 +42,9 @@ class View(NamedTuple):
     hu: np.ndarray
 
 
-def volumes_of(real: np.ndarray | None, synthetic: np.ndarray, grid: Grid, size: int, ct: str, method: str) -> list[View]:
+def volumes_of(
+    real: np.ndarray | None, synthetic: np.ndarray, grid: Grid, size: int, ct: str, method: str
+) -> list[View]:
     """The CT, the CT at the pixels of the generator where these are fewer, and the synthetic volume.
 
     Args:
@@ -91,7 +93,10 @@ def plot_views(views: Sequence[View], labels: np.ndarray, names: tuple[str, ...]
         path: of the PNG.
     """
     at, (sides, height) = view_positions(labels, names), _extent(grid)
-    columns = [*((view, False) for view in views), (View(views[-1].title, "with the contours of its labels", views[-1].hu), True)]
+    columns = [
+        *((view, False) for view in views),
+        (View(views[-1].title, "with the contours of its labels", views[-1].hu), True),
+    ]
     organs = present(names, (_cut(labels, view, at[view]) for view in sides))
     width, foot = 2.0, 0.35 + legend_inches(organs)
     # a short scan keeps room for its letters
@@ -102,7 +107,12 @@ def plot_views(views: Sequence[View], labels: np.ndarray, names: tuple[str, ...]
         extent = (0, side, 0, height)
         for axis, (view, contours) in zip(line, columns, strict=True):
             axis.imshow(
-                _cut(view.hu, name, at[name]), cmap="gray", vmin=WINDOW[0], vmax=WINDOW[1], origin="lower", extent=extent
+                _cut(view.hu, name, at[name]),
+                cmap="gray",
+                vmin=WINDOW[0],
+                vmax=WINDOW[1],
+                origin="lower",
+                extent=extent,
             )
             if contours:
                 _contours(axis, _cut(labels, name, at[name]), names, extent)
