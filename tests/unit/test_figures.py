@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -22,7 +24,7 @@ TOUCHING = [
     *(("colon", organ) for organ in ("gallbladder", "spleen", "kidney_right", "small_bowel", "duodenum", "sacrum")),
     *(("colon", organ) for organ in ("iliopsoas_left", "iliopsoas_right", "hip_left", "hip_right")),
     *(("kidney_left", organ) for organ in ("spleen", "pancreas", "colon", "iliopsoas_left")),
-    *(zip(ORGANS_34[19:26], ORGANS_34[20:27], strict=True)),
+    *itertools.pairwise(ORGANS_34[19:27]),
     ("vertebrae_L5", "sacrum"),
     ("hip_left", "sacrum"),
     ("hip_right", "sacrum"),

@@ -56,8 +56,8 @@ def verdicts(
 ) -> list[str]:
     """Statements about a table: per method in which metrics it and the reference differ, then what nobody knows.
 
-    A difference holds where Holm's p, over all pairs of a metric, is at most ``1 - level``. The other pairs stand in the
-    table of differences.
+    A difference holds where Holm's p, over all pairs of a metric, is at most ``1 - level``. The other pairs stand in
+    the table of differences.
 
     Args:
         summaries: one per metric.

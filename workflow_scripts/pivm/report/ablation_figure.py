@@ -10,7 +10,6 @@ from pivm.cohort.prior import Prior
 from pivm.evaluation.image_metrics.ssim import ssim
 from pivm.evaluation.paired import PairedSlices
 from pivm.report.drawing import (
-    WINDOW_TEXT,
     draw,
     legend_inches,
     mark_scale,
@@ -19,6 +18,7 @@ from pivm.report.drawing import (
     plt,
     present,
     tag,
+    what_is_shown,
 )
 from pivm.report.forms import method_title
 from pivm.report.words import Words
@@ -59,10 +59,7 @@ def plot_ablation(
         _draw_line(line, pairs, priors, window, position)
     top, bottom = 1 - 0.28 / size[1], foot / size[1]
     figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
-    pixels = pairs.store.hu.shape[-1]
-    text = (
-        f"{pixels} × {pixels} pixels; {WINDOW_TEXT}; SSIM to the {words.adjective} slice, {window[0]} to {window[1]} HU"
-    )
+    text = what_is_shown(pairs.store.hu.shape[-1], words.adjective, window)
     figure.text(0.5, (foot - 0.2) / size[1], text, ha="center", fontsize=7)
     organ_legend(figure, organs, 0)
     figure.savefig(path, dpi=150)

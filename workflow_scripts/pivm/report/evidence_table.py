@@ -31,10 +31,11 @@ def write_evidence(table: pd.DataFrame, level: float, words: Words, outputs) -> 
     seeds = table["segmenter_seeds"].max()
     notes = [
         f"{caption('evidence', words)}. Dice, mean over organs, then over {table['patients'].max()} test patients and "
-        f"{seeds} segmenter seed{'' if seeds == 1 else 's'}. In brackets: the paired difference to the {words.adjective} slices "
-        f"alone of the same patients, with its {100 * level:g} % interval over patients and seeds, and how many more "
-        f"annotated patients gain as much. Bold: told apart from the {words.adjective} slices alone after Holm's correction over all "
-        "pairs of arms. The draws are nested, and one of many that could have been drawn.",
+        f"{seeds} segmenter seed{'' if seeds == 1 else 's'}. In brackets: the paired difference to the "
+        f"{words.adjective} slices alone of the same patients, with its {100 * level:g} % interval over patients and "
+        "seeds, and how many more annotated patients gain as much. Bold: told apart from the "
+        f"{words.adjective} slices alone after Holm's correction over all pairs of arms. The draws are nested, and one "
+        "of many that could have been drawn.",
         *([sentence(table, generated, level, partial(arm_title, words=words))] if generated else []),
     ]
     write_forms(table, partial(_shape, table, level, words), notes, "evidence", outputs)

@@ -43,10 +43,10 @@ def write_image_table(
 def paper_shape(
     table: ImageTable, shown: Sequence[ImageMetric], facts: TableFacts, bold: str, arrows: dict[str, str]
 ) -> pd.DataFrame:
-    """Patients 1..N, then mean ± standard deviation, its interval and the difference to the reference as rows;
-    (metric, method) as columns.
+    """Patients and what they say together as rows; (metric, method) as columns.
 
-    A patient's values are means over trainings. A metric of all patients together has values in the last rows alone.
+    The last rows are the mean ± standard deviation, its interval, and the difference to the reference. A patient's
+    values are means over trainings. A metric of all patients together has values in the last rows alone.
 
     Args:
         table: what is shown.

@@ -1,8 +1,9 @@
 """One colour per organ in all figures, whatever labels a run has.
 
-Hues follow the viewers of the field (3D Slicer's anatomical colours, which TotalSegmentator uses too): arteries red, veins
-blue, bone ivory, muscle dark red, spleen purple, gallbladder green, bladder and pancreas yellow. There the liver, the
-stomach and the bowel are all tan; here organs that touch are kept apart, also for those who do not tell red from green.
+Hues follow the viewers of the field (3D Slicer's anatomical colours, which TotalSegmentator uses too): arteries red,
+veins blue, bone ivory, muscle dark red, spleen purple, gallbladder green, bladder and pancreas yellow. There the liver,
+the stomach and the bowel are all tan; here organs that touch are kept apart, also for those who do not tell red from
+green.
 """
 
 from __future__ import annotations

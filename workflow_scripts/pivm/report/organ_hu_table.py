@@ -26,8 +26,8 @@ def markdown(table: pd.DataFrame, words: Words) -> str:
     average = [f"{method_title(m)}: mean off by {error[m]:.1f}, distance {distance[m]:.1f}" for m in methods]
     note = (
         f"HU inside the label, mean ± standard deviation over the pixels of {int(table['patients'].max())} "
-        f"held-out {words.patient}s; difference: synthetic less {words.adjective} organ mean of a patient, mean over patients with its "
-        "interval; distance: first Wasserstein distance of the histograms, HU. "
+        f"held-out {words.patient}s; difference: synthetic less {words.adjective} organ mean of a patient, "
+        "mean over patients with its interval; distance: first Wasserstein distance of the histograms, HU. "
         f"Averaged over organs, in HU: {'; '.join(average)}."
     )
     return f"{shaped.to_markdown(disable_numparse=True)}\n\n{note}\n"

@@ -1,4 +1,4 @@
-"""What tells a synthetic CT from a scan: a text in its NIfTI header, and a JSON file beside it that says how it was made."""
+"""What tells a synthetic CT from a scan: a text in its NIfTI header, and a JSON file beside it on how it was made."""
 
 from __future__ import annotations
 
