@@ -94,7 +94,7 @@ rule figure_hu_fidelity:
             f"{RESULTS}/{{cohort}}figures/hu_fidelity.png",
             caption="report/hu_fidelity.rst",
             category="Figures",
-            labels={"figure": "HU per organ, real and synthetic"},
+            labels={"figure": "HU per organ"},
         ),
     log:
         f"{RESULTS}/logs/{{cohort}}figure_hu_fidelity.log",
@@ -120,7 +120,7 @@ rule figure_zoom:
             f"{RESULTS}/{{cohort}}figures/fig4.png",
             caption="report/zoom.rst",
             category="Figures",
-            labels={"figure": "zoomed comparison of real and synthetic slices"},
+            labels={"figure": "zoomed comparison of slices"},
         ),
     log:
         f"{RESULTS}/logs/{{cohort}}figure_zoom.log",

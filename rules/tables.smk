@@ -111,7 +111,7 @@ rule figure_panel:
             f"{RESULTS}/figures/panel.png",
             caption="report/panel.rst",
             category="Figures",
-            labels={"figure": "real, prior, variation and synthetic slices"},
+            labels={"figure": "labels, prior, variation and synthetic slices"},
         ),
     log:
         f"{RESULTS}/logs/figure_panel.log",
