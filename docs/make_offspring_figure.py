@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import to_rgba
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 from pivm.datasets.phantom.scan import scan_patient  # noqa: E402
 from pivm.labels import ORGANS_34, LabelSet  # noqa: E402
-from pivm.report.drawing import label_colours, plt  # noqa: E402
+from pivm.report.drawing import organ_legend, plt, present  # noqa: E402
+from pivm.report.organ_colours import BODY, label_colours  # noqa: E402
 from pivm.scans.inplane import AIR_HU, InPlane  # noqa: E402
 from pivm.scans.outline import outline  # noqa: E402
 from pivm.synthesis.settings import AnatomySettings  # noqa: E402
@@ -19,7 +21,6 @@ from pivm.synthesis.virtual.stacks import bones_of  # noqa: E402
 
 SEED, MATRIX, SLICE_SPACING, FITTED_ON, OFFSPRING = 7, 128, 5.0, 8, 8
 LEVEL = "vertebrae_L1"
-BODY = (0.27, 0.27, 0.27, 1)
 
 
 def stack_of(index: int) -> Stack:
@@ -32,7 +33,7 @@ def stack_of(index: int) -> Stack:
 
 def show(axis, labels: np.ndarray, body: np.ndarray, colours: np.ndarray, aspect: float, top: str) -> None:
     picture = colours[labels]
-    picture[(labels == 0) & body] = BODY
+    picture[(labels == 0) & body] = to_rgba(BODY)
     axis.imshow(picture, interpolation="nearest", aspect=aspect)
     axis.set_axis_off()
     text = {"color": "white", "fontsize": 7, "transform": axis.transAxes, "va": "center", "ha": "center"}
@@ -47,18 +48,20 @@ def main() -> None:
     spread = fit_spread([(s.labels, s.body, s.spacing_mm) for s in stacks], bones)
     patient = stacks[0]
     made = [virtual_patient(patient, bones, AnatomySettings(), spread, n, "patient") for n in range(OFFSPRING)]
-    colours = label_colours(len(ORGANS_34) + 1)
-    colours[0] = (0, 0, 0, 1)
+    colours = label_colours(ORGANS_34)
     vertebra = np.argwhere(patient.labels == ORGANS_34.index(LEVEL) + 1)
     z, y = (int(np.median(vertebra[:, axis])) for axis in (0, 1))
     figure, axes = plt.subplots(2, OFFSPRING + 1, figsize=(2.1 * (OFFSPRING + 1), 4.6), layout="compressed")
-    for column, one in zip(axes.T, [patient, *(v.stack for v in made)], strict=True):
+    shown = [patient, *(virtual.stack for virtual in made)]
+    for column, one in zip(axes.T, shown, strict=True):
         show(column[0], one.labels[z], one.body[z], colours, 1, "A")
         aspect = one.spacing_mm[0] / one.spacing_mm[2]
         show(column[1], one.labels[::-1, y], one.body[::-1, y], colours, aspect, "S")
     for n, axis in enumerate(axes[0]):
         axis.set_title("patient" if n == 0 else f"virtual {n}", fontsize=9)
-    figure.savefig(ROOT / "docs" / "offspring.png", dpi=140)
+    painted = present(ORGANS_34, (m for s in shown for m in (s.labels[z], s.labels[:, y])))
+    organ_legend(figure, painted, -0.14, columns=9)
+    figure.savefig(ROOT / "docs" / "offspring.png", dpi=110, bbox_inches="tight", pad_inches=0.05)
     for number, virtual in enumerate(made, start=1):
         print(number, {key: virtual.transform[key] for key in ("strength", "redrawn", "jacobian", "girth")})
 

@@ -9,15 +9,15 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 from pivm.datasets.phantom.scan import scan_patient  # noqa: E402
 from pivm.labels import ORGANS_34  # noqa: E402
-from pivm.report.drawing import draw, label_colours, plt  # noqa: E402
+from pivm.report.drawing import draw, organ_legend, plt  # noqa: E402
+from pivm.report.organ_colours import label_colours  # noqa: E402
 
 LEVELS = ("vertebrae_T11", "vertebrae_L1", "vertebrae_L3", "sacrum")
 PATIENTS = (1, 2, 8, 12)
 
 
 def main() -> None:
-    classes = len(ORGANS_34) + 1
-    colours = label_colours(classes)
+    colours = label_colours(ORGANS_34)
     colours[0] = 0
     colours[1:, 3] = 0.55
     figure, axes = plt.subplots(len(PATIENTS), 6, figsize=(14.5, 10.2))
@@ -25,19 +25,20 @@ def main() -> None:
         hu, labels, _, patient = scan_patient(seed=7, index=index, matrix=192, slice_spacing=4.0)
         for axis, name in zip(line, LEVELS, strict=False):
             z = int(np.median(np.nonzero(labels == ORGANS_34.index(name) + 1)[2]))
-            draw(axis, "hu", hu[::-1, ::-1, z].T, classes)
+            draw(axis, "hu", hu[::-1, ::-1, z].T)
             axis.set_title(f"{patient.phase}, {name.replace('vertebrae_', '')}", fontsize=9)
         z = int(np.median(np.nonzero(labels == ORGANS_34.index("vertebrae_L1") + 1)[2]))
-        draw(line[4], "hu", hu[::-1, ::-1, z].T, classes)
+        draw(line[4], "hu", hu[::-1, ::-1, z].T)
         line[4].imshow(colours[labels[::-1, ::-1, z].T], interpolation="nearest")
         line[4].set_title("labels at L1", fontsize=9)
         y = int(hu.shape[1] * 0.52)
-        draw(line[5], "hu", hu[::-1, y, ::-1].T, classes)
+        draw(line[5], "hu", hu[::-1, y, ::-1].T)
         line[5].set_aspect(4.0 / patient.spacing[0])
         line[5].set_title("coronal", fontsize=9)
     for axis in axes.flat:
         axis.set_axis_off()
-    figure.tight_layout(pad=0.4)
+    figure.tight_layout(pad=0.4, rect=(0, 0.06, 1, 1))
+    organ_legend(figure, ORGANS_34, 0, columns=9, body=False)
     figure.savefig(ROOT / "docs" / "phantom.png", dpi=75)
 
 

@@ -26,6 +26,7 @@ rule ablation_table:
         runs=ablation_runs,
         labels=config["labels"],
         tables={k: config["tables"][k] for k in ("image_window", "confidence")},
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/ablation_table.py"
 
@@ -52,5 +53,7 @@ rule figure_ablation:
     params:
         code=code("figure_ablation"),
         runs=ablation_runs,
+        procedural=DATASET.layout.procedural,
+        window=config["tables"]["image_window"],
     script:
         "../workflow_scripts/figure_ablation.py"

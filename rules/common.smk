@@ -1,4 +1,5 @@
 # Config validation, names, hashes of code; no rule.
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,17 @@ FAILURES = Failures.watch(logger)
 
 onerror:
     FAILURES.end()
+
+
+onsuccess:
+    if workflow.is_main_process:
+        from pivm.report.verdict import last_words
+        from pivm.report.words import Words
+
+        words = Words.of(DATASET.layout.procedural)
+        text = last_words(Path(RESULTS), GENERATED, config["tables"]["confidence"], words)
+        # at the very end, below what Snakemake itself says of the run
+        atexit.register(print, text, file=sys.stderr)
 
 
 def refuse(error):

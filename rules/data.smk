@@ -131,5 +131,6 @@ rule figure_cohort:
         **needs("figure"),
     params:
         code=code("figure_cohort"),
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/figure_cohort.py"

@@ -51,5 +51,6 @@ rule evidence_table:
         code=code("evidence", *SEGMENTATION_METRICS),
         points=lambda wildcards: [(draw, steps, arm) for draw, steps, arm, _ in EVIDENCE_POINTS],
         confidence=config["tables"]["confidence"],
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/evidence.py"

@@ -55,6 +55,8 @@ rule table1:
         runs=RUNS,
         weights=pivm_config.weights_note(config, GENERATORS),
         tables={k: config["tables"][k] for k in ("image_metrics", "extractor", "image_window", "confidence")},
+        procedural=DATASET.layout.procedural,
+        reference=pivm_config.reference(config, "table1"),
     script:
         "../workflow_scripts/table1.py"
 
@@ -79,6 +81,7 @@ rule hu_fidelity:
         part=scored_part,
         labels=config["labels"],
         tables={k: config["tables"][k] for k in ("confidence",)},
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/hu_fidelity.py"
 
@@ -91,7 +94,7 @@ rule figure_hu_fidelity:
             f"{RESULTS}/{{cohort}}figures/hu_fidelity.png",
             caption="report/hu_fidelity.rst",
             category="Figures",
-            labels={"figure": "HU per organ, real and synthetic"},
+            labels={"figure": "HU per organ"},
         ),
     log:
         f"{RESULTS}/logs/{{cohort}}figure_hu_fidelity.log",
@@ -101,6 +104,7 @@ rule figure_hu_fidelity:
         **needs("figure"),
     params:
         code=code("figure_hu_fidelity"),
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/figure_hu_fidelity.py"
 
@@ -116,7 +120,7 @@ rule figure_zoom:
             f"{RESULTS}/{{cohort}}figures/fig4.png",
             caption="report/zoom.rst",
             category="Figures",
-            labels={"figure": "zoomed comparison of real and synthetic slices"},
+            labels={"figure": "zoomed comparison of slices"},
         ),
     log:
         f"{RESULTS}/logs/{{cohort}}figure_zoom.log",
@@ -128,5 +132,7 @@ rule figure_zoom:
         code=code("figure_zoom"),
         runs=FIRST_RUNS,
         part=scored_part,
+        procedural=DATASET.layout.procedural,
+        window=config["tables"]["image_window"],
     script:
         "../workflow_scripts/figure_zoom.py"

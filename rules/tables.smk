@@ -38,6 +38,8 @@ rule table:
         methods=lambda wildcards: [name for name, found in columns_of(wildcards.table).items() for _ in found],
         weights=lambda wildcards: pivm_config.weights_note(config, [*columns_of(wildcards.table), GENERATED]),
         tables={k: config["tables"][k] for k in ("metrics", "confidence")},
+        procedural=DATASET.layout.procedural,
+        reference=lambda wildcards: pivm_config.reference(config, wildcards.table),
     script:
         "../workflow_scripts/table.py"
 
@@ -64,6 +66,8 @@ rule figure_table:
     params:
         code=code("figure_table", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         confidence=config["tables"]["confidence"],
+        procedural=DATASET.layout.procedural,
+        generated=GENERATED,
     script:
         "../workflow_scripts/figure_table.py"
 
@@ -87,6 +91,8 @@ rule figure_organs:
     params:
         code=code("figure_organs", *SEGMENTATION_METRICS),
         confidence=config["tables"]["confidence"],
+        procedural=DATASET.layout.procedural,
+        generated=GENERATED,
     script:
         "../workflow_scripts/figure_organs.py"
 
@@ -105,7 +111,7 @@ rule figure_panel:
             f"{RESULTS}/figures/panel.png",
             caption="report/panel.rst",
             category="Figures",
-            labels={"figure": "real, prior, variation and synthetic slices"},
+            labels={"figure": "labels, prior, variation and synthetic slices"},
         ),
     log:
         f"{RESULTS}/logs/figure_panel.log",
@@ -116,6 +122,7 @@ rule figure_panel:
     params:
         code=code("figure_panel"),
         generators=config["tables"]["generators"],
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/figure_panel.py"
 
@@ -140,6 +147,8 @@ rule figure_volumes:
         code=code("figure_volumes"),
         subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
         labels=config["labels"],
+        procedural=DATASET.layout.procedural,
+        size=config["image"]["size"],
     script:
         "../workflow_scripts/figure_volumes.py"
 
@@ -161,6 +170,7 @@ rule model_card:
     params:
         code=code("model_card", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         dataset=DATASET.name,
+        procedural=DATASET.layout.procedural,
     script:
         "../workflow_scripts/model_card.py"
 

@@ -10,6 +10,7 @@ from pivm.job import job
 from pivm.labels import LabelSet
 from pivm.report.forms import write_forms
 from pivm.report.method_table import ablation_notes, paper_shape
+from pivm.report.words import TableFacts, Words
 from pivm.settings import read_settings
 
 with job(snakemake):
@@ -21,6 +22,7 @@ with job(snakemake):
     summary = summarise(cases, metrics, methods, tables.confidence)
     cases.to_csv(snakemake.output.cases, index=False)
     summary.differences.to_csv(snakemake.output.differences, index=False)
-    notes = ablation_notes(summary, tables.image_window, tables.confidence)
-    shape = partial(paper_shape, summary, tables.confidence)
+    facts = TableFacts(tables.confidence, methods[0], baseline=True, words=Words.of(params.procedural))
+    notes = ablation_notes(summary, tables.image_window, facts)
+    shape = partial(paper_shape, summary, facts)
     write_forms(summary.tidy, shape, notes, "ablation", snakemake.output)

@@ -7,6 +7,7 @@ from pivm.evaluation.evidence import evidence_table
 from pivm.job import job
 from pivm.report.evidence_figure import plot_evidence
 from pivm.report.evidence_table import write_evidence
+from pivm.report.words import Words
 from pivm.segmentation.arms import REFERENCE
 
 with job(snakemake):
@@ -20,5 +21,6 @@ with job(snakemake):
     cases = pd.concat(frames, ignore_index=True)
     table = evidence_table(cases, REFERENCE, params.confidence)
     cases.to_csv(snakemake.output.cases, index=False)
-    write_evidence(table, params.confidence, snakemake.output)
-    plot_evidence(table, params.confidence, snakemake.output.figure)
+    words = Words.of(params.procedural)
+    write_evidence(table, params.confidence, words, snakemake.output)
+    plot_evidence(table, params.confidence, words, snakemake.output.figure)

@@ -3,6 +3,8 @@
 import pandas as pd
 from pivm.job import job
 from pivm.report.organ_hu_figure import plot_hu_fidelity
+from pivm.report.words import Words
 
 with job(snakemake):
-    plot_hu_fidelity(pd.read_csv(snakemake.input.table), snakemake.output[0])
+    words = Words.of(snakemake.params.procedural)
+    plot_hu_fidelity(pd.read_csv(snakemake.input.table), words, snakemake.output[0])

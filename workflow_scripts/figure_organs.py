@@ -3,7 +3,10 @@
 import pandas as pd
 from pivm.job import job
 from pivm.report.organ_scores_figure import plot_organ_scores
+from pivm.report.words import Words
 
 with job(snakemake):
     organs = pd.read_csv(snakemake.input.organs)
-    plot_organ_scores(organs, snakemake.wildcards.table, snakemake.params.confidence, snakemake.output[0])
+    params, table = snakemake.params, snakemake.wildcards.table
+    words = Words.of(params.procedural)
+    plot_organ_scores(organs, table, params.confidence, words, params.generated, snakemake.output[0])

@@ -9,7 +9,8 @@ from pivm.datasets.totalsegmentator import subject
 from pivm.job import job
 from pivm.labels import LabelSet
 from pivm.report.forms import method_title
-from pivm.report.views import plot_views
+from pivm.report.views import plot_views, volumes_of
+from pivm.report.words import Words
 from pivm.scans.label_maps import Policy
 
 with job(snakemake):
@@ -19,6 +20,7 @@ with job(snakemake):
     synthetic = subject(folder / first["image_id"], "ct.nii.gz")
     synthetic_ct = read_ct(synthetic)
     labels = read_labels(synthetic, label_set, synthetic_ct.grid, Policy())
-    volumes = {"Real CT": read_ct(source).hu} if source.ct else {}
-    volumes[method_title(first["generator"])] = synthetic_ct.hu
-    plot_views(volumes, labels.array, label_set.names, synthetic_ct.grid, Path(snakemake.output[0]))
+    grid, real = synthetic_ct.grid, read_ct(source).hu if source.ct else None
+    titles = Words.of(params.procedural).ct, method_title(first["generator"])
+    views = volumes_of(real, synthetic_ct.hu, grid, params.size, *titles)
+    plot_views(views, labels.array, label_set.names, grid, Path(snakemake.output[0]))

@@ -3,8 +3,10 @@
 from pivm.cohort.prior import Prior
 from pivm.evaluation.paired import PairedSlices
 from pivm.job import job
+from pivm.report.words import Words
 from pivm.report.zoom import plot_zoom
 
 with job(snakemake):
-    pairs = PairedSlices.read(snakemake.input, snakemake.params.runs, snakemake.params.part)
-    plot_zoom(pairs, Prior.load(snakemake.input.prior), snakemake.output[0])
+    params, prior = snakemake.params, Prior.load(snakemake.input.prior)
+    pairs = PairedSlices.read(snakemake.input, params.runs, params.part)
+    plot_zoom(pairs, prior, tuple(params.window), Words.of(params.procedural), snakemake.output[0])

@@ -8,6 +8,7 @@ from pivm.evaluation.settings import TableSettings
 from pivm.job import job
 from pivm.labels import LabelSet
 from pivm.report.organ_hu_table import markdown
+from pivm.report.words import Words
 from pivm.settings import read_settings
 
 with job(snakemake):
@@ -15,4 +16,4 @@ with job(snakemake):
     pairs = PairedSlices.read(snakemake.input, params.runs, params.part)
     table = compare_organ_intensity(pairs, LabelSet.from_config(params.labels), tables.confidence)
     table.to_csv(snakemake.output.csv, index=False)
-    Path(snakemake.output.md).write_text(markdown(table), encoding="utf-8")
+    Path(snakemake.output.md).write_text(markdown(table, Words.of(params.procedural)), encoding="utf-8")

@@ -7,6 +7,7 @@ from pivm.cohort.split import split_table
 from pivm.generators.model_folder import ModelFolder
 from pivm.job import job
 from pivm.report.generator_card import write_model_card
+from pivm.report.words import Words
 
 with job(snakemake):
     model = ModelFolder.open(Path(snakemake.input.model[0]).parent)
@@ -16,6 +17,7 @@ with job(snakemake):
         model,
         dict(zip(split["patient"], split["split"], strict=True)),
         snakemake.params.dataset,
+        Words.of(snakemake.params.procedural),
         {heading: pd.read_csv(path) for heading, path in tables.items()},
         Path(snakemake.output[0]),
     )

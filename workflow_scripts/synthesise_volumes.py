@@ -8,7 +8,7 @@ from pivm.cohort.split import LABELS_ONLY, read_split, volume_sources
 from pivm.datasets.listing import Subject
 from pivm.evaluation.continuity import volume_continuity
 from pivm.generators.model_folder import ModelFolder
-from pivm.job import device, job
+from pivm.job import device, job, made
 from pivm.labels import LabelSet
 from pivm.learning.device import memory_hint
 from pivm.learning.model_files import model_hash
@@ -39,8 +39,13 @@ with job(snakemake):
     provenance, steps = [], []
     for source, seed, hu in zip(sources, seeds, volumes, strict=True):
         row = {"image_id": f"{source.subject}_{name}", "source": source.subject, "generator": name, "seed": seed}
-        write_synthetic(source, hu, label_set, target / row["image_id"])
         provenance.append({**row, "model": model_hash(model.folder), "code": params.code})
+        facts = {
+            **provenance[-1],
+            "versions": made(snakemake)["versions"],
+            "command": "snakemake, rule synthesise_volumes",
+        }
+        write_synthetic(source, hu, label_set, target / row["image_id"], facts)
         steps.append(volume_continuity(source, hu, generator, prior, params.batch, seed))
     write_provenance(provenance, target / "meta.csv")
     pd.concat(steps).to_csv(snakemake.output.continuity, index=False)

@@ -6,6 +6,7 @@ from pivm.evaluation.settings import TableSettings
 from pivm.evaluation.statistics import summarise, summarise_organs
 from pivm.job import job
 from pivm.report.method_table import write_table
+from pivm.report.words import TableFacts, Words
 from pivm.settings import read_settings
 
 with job(snakemake):
@@ -23,4 +24,6 @@ with job(snakemake):
     summary.variances.to_csv(snakemake.output.variances, index=False)
     organs = summarise_organs(cases, tables.metrics, methods, tables.confidence)
     organs.to_csv(snakemake.output.organs, index=False)
-    write_table(summary, snakemake.wildcards.table, tables.confidence, params.weights, snakemake.output)
+    words, real = Words.of(params.procedural), params.reference == "original"
+    facts = TableFacts(tables.confidence, params.reference, real, words, params.weights)
+    write_table(summary, snakemake.wildcards.table, facts, snakemake.output)

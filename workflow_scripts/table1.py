@@ -7,6 +7,7 @@ from pivm.evaluation.image_summary import summarise_images
 from pivm.evaluation.settings import TableSettings
 from pivm.job import job
 from pivm.report.image_table import write_image_table
+from pivm.report.words import TableFacts, Words
 from pivm.settings import read_settings
 
 with job(snakemake):
@@ -19,4 +20,6 @@ with job(snakemake):
     table.cases.to_csv(snakemake.output.cases, index=False)
     table.floor.to_csv(snakemake.output.floor, index=False)
     table.summary.differences.to_csv(snakemake.output.differences, index=False)
-    write_image_table(table, shown, tables.image_window, tables.confidence, params.weights, snakemake.output)
+    words = Words.of(params.procedural)
+    facts = TableFacts(tables.confidence, params.reference, words=words, weights=params.weights)
+    write_image_table(table, shown, tables.image_window, facts, snakemake.output)

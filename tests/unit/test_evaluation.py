@@ -14,12 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pivm.datasets import layouts
 from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.continuity import ALL, compare_z_steps, z_steps
 from pivm.evaluation.metrics import SegmentationMetric, find_metrics
 from pivm.evaluation.settings import TableSettings
 from pivm.evaluation.statistics import DIFFERENCES, ORGANS, TIDY, VARIANCES, summarise, summarise_organs
 from pivm.report.method_table import write_table
+from pivm.report.verdict import last_words
+from pivm.report.words import PHANTOM, REAL, TableFacts
 from pivm.settings import plain, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +98,7 @@ def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
     cases.loc[(cases["method"] == "pivm") & (cases["patient"] == "p0") & (cases["label"] == "liver"), "dice"] = None
     summary = summarise(cases, ["dice", "hausdorff_distance", "invented"], METHODS, 0.95)
     paths = SimpleNamespace(**{k: tmp_path / f"table2.{k}" for k in ("csv", "md", "tex", "html")})
-    write_table(summary, "table2", 0.95, " `maisi`: released weights.", paths)
+    write_table(summary, "table2", TableFacts(0.95, "pivm", weights=" `maisi`: released weights."), paths)
     assert pd.read_csv(paths.csv)["mean"].tolist() == pytest.approx(summary.tidy["mean"].tolist(), nan_ok=True)
     markdown, latex, html = (getattr(paths, k).read_text() for k in ("md", "tex", "html"))
     assert "| Dice Coefficient ↑" in markdown
@@ -110,7 +113,9 @@ def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
         for part in (
             "4 held-out patients, 2 generator seeds, 2 segmenter seeds",
             "released weights",
-            "PIVM (ours) better than CDDPM (+0.100 [+0.100, +0.100])",
+            "PIVM (ours) against CDDPM: better in Dice Coefficient",
+            "difference to PIVM (ours)",
+            "-0.100 [-0.100, -0.100] *",
             "leaves out 12.5",
             "classes that the truth holds",
         ):
@@ -177,3 +182,50 @@ def test_a_module_that_is_no_entry_of_its_name_is_refused(tmp_path, monkeypatch,
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(TypeError, match=r"jaccard: expected METRIC, a SegmentationMetric with key='jaccard'"):
         find_metrics(package, [str(tmp_path / package)], SegmentationMetric)
+
+
+@pytest.mark.parametrize(
+    ("combined", "p_holm", "said"),
+    [(0.71, 0.01, "are better than"), (0.69, 0.01, "are worse than"), (0.71, 0.2, "are not told apart from")],
+)
+def test_the_run_ends_with_one_sentence(tmp_path, combined, p_holm, said):
+    assert last_words(tmp_path, "pivm", 0.95, PHANTOM) == ""
+    (tmp_path / "tables").mkdir()
+    rows = [(metric, method, mean) for metric in ("miou", "dice") for method, mean in
+            (("original", 0.7), ("generated", 0.6), ("combined", combined))]  # fmt: skip
+    pd.DataFrame(rows, columns=["metric", "method", "mean"]).to_csv(tmp_path / "tables/table3.csv", index=False)
+    pairs = {"metric": ["miou", "dice"], "method": "combined", "reference": "original", "difference": combined - 0.7}
+    pairs |= {"ci_low": -0.02, "ci_high": 0.03, "p_holm": p_holm}
+    pd.DataFrame(pairs).to_csv(tmp_path / "tables/table3_differences.csv", index=False)
+    (tmp_path / "tables/table3.md").touch()
+    tables, sentence = last_words(tmp_path, "pivm", 0.95, PHANTOM).splitlines()
+    assert tables == f"Tables: {tmp_path / 'tables'} (table3.md)"
+    assert sentence == (
+        f"Segmenters from phantom and PIVM (ours) slices together {said} those from phantom slices alone: Dice "
+        f"Coefficient {combined:.3f} against 0.700, difference {combined - 0.7:+.3f} [-0.020, +0.030]."
+    )
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/index.html").touch()
+    assert f"Page: {tmp_path / 'report/index.html'}" in last_words(tmp_path, "pivm", 0.95, PHANTOM)
+
+
+def test_what_a_program_drew_is_a_phantom_in_every_form_and_never_real(cases, tmp_path):
+    cases["method"] = cases["method"].replace({"cddpm": "original", "pivm": "combined"})
+    summary = summarise(cases, ["dice"], ["original", "combined"], 0.95)
+    paths = SimpleNamespace(**{k: tmp_path / f"table3.{k}" for k in ("csv", "md", "tex", "html")})
+    for words, there, absent in ((PHANTOM, "phantom, synthetic", "real"), (REAL, "real, synthetic", "phantom")):
+        write_table(summary, "table3", TableFacts(0.95, "original", baseline=True, words=words), paths)
+        for form in ("md", "tex", "html"):
+            text = getattr(paths, form).read_text()
+            assert there in text
+            assert absent not in text.lower()
+            assert "Combined against Original: better in Dice Coefficient." in text
+    assert [layout.name for layout in layouts().values() if layout.procedural] == ["phantom"]
+
+
+def test_latex_has_no_bare_percent_sign(cases, tmp_path):
+    cases["hausdorff_distance_95"] = cases["hausdorff_distance"]
+    summary = summarise(cases, ["hausdorff_distance_95", "invented"], METHODS, 0.95)
+    paths = SimpleNamespace(**{k: tmp_path / f"table2.{k}" for k in ("csv", "md", "tex", "html")})
+    write_table(summary, "table2", TableFacts(0.95, "pivm"), paths)
+    assert not re.search(r"(?<!\\)%", paths.tex.read_text())

@@ -18,6 +18,7 @@ from pivm.errors import CohortError, ConfigError
 from pivm.evaluation.evidence import EVIDENCE, evidence_table, patients_needed, sentence
 from pivm.report.evidence_figure import plot_evidence
 from pivm.report.evidence_table import arm_title, write_evidence
+from pivm.report.words import PHANTOM, REAL
 from pivm.segmentation.arms import ARMS, EvidenceSettings
 from pivm.synthesis.label_sources import apportion, labels_alone
 
@@ -112,18 +113,22 @@ class TestTable:
 
     def test_it_is_written_in_all_forms(self, table, tmp_path):
         outputs = type("Outputs", (), {f: tmp_path / f"evidence.{f}" for f in ("csv", "md", "tex", "html")})
-        write_evidence(table, 0.95, outputs)
+        write_evidence(table, 0.95, PHANTOM, outputs)
         text = (tmp_path / "evidence.md").read_text()
         assert "With 4 annotated patients, + synthetic, label maps without CT adds" in text
+        assert "phantom slices alone" in text
+        assert "real" not in text
         assert "| – " in text  # no arm of label maps where all patients keep their CT
-        plot_evidence(table, 0.95, tmp_path / "evidence.png")
+        plot_evidence(table, 0.95, PHANTOM, tmp_path / "evidence.png")
         assert (tmp_path / "evidence.png").stat().st_size > 10_000
 
 
 class TestConfig:
     def test_arms_of_the_settings_are_those_that_there_are(self):
         assert EvidenceSettings().arms == tuple(ARMS)
-        assert all(arm_title(arm) for arm in ARMS)
+        assert all(arm_title(arm, REAL) for arm in ARMS)
+        assert arm_title("real", REAL) == "real slices alone"
+        assert arm_title("real", PHANTOM) == "phantom slices alone"
 
     def test_all_arms_of_a_length_take_equal_steps(self, config):
         for (multiple, _), training_sets in evidence.arms(config).items():

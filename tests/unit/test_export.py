@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
 from pivm.synthesis.export import FORMS, Reading, export_nnunet, export_totalsegmentator
 from pivm.synthesis.folds import folds, label_sources
+from pivm.synthesis.marks import DESCRIPTION, facts_beside, read_marks, write_synthetic_ct
 from pivm.synthesis.volumes import write_provenance
 
 from tests.conftest import ORGANS, make_scan
@@ -18,16 +22,20 @@ from tests.conftest import ORGANS, make_scan
 LABELS = LabelSet(ORGANS)
 
 
+def export(subjects, folder, form):
+    how = Reading(LABELS, Policy(), "air")
+    if form == "nnunet":
+        export_nnunet(subjects, {}, folder, how, [])
+    else:
+        export_totalsegmentator(subjects, folder, how)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_what_was_exported_reads_back_the_same(tmp_path, form):
     for i in range(2):
         make_scan(tmp_path / "scans" / f"s{i}", seed=i)
     source = Dataset("a", {"layout": "totalsegmentator", "path": str(tmp_path / "scans")}).listing().subjects
-    how = Reading(LABELS, Policy(), "air")
-    if form == "nnunet":
-        export_nnunet(source, {}, tmp_path / "out", how, [])
-    else:
-        export_totalsegmentator(source, tmp_path / "out", how)
+    export(source, tmp_path / "out", form)
     listing = Dataset("b", {"layout": form, "path": str(tmp_path / "out")}).listing()
     assert list(listing.subjects) == list(source)
     assert listing.refused == {}
@@ -38,6 +46,38 @@ def test_what_was_exported_reads_back_the_same(tmp_path, form):
         one, other = (read_labels(s, LABELS, after.grid, Policy()) for s in (source[name], subject))
         np.testing.assert_array_equal(one.array, other.array)
         assert other.files == set(ORGANS)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_synthetic_ct_keeps_its_marks_and_a_scan_has_none(tmp_path, form):
+    for name in ("scan", "made"):
+        make_scan(tmp_path / "scans" / name)
+    ct = tmp_path / "scans" / "made" / "ct.nii.gz"
+    before = read_ct(ct_of := Dataset("a", {"layout": "totalsegmentator", "path": str(tmp_path / "scans")})
+                     .listing().subjects["made"])  # fmt: skip
+    write_synthetic_ct(before.hu, before.affine, ct, {"seed": 7, "source": "p <1>"})
+    np.testing.assert_array_equal(read_ct(ct_of).hu, before.hu)
+    subjects = Dataset("a", {"layout": "totalsegmentator", "path": str(tmp_path / "scans")}).listing().subjects
+    export(subjects, tmp_path / "out", form)
+    for name, text in (("made", DESCRIPTION), ("scan", "")):
+        place = {"nnunet": f"imagesTr/{name}_0000.nii.gz", "totalsegmentator": f"{name}/ct.nii.gz"}[form]
+        assert nib.load(tmp_path / "out" / place).header["descrip"].item().decode() == text
+    if form == "nnunet":
+        facts = json.loads((tmp_path / "out" / "synthetic.json").read_text())
+        assert list(facts) == ["made"]
+        assert len(list((tmp_path / "out" / "imagesTr").iterdir())) == 2
+        facts = facts["made"]
+    else:
+        assert read_marks(tmp_path / "out" / "scan" / "ct.nii.gz") is None
+        facts = read_marks(tmp_path / "out" / "made" / "ct.nii.gz")
+    assert (facts["synthetic"], facts["seed"], facts["source"]) == (True, 7, "p <1>")
+
+
+def test_the_mark_fits_the_header_and_its_file_stands_beside():
+    assert len(DESCRIPTION) < 80
+    assert facts_beside("a/ct.v1.nii.gz").as_posix() == "a/ct.v1.json"
+    assert facts_beside("ct.nii").as_posix() == "ct.json"
+    assert read_marks("") is None
 
 
 PERSONS = st.lists(st.sampled_from("abcdefgh"), max_size=12)

@@ -19,7 +19,9 @@ from pivm.generators.controls.prior_map import PriorMap
 from pivm.generators.kinds import GeneratorSettings
 from pivm.generators.model_folder import ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import write_sampler
+from pivm.learning.model_files import model_hash
 from pivm.report.generator_card import write_model_card
+from pivm.report.words import PHANTOM, REAL
 from pivm.scans.label_names import read_label_names, write_label_names
 from pivm.synthesis.inference import generate_ct
 
@@ -96,6 +98,11 @@ def test_a_ct_has_the_shape_axes_and_affine_of_its_labels(model, tmp_path, axes)
         assert inside(ct.hu, array == 1) == {60}
         np.testing.assert_array_equal(ct.hu, turned(plain.hu, axes)[0])
     in_memory.save(tmp_path / "ct.nii.gz")
+    assert "SYNTHETIC" in str(nib.load(tmp_path / "ct.nii.gz").header["descrip"])
+    facts = json.loads((tmp_path / "ct.json").read_text())
+    assert facts["synthetic"] is True
+    assert (facts["model"], facts["seed"], facts["source"]) == (model_hash(model), 1, "labels")
+    assert {"generator", "command", "versions"} <= set(facts)
     read = nib.load(tmp_path / "ct.nii.gz")
     np.testing.assert_array_equal(np.asarray(read.dataobj), in_memory.hu)
     np.testing.assert_allclose(read.affine, affine, atol=1e-4)
@@ -319,9 +326,12 @@ def test_the_model_card_shows_the_numbers_of_its_generator(model, tmp_path):
     rows = [("dice", "higher", "prior", 0.5, 0.4, 0.6), ("dice", "higher", "pivm", 0.9, None, None)]
     table = pd.DataFrame(rows, columns=columns)
     split = {"a": "train", "b": "train", "c": "test"}
-    write_model_card(ModelFolder.open(model), split, "phantom", {"Table 2": table}, tmp_path / "card.md")
+    write_model_card(ModelFolder.open(model), split, "phantom", PHANTOM, {"Table 2": table}, tmp_path / "card.md")
     card = (tmp_path / "card.md").read_text()
     assert "| Table 2 | Dice Coefficient (higher is better) | 0.500 | 0.400 to 0.600 |" in card
     assert "0.9" not in card
-    assert "2 training, 0 validation and 1 test patients" in card
+    assert "Data set `phantom`, a phantom (procedural CT of no patient): 2 training, 0 validation and\n1 test" in card
+    assert "real" not in card.lower()
+    write_model_card(ModelFolder.open(model), split, "mine", REAL, {"Table 2": table}, tmp_path / "card.md")
+    assert "Data set `mine`: 2 training, 0 validation and\n1 test patients" in (tmp_path / "card.md").read_text()
     assert "2 labels: liver, spleen." in card

@@ -15,7 +15,7 @@ from pivm.evaluation.crossing import cross_scores
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import compare_pairs, holm
 from pivm.evaluation.pooled import PooledScores, pooled_mean
-from pivm.evaluation.sentences import leaders, signed, verdicts
+from pivm.evaluation.sentences import differences_to, leaders, signed, verdicts
 from pivm.evaluation.statistics import MetricSummary, summarise_pooled
 from scipy import stats
 
@@ -242,28 +242,47 @@ def test_scores_per_patient_and_broken_tables():
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 
-def statements(metric: Metric, scores: dict[str, CrossedScores]) -> list[str]:
+def statements(
+    metric: Metric, scores: dict[str, CrossedScores], reference: str = "", *, baseline: bool = False
+) -> list[str]:
     means = {name: crossed_mean(s, LEVEL, metric.scale) for name, s in scores.items()}
-    return verdicts([MetricSummary(metric, means, compare_pairs(scores, LEVEL))], LEVEL, str.upper)
+    summary = MetricSummary(metric, means, compare_pairs(scores, LEVEL))
+    return verdicts([summary], LEVEL, str.upper, reference or next(iter(scores)), baseline=baseline)
 
 
-def test_sentences_say_what_holds_and_what_does_not():
+def test_sentences_say_what_holds_of_the_method_of_interest_alone():
     patients = np.linspace(0.6, 0.8, 12)
     noise = 0.004 * np.tile([-1, 1], 6)
     scores = {"cddpm": per_patient(patients), "pivm": per_patient(patients + 0.03 + noise),
               "maisi": per_patient(patients + 0.001 + noise[::-1])}  # fmt: skip
-    assert statements(DICE, scores) == [
-        "Dice Coefficient, at 95 %: PIVM better than CDDPM (+0.030 [+0.027, +0.033]); PIVM better than MAISI (+0.029 "
-        "[+0.024, +0.034]). Not told apart: MAISI and CDDPM (+0.001 [-0.002, +0.004])."
+    assert statements(DICE, scores, "pivm") == [
+        "PIVM against CDDPM: better in Dice Coefficient.",
+        "PIVM against MAISI: better in Dice Coefficient.",
     ]
+    assert statements(DICE, scores, "cddpm", baseline=True) == [
+        "PIVM against CDDPM: better in Dice Coefficient.",
+        "MAISI against CDDPM: not told apart in Dice Coefficient.",
+    ]
+
+
+@pytest.mark.parametrize("reference", ["a", "b"])
+def test_differences_are_those_to_the_reference(reference):
+    patients = np.linspace(3, 9, 12)
+    scores = {"a": per_patient(patients), "b": per_patient(patients - 2 + 0.1 * np.tile([-1, 1], 6))}
+    means = {name: crossed_mean(s, LEVEL, "log") for name, s in scores.items()}
+    found = differences_to(MetricSummary(ASD, means, compare_pairs(scores, LEVEL)), reference, LEVEL)
+    (other,) = found
+    one, sign = found[other], 1 if reference == "a" else -1
+    assert {other, reference} == {"a", "b"}
+    assert (one.mean, one.told_apart, one.better) == (pytest.approx(-2 * sign), True, sign > 0)
+    assert one.low < one.mean < one.high
 
 
 def test_sentences_know_which_way_is_better():
     patients = np.linspace(3, 9, 12)
-    scores = {"a": per_patient(patients), "b": per_patient(patients - 2 + 0.1 * np.tile([-1, 1], 6))}
-    assert statements(ASD, scores) == ["Average Surface Dist., at 95 %: B better than A (-2.0 [-2.1, -1.9])."]
-    scores = {"a": per_patient(patients), "b": per_patient(patients + 2 + 0.1 * np.tile([-1, 1], 6))}
-    assert statements(ASD, scores) == ["Average Surface Dist., at 95 %: A better than B (-2.0 [-2.1, -1.9])."]
+    for shift, said in ((-2, "worse"), (2, "better")):
+        scores = {"a": per_patient(patients), "b": per_patient(patients + shift + 0.1 * np.tile([-1, 1], 6))}
+        assert statements(ASD, scores) == [f"A against B: {said} in Average Surface Dist."]
 
 
 def test_what_the_correction_takes_back_is_not_told_apart():

@@ -21,6 +21,7 @@ from pivm.evaluation.statistics import TIDY
 from pivm.report.image_table import write_image_table
 from pivm.report.organ_hu_figure import plot_hu_fidelity
 from pivm.report.organ_hu_table import markdown
+from pivm.report.words import PHANTOM, REAL, TableFacts
 
 ROOT = Path(__file__).parents[2]
 SSIM = {"cddpm": [0.2, 0.7, 0.3], "pivm": [0.8, 0.6, 0.7]}
@@ -49,7 +50,7 @@ def written(request, tmp_path):
         [
             {"method": method, "generator_seed": None if method == "real" else 1, "without": left_out, "kid": value}
             | {"patients": 3 - bool(left_out), "slices": 42}
-            for method, middle, spread in (("cddpm", 0.3, 0.02), ("pivm", 0.1, 0.01), ("real", -0.002, 0.0016))
+            for method, middle, spread in (("cddpm", 300, 20), ("pivm", 100, 10), ("real", -2, 1.6))
             for left_out, value in (("", middle), ("p_0", middle - spread), ("p_1", middle), ("p_2", middle + spread))
         ]
     )
@@ -58,7 +59,7 @@ def written(request, tmp_path):
     scores = ImageScores(pd.DataFrame(rows), floor, kid)
     table = summarise_images(scores, with_companions(shown), list(SSIM), 0.95)
     paths = SimpleNamespace(**{k: tmp_path / f"table1.{k}" for k in ("csv", "md", "tex", "html")})
-    write_image_table(table, shown, (-200, 300), 0.95, " `maisi`: released weights.", paths)
+    write_image_table(table, shown, (-200, 300), TableFacts(0.95, "pivm", weights=" `maisi`: released weights."), paths)
     return request.param, table.summary.tidy, {form: path.read_text() for form, path in vars(paths).items()}
 
 
@@ -76,18 +77,21 @@ def test_the_tidy_table_has_the_columns_of_the_others(written):
 
 def test_a_row_per_patient_and_the_best_in_bold(written):
     _, _, forms = written
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in forms["md"].splitlines()[:7]]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in forms["md"].splitlines()[:8]]
     assert lines[2] == ["1", "0.200", "0.800", "100.00", "50.00"]
     assert lines[3] == ["2", "0.700", "0.600", "60.00", "70.00"]
     # three patients tell nothing apart, so nothing is bold
     assert lines[5] == ["Avg. ± sd", "0.400 ± 0.265", "0.700 ± 0.100", "80.00 ± 20.00", "60.00 ± 10.00"]
     assert lines[6][0] == "95 % interval"
     assert lines[6][4] == "[39.66, 90.77]"
+    assert lines[7][0] == "difference to PIVM (ours)"
+    assert lines[7][1].startswith("-0.300 [")
+    assert lines[7][2] == "–"
     assert r"Avg. $\pm$ sd & 0.400 $\pm$ 0.265 & 0.700 $\pm$ 0.100" in forms["tex"]
     assert r"p\_0, p\_1, p\_2" in forms["tex"]
     assert r"\multicolumn{2}{c}{SSIM $\uparrow$}" in forms["tex"]
     assert "<td>0.700 ± 0.100</td>" in forms["html"]
-    assert "Not told apart: PIVM (ours) and CDDPM (+0.300 [" in forms["html"]
+    assert "PIVM (ours) against CDDPM: better in KID × 1000; not told apart in SSIM," in forms["html"]
 
 
 def test_only_inception_is_titled_fid(written):
@@ -108,7 +112,7 @@ def test_the_footnote_says_what_the_numbers_are(written):
         "11.00 ± 1.00",
         "jackknife over patients: CDDPM 300.0 [200.6, 399.4]; PIVM (ours) 100.0 [50.3, 149.7]",
         "training patients -2.0",
-        "KID, at 95 %: PIVM (ours) better than CDDPM (-200.0 [",
+        "real slices of each patient against",
     ):
         assert text in forms["md"]
 
@@ -119,12 +123,12 @@ def test_a_metric_of_all_patients_can_be_a_column(tmp_path):
         {"method": ["a", "b"], "generator_seed": 1, "patient": "p", "slices": 2, "ssim": [0.1, 0.2]}
         | {"ssim_body": 0.3}
     )
-    kid = {"method": ["a", "b", "real"], "generator_seed": [1, 1, None], "without": "", "kid": [0.02, 0.01, 0.0]}
+    kid = {"method": ["a", "b", "real"], "generator_seed": [1, 1, None], "without": "", "kid": [20.0, 10.0, 0.0]}
     floor = pd.DataFrame({"method": ["real"], "generator_seed": None, "patient": ["p"], "slices": [2]})
     scores = ImageScores(cases, floor, pd.DataFrame({**kid, "patients": 1, "slices": 2}))
     table = summarise_images(scores, with_companions(shown), ["a", "b"], 0.95)
     paths = SimpleNamespace(**{k: tmp_path / f"table1.{k}" for k in ("csv", "md", "tex", "html")})
-    write_image_table(table, shown, (-200, 300), 0.95, "", paths)
+    write_image_table(table, shown, (-200, 300), TableFacts(0.95, "b"), paths)
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in paths.md.read_text().splitlines()[:4]]
     assert lines[0][1] == "KID × 1000 ↓ a"
     assert lines[2:] == [["1", "–", "–", "0.100", "0.200"], ["Avg. ± sd", "20.0", "10.0", "0.100", "0.200"]]
@@ -219,7 +223,7 @@ def test_a_metric_is_one_file_and_its_name_in_the_config(tmp_path):
         "table1": {
             "input": scores,
             "output": {**forms, **beside},
-            "params": {"runs": runs, "weights": ""},
+            "params": {"runs": runs, "weights": "", "reference": "pivm", "procedural": True},
         },
     }
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
@@ -252,14 +256,16 @@ def fidelity():
 
 
 def test_hu_fidelity_as_a_page(fidelity):
-    page = markdown(fidelity)
+    page = markdown(fidelity, REAL)
     liver = next(line for line in page.splitlines() if "liver" in line)
     assert [cell.strip() for cell in liver.split("|")[1:-1]] == ["liver", "60 ± 12", "64 ± 20", "+4 [-1, +9]", "6.0"]
     assert "mean off by 3.0, distance 5.0" in page
     assert "3 held-out patients" in page
+    assert "real" not in markdown(fidelity, PHANTOM).lower()
+    assert "3 held-out phantom patients" in markdown(fidelity, PHANTOM)
 
 
 @pytest.mark.parametrize("organs", [["liver", "my_organ"], ["my_organ"]])
 def test_hu_fidelity_is_drawn_for_any_organs(fidelity, organs, tmp_path):
-    plot_hu_fidelity(fidelity[fidelity["organ"].isin(organs)], tmp_path / "a.png")
+    plot_hu_fidelity(fidelity[fidelity["organ"].isin(organs)], PHANTOM, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 5000

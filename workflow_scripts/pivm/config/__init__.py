@@ -234,6 +234,14 @@ def table_generators(config: dict[str, Any]) -> list[str]:
     return [*config["tables"]["generators"], *config["tables"]["controls"]]
 
 
+def reference(config: dict[str, Any], table: str) -> str:
+    """The column that the others of a table are held against: real slices, or else the generator of ``generated``."""
+    if table.startswith("table3"):
+        return "original"
+    shown, generated = table_generators(config), config["tables"]["generated"]
+    return generated if generated in shown else config["tables"]["generators"][-1]
+
+
 def generator_seeds(config: dict[str, Any], name: str) -> list[int]:
     """Seeds of the trainings of a generator; a control, which learns nothing, is made once."""
     seeds = config["generator_seeds"]

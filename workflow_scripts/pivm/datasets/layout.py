@@ -66,6 +66,8 @@ class Layout:
         label_names: (subject, label names of the run) -> what its labels are, from names of files, tables and headers;
             ``None`` where that takes reading scans.
         rules: file in ``rules/`` whose rules make the scans; empty where the scans exist before the run.
+        procedural: the scans come from a program and show no patient, so that tables, figures and cards call them
+            phantom and never real.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Layout:
     watched: Callable[[Subject], list[str]] = watched_files
     label_names: Callable[[Subject, tuple[str, ...]], LabelNames | None] = names_unknown
     rules: str = ""
+    procedural: bool = False
 
     @property
     def module(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import PairedDifference
@@ -11,18 +12,84 @@ from pivm.evaluation.statistics import MetricSummary
 _NETWORKS = {"generator_seed": "generator", "segmenter_seed": "segmenter"}
 
 
-def verdicts(summaries: Sequence[MetricSummary], level: float, title: Callable[[str], str]) -> list[str]:
-    """Statements about a table: per metric the pairs that differ and those that do not, then what nobody knows.
+class Difference(NamedTuple):
+    """A method less the reference.
 
-    A difference holds where Holm's p, over all pairs of a metric, is at most ``1 - level``.
+    Attributes:
+        mean: of the difference.
+        low: end of its interval, at the level of one pair alone; None for one patient.
+        high: likewise.
+        told_apart: whether it holds after Holm's correction over all pairs of the metric.
+        better: whether the method is the better one.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    told_apart: bool
+    better: bool
+
+
+def differences_to(summary: MetricSummary, reference: str, level: float) -> dict[str, Difference]:
+    """Every other method less the reference.
+
+    Args:
+        summary: of one metric.
+        reference: a method of it.
+        level: of the claim.
+    """
+    found = {}
+    for pair in summary.pairs:
+        if reference not in (pair.method, pair.reference):
+            continue
+        sign = 1 if pair.reference == reference else -1
+        mean, ends = sign * pair.difference.mean, (pair.difference.low, pair.difference.high)
+        low, high = (None, None) if None in ends else sorted(sign * end for end in ends)
+        better = (mean > 0) == (summary.metric.better == "higher")
+        other = pair.method if sign == 1 else pair.reference
+        found[other] = Difference(mean, low, high, _holds(pair, level), better)
+    return found
+
+
+def verdicts(
+    summaries: Sequence[MetricSummary], level: float, title: Callable[[str], str], reference: str, *, baseline: bool
+) -> list[str]:
+    """Statements about a table: per method in which metrics it and the reference differ, then what nobody knows.
+
+    A difference holds where Holm's p, over all pairs of a metric, is at most ``1 - level``. The other pairs stand in
+    the table of differences.
 
     Args:
         summaries: one per metric.
         level: of intervals and claims.
         title: heading of a method.
+        reference: the method that the others are held against.
+        baseline: whether the others speak against the reference, or it against them.
     """
-    lines = [line for summary in summaries if (line := _of_metric(summary, level, title))]
-    return [*lines, *_limits(summaries, level, title)]
+    differences = {summary.metric.title: differences_to(summary, reference, level) for summary in summaries}
+    others = dict.fromkeys(method for summary in summaries for method in summary.means if method != reference)
+    lines = [_against(other, reference, differences, title, baseline=baseline) for other in others]
+    return [*filter(None, lines), *_limits(summaries, level, title)]
+
+
+def _against(
+    other: str,
+    reference: str,
+    differences: Mapping[str, Mapping[str, Difference]],
+    title: Callable[[str], str],
+    *,
+    baseline: bool,
+) -> str:
+    """What holds of one method and the reference; nothing where no metric can be tested."""
+    groups: dict[str, list[str]] = {"better in": [], "worse in": [], "not told apart in": []}
+    for metric, of_metric in differences.items():
+        if (one := of_metric.get(other)) is None or one.low is None:
+            continue
+        verdict = "better in" if one.better == baseline else "worse in"
+        groups[verdict if one.told_apart else "not told apart in"].append(metric)
+    said = "; ".join(f"{verdict} {_list(metrics)}" for verdict, metrics in groups.items() if metrics)
+    names = (other, reference) if baseline else (reference, other)
+    return f"{title(names[0])} against {title(names[1])}: {said.rstrip('.')}." if said else ""
 
 
 def leaders(summary: MetricSummary, level: float) -> set[str]:
@@ -46,39 +113,6 @@ def leaders(summary: MetricSummary, level: float) -> set[str]:
 
 def _holds(pair: PairedDifference, level: float) -> bool:
     return pair.p_holm is not None and pair.p_holm <= 1 - level
-
-
-def _of_metric(summary: MetricSummary, level: float, title: Callable[[str], str]) -> str:
-    metric, tested = summary.metric, [pair for pair in summary.pairs if pair.p_holm is not None]
-    if not tested:
-        return ""
-    holds = [_ordered(pair, metric, title) for pair in tested if _holds(pair, level)]
-    ties = [
-        f"{title(pair.method)} and {title(pair.reference)} {_difference(pair, metric, 1)}"
-        for pair in tested
-        if not _holds(pair, level)
-    ]
-    text = f"{metric.title}, at {_percent(level)}:"
-    if holds:
-        text += f" {'; '.join(holds)}."
-    if ties:
-        text += f" Not told apart: {'; '.join(ties)}."
-    return text
-
-
-def _ordered(pair: PairedDifference, metric: Metric, title: Callable[[str], str]) -> str:
-    """The better of two first, with its difference to the other."""
-    better_first = (pair.difference.mean > 0) == (metric.better == "higher")
-    names = (pair.method, pair.reference) if better_first else (pair.reference, pair.method)
-    numbers = _difference(pair, metric, 1 if better_first else -1)
-    return f"{title(names[0])} better than {title(names[1])} {numbers}"
-
-
-def _difference(pair: PairedDifference, metric: Metric, sign: int) -> str:
-    mean = pair.difference
-    low, high = sorted((sign * (mean.low or 0.0), sign * (mean.high or 0.0)))
-    ends = ", ".join(signed(metric, end) for end in (low, high))
-    return f"({signed(metric, sign * mean.mean)} [{ends}])"
 
 
 def signed(metric: Metric, value: float) -> str:

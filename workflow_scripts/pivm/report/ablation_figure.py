@@ -7,39 +7,77 @@ from pathlib import Path
 import numpy as np
 
 from pivm.cohort.prior import Prior
+from pivm.evaluation.image_metrics.ssim import ssim
 from pivm.evaluation.paired import PairedSlices
-from pivm.report.drawing import draw, plt
+from pivm.report.drawing import (
+    draw,
+    legend_inches,
+    mark_scale,
+    mark_sides,
+    organ_legend,
+    plt,
+    present,
+    tag,
+    what_is_shown,
+)
 from pivm.report.forms import method_title
+from pivm.report.words import Words
 
 
-def plot_ablation(pairs: PairedSlices, priors: dict[str, Prior], path: Path, lines: int = 4) -> None:
-    """A row per slice: real CT, then for every method its label map and its slice.
+def plot_ablation(
+    pairs: PairedSlices,
+    priors: dict[str, Prior],
+    window: tuple[float, float],
+    words: Words,
+    path: Path,
+    lines: int = 4,
+) -> None:
+    """A row per slice: the CT, then for every method its label map and its slice.
 
     Args:
         pairs: real and synthetic slices of held-out patients.
         priors: method -> organ means of its generator, which know the labels it is given.
+        window: HU range of the SSIM below each synthetic slice, that of Table 1.
+        words: of the scans.
         path: of the PNG.
         lines: slices shown, one per patient, from the pelvis of the first to the upper abdomen of the last.
     """
-    store, patients = pairs.store, list(pairs.patients())[:lines]
-    titles = ["Real CT"]
+    patients = list(pairs.patients())[:lines]
+    titles = [words.ct]
     for method, _ in pairs.synthetic:
         titles += [f"{method_title(method)}: label map", f"{method_title(method)}: PIVM"]
-    shape = (len(patients), len(titles))
-    figure, axes = plt.subplots(*shape, figsize=(2.3 * shape[1] + 0.3, 2.3 * shape[0] + 0.3), squeeze=False)
-    for line, (patient, positions) in enumerate(patients):
-        share = 0.15 + 0.6 * line / max(len(patients) - 1, 1)
-        position = positions[int(share * (len(positions) - 1))]
-        row = pairs.rows[position]
-        images = [("hu", np.asarray(store.hu[row]), 0)]
-        for (method, _), hu in pairs.synthetic.items():
-            label_map = priors[method].label_map(store.labels[[row]], store.body[[row]])[0]
-            images += [("labels", label_map, priors[method].classes), ("hu", np.asarray(hu[position]), 0)]
-        for axis, title, (kind, image, classes) in zip(axes[line], titles, images, strict=True):
-            draw(axis, kind, image, classes)
-            if line == 0:
-                axis.set_title(title, fontsize=11)
-        axes[line, 0].set_ylabel(f"{patient}\nslice {store.index['z'][row]}", fontsize=9)
-    figure.subplots_adjust(left=0.05, right=0.995, top=0.94, bottom=0.01, wspace=0.03, hspace=0.03)
-    figure.savefig(path, dpi=130)
+    shares = 0.15 + 0.6 * np.arange(len(patients)) / max(len(patients) - 1, 1)
+    picked = [p[int(share * (len(p) - 1))] for (_, p), share in zip(patients, shares, strict=True)]
+    names = max((prior.names for prior in priors.values()), key=len)
+    organs = present(names, (pairs.store.labels[pairs.rows[position]] for position in picked))
+    shape, foot = (len(patients), len(titles)), 0.35 + legend_inches(organs)
+    size = (1.7 * shape[1] + 0.4, 1.7 * shape[0] + 0.3 + foot)
+    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=8.5)
+    for line, position in zip(axes, picked, strict=True):
+        _draw_line(line, pairs, priors, window, position)
+    top, bottom = 1 - 0.28 / size[1], foot / size[1]
+    figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
+    text = what_is_shown(pairs.store.hu.shape[-1], words.adjective, window)
+    figure.text(0.5, (foot - 0.2) / size[1], text, ha="center", fontsize=7)
+    organ_legend(figure, organs, 0)
+    figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def _draw_line(
+    line: np.ndarray, pairs: PairedSlices, priors: dict[str, Prior], window: tuple[float, float], position: int
+) -> None:
+    store, row = pairs.store, pairs.rows[position]
+    hu, body = np.asarray(store.hu[row]), np.asarray(store.body[row])
+    draw(line[0], "hu", hu)
+    for i, ((method, _), made) in enumerate(pairs.synthetic.items()):
+        labels, picture = line[1 + 2 * i : 3 + 2 * i]
+        draw(labels, "labels", priors[method].label_map(store.labels[[row]], body[None])[0], priors[method].names)
+        synthetic = np.asarray(made[position])
+        draw(picture, "hu", synthetic)
+        tag(picture, f"SSIM {ssim(hu[None], synthetic[None], body[None], window).whole:.2f}")
+    mark_sides(line[0])
+    mark_scale(line[0], store.index["pixel_mm"][row])
+    line[0].set_ylabel(f"{store.index['subject'][row]}\nslice {store.index['z'][row]}", fontsize=7.5)

@@ -9,6 +9,8 @@ import pandas as pd
 
 from pivm.cohort.store import SliceStore
 from pivm.report.drawing import plt
+from pivm.report.organ_colours import organ_colour
+from pivm.report.words import Words
 
 #: width of a histogram bin, HU, and the range that is shown
 BIN_HU, SHOWN_HU = 20, (-1100, 1100)
@@ -24,13 +26,14 @@ def hu_histogram(store: SliceStore, split: str, chunk: int = 256) -> np.ndarray:
     return counts / max(counts.sum(), 1)
 
 
-def plot_cohort(selection: pd.DataFrame, labels: pd.DataFrame, store: SliceStore, path: Path) -> None:
+def plot_cohort(selection: pd.DataFrame, labels: pd.DataFrame, store: SliceStore, words: Words, path: Path) -> None:
     """Write the figure.
 
     Args:
         selection: table of :mod:`pivm.cohort.split`, one row per scan.
         labels: table of :mod:`pivm.cohort.split`, one row per label.
         store: the slice store of the run.
+        words: of the scans.
         path: of the PNG.
     """
     used = selection[selection["status"] == "selected"]
@@ -42,14 +45,19 @@ def plot_cohort(selection: pd.DataFrame, labels: pd.DataFrame, store: SliceStore
     mm = used["spacing_mm"].str.split("x", expand=True).astype(float)
     spacing.scatter(mm[0], mm[2], s=12, color="0.3", alpha=0.6)
     spacing.set(xlabel="in-plane spacing (mm)", ylabel="slice spacing (mm)", title="Spacing")
-    organs.bar(np.arange(len(labels)), labels["patients"] / max(used["patient"].nunique(), 1), color="0.4")
-    organs.set_xticks(np.arange(len(labels)), labels["label"], rotation=90, fontsize=6)
+    colours = [organ_colour(name) for name in labels["label"]]
+    organs.bar(
+        np.arange(len(labels)), labels["patients"] / max(used["patient"].nunique(), 1), color=colours, ec="0.4", lw=0.4
+    )
+    organs.set_xticks(np.arange(len(labels)), labels["label"].str.replace("_", " "), rotation=90, fontsize=7)
     organs.set(ylabel="share of patients", ylim=(0, 1.02), title="Labels present")
     centres = np.arange(*SHOWN_HU, BIN_HU) + BIN_HU / 2
     for split in dict.fromkeys(store.index["split"]):
         hu.plot(centres, hu_histogram(store, split), label=split, lw=1)
     hu.set(xlabel="HU", ylabel="share of pixels", yscale="log", title="HU inside the outline, chosen slices")
     hu.legend()
+    patients = used["patient"].nunique()
+    figure.suptitle(f"{patients} {words.patient}{'s' * (patients != 1)}", fontsize=12)
     figure.tight_layout()
-    figure.savefig(path)
+    figure.savefig(path, dpi=110)
     plt.close(figure)

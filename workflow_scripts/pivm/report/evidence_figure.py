@@ -7,23 +7,27 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.ticker import NullLocator
 
+from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.evidence import ORGAN_GROUPS
-from pivm.report.drawing import method_colour, plt
+from pivm.report.drawing import calm_limits, method_colours, plt
 from pivm.report.evidence_table import arm_title
+from pivm.report.words import Words
 
 _TITLES = {"all": "all organs", "small": "small organs"}
 _MARKS = "osD^vP"
 
 
-def plot_evidence(table: pd.DataFrame, level: float, path: Path) -> None:
+def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -> None:
     """A panel for all organs and one for the small ones in each row, a row per length of the segmenters' training.
 
     Args:
         table: of :func:`pivm.evaluation.evidence.evidence_table`.
         level: of the intervals.
+        words: of the scans.
         path: of the PNG.
     """
     steps, arms = sorted(table["steps"].unique()), list(dict.fromkeys(table["arm"]))
+    colours = method_colours(arms)
     draws = sorted(table["annotated"].unique())
     size = (11, 4.2 * len(steps) + 0.9)
     figure, axes = plt.subplots(len(steps), len(ORGAN_GROUPS), figsize=size, squeeze=False, sharex=True)
@@ -31,12 +35,14 @@ def plot_evidence(table: pd.DataFrame, level: float, path: Path) -> None:
         for axis, organs in zip(row, ORGAN_GROUPS, strict=True):
             part = table[(table["steps"] == multiple) & (table["organs"] == organs)]
             for i, arm in enumerate(arms):
-                _line(axis, part[part["arm"] == arm].sort_values("annotated"), i, len(arms))
+                _line(axis, part[part["arm"] == arm].sort_values("annotated"), i, len(arms), colours[arm], words)
             more = f", {multiple:g} × steps" if len(steps) > 1 else ""
             axis.set(xscale="log", title=f"{_TITLES[organs]}{more}", ylabel="Dice")
             axis.set_xticks(draws, [str(n) for n in draws])
             axis.xaxis.set_minor_locator(NullLocator())
             axis.grid(color="0.92")
+            axis.set_axisbelow(True)
+            calm_limits(axis, METRICS["dice"])
             axis.spines[["top", "right"]].set_visible(False)
     for axis in axes[-1]:
         axis.set_xlabel("annotated patients")
@@ -48,10 +54,10 @@ def plot_evidence(table: pd.DataFrame, level: float, path: Path) -> None:
     plt.close(figure)
 
 
-def _line(axis, rows: pd.DataFrame, i: int, arms: int) -> None:
+def _line(axis, rows: pd.DataFrame, i: int, arms: int, colour: str, words: Words) -> None:
     # side by side, so that intervals do not hide each other
     x = rows["annotated"] * 1.03 ** (i - (arms - 1) / 2)
     ends = [(rows["mean"] - rows["ci_low"]).fillna(0), (rows["ci_high"] - rows["mean"]).fillna(0)]
-    style = {"color": method_colour(i), "marker": _MARKS[i % len(_MARKS)], "ms": 5, "lw": 1.6, "elinewidth": 1}
-    label = arm_title(rows["arm"].iloc[0]) if len(rows) else None
+    style = {"color": colour, "marker": _MARKS[i % len(_MARKS)], "ms": 5, "lw": 1.6, "elinewidth": 1}
+    label = arm_title(rows["arm"].iloc[0], words) if len(rows) else None
     axis.errorbar(x, rows["mean"], yerr=ends, label=label, **style)

@@ -8,43 +8,46 @@ from functools import partial
 import pandas as pd
 
 from pivm.evaluation.evidence import sentence
-from pivm.report.forms import CAPTIONS, write_forms
+from pivm.report.forms import caption, write_forms
+from pivm.report.words import Words
 from pivm.segmentation.arms import ARMS, GENERATED, REFERENCE
 
 
-def arm_title(arm: str) -> str:
+def arm_title(arm: str, words: Words) -> str:
     """Its name in tables and figures."""
-    return ARMS[arm].title
+    return ARMS[arm].title.format(adjective=words.adjective)
 
 
-def write_evidence(table: pd.DataFrame, level: float, outputs) -> None:
+def write_evidence(table: pd.DataFrame, level: float, words: Words, outputs) -> None:
     """Write all four forms.
 
     Args:
         table: of :func:`pivm.evaluation.evidence.evidence_table`.
         level: of the intervals.
+        words: of the scans.
         outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
     """
     generated = [arm for arm in dict.fromkeys(table["arm"]) if ARMS[arm].generator == GENERATED]
     seeds = table["segmenter_seeds"].max()
     notes = [
-        f"{CAPTIONS['evidence']}. Dice, mean over organs, then over {table['patients'].max()} test patients and "
-        f"{seeds} segmenter seed{'' if seeds == 1 else 's'}. In brackets: the paired difference to the real slices "
-        f"alone of the same patients, with its {100 * level:g} % interval over patients and seeds, and how many more "
-        "annotated patients gain as much. Bold: told apart from the real slices alone after Holm's correction over all "
-        "pairs of arms. The draws are nested, and one of many that could have been drawn.",
-        *([sentence(table, generated, level, arm_title)] if generated else []),
+        f"{caption('evidence', words)}. Dice, mean over organs, then over {table['patients'].max()} test patients and "
+        f"{seeds} segmenter seed{'' if seeds == 1 else 's'}. In brackets: the paired difference to the "
+        f"{words.adjective} slices alone of the same patients, with its {100 * level:g} % interval over patients and "
+        "seeds, and how many more annotated patients gain as much. Bold: told apart from the "
+        f"{words.adjective} slices alone after Holm's correction over all pairs of arms. The draws are nested, and one "
+        "of many that could have been drawn.",
+        *([sentence(table, generated, level, partial(arm_title, words=words))] if generated else []),
     ]
-    write_forms(table, partial(_shape, table, level), notes, "evidence", outputs)
+    write_forms(table, partial(_shape, table, level, words), notes, "evidence", outputs)
 
 
-def _shape(table: pd.DataFrame, level: float, bold: str, arrows: dict[str, str]) -> pd.DataFrame:
+def _shape(table: pd.DataFrame, level: float, words: Words, bold: str, arrows: dict[str, str]) -> pd.DataFrame:
     rows: dict[str, dict[str, str]] = {}
     several = table["steps"].nunique() > 1
     for row in table.itertuples():
         steps = f", {row.steps:g} × steps" if several else ""
         organs = "" if row.organs == "all" else f", {row.organs} organs"
-        cells = rows.setdefault(f"{arm_title(row.arm)}{organs}{steps} {arrows['higher']}", {})
+        cells = rows.setdefault(f"{arm_title(row.arm, words)}{organs}{steps} {arrows['higher']}", {})
         cells[f"{row.annotated} annotated"] = _cell(row, level, bold)
     return pd.DataFrame.from_dict(rows, orient="index").fillna("–")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from pivm.report.words import Words
+
 METHOD_TITLES = {
     "cddpm": "CDDPM",
     "maisi": "MAISI",
@@ -25,22 +27,23 @@ METHOD_TITLES = {
     "labels_34": "34 labels",
     "labels_13": "13 labels",
 }
-CAPTIONS = {
-    "table1": "Fidelity of slices made from the label maps of held-out patients to their real slices",
-    "table2": "Segmentation of slices of held-out patients by models trained on synthetic slices of each generator; "
+#: table -> what it shows; the words in braces are those of :class:`pivm.report.words.Words`
+_CAPTIONS = {
+    "table1": "Fidelity of slices made from the label maps of held-out {patient}s to their {adjective} slices",
+    "table2": "Segmentation of slices of held-out {patient}s by models trained on synthetic slices of each generator; "
     "distances between outlines in the slices",
-    "table3": "Segmentation of slices of held-out patients by models trained on real, synthetic and combined slices; "
-    "distances between outlines in the slices",
-    "table2_volumes": "Segmentation of whole CT volumes of held-out patients, every slice at its own resolution, by "
+    "table3": "Segmentation of slices of held-out {patient}s by models trained on {adjective}, synthetic and combined "
+    "slices; distances between outlines in the slices",
+    "table2_volumes": "Segmentation of whole CT volumes of held-out {patient}s, every slice at its own resolution, by "
     "models trained on synthetic slices of each generator; distances between surfaces in 3D",
-    "table3_volumes": "Segmentation of whole CT volumes of held-out patients, every slice at its own resolution, by "
-    "models trained on real, synthetic and combined slices; distances between surfaces in 3D",
-    "nnunet": "Segmentation of whole CT volumes of held-out patients, every slice at its own resolution, by our "
+    "table3_volumes": "Segmentation of whole CT volumes of held-out {patient}s, every slice at its own resolution, by "
+    "models trained on {adjective}, synthetic and combined slices; distances between surfaces in 3D",
+    "nnunet": "Segmentation of whole CT volumes of held-out {patient}s, every slice at its own resolution, by our "
     "models, trained on slices, and by nnU-Net (2D), trained on whole volumes, of the same training patients; "
     "distances between surfaces in 3D",
-    "evidence": "Segmentation of slices of held-out patients by models trained on the slices of a few annotated "
+    "evidence": "Segmentation of slices of held-out {patient}s by models trained on the slices of a few annotated "
     "patients, and what is added to them",
-    "ablation": "Fidelity of slices made for held-out patients from all labels and from 13 of them",
+    "ablation": "Fidelity of slices made for held-out {patient}s from all labels and from 13 of them",
 }
 _ARROWS = {"lower": "↓", "higher": "↑"}
 _LATEX_ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$"}
@@ -49,6 +52,16 @@ _LATEX_ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$"}
 def method_title(method: str) -> str:
     """Heading of a method: a generator of the user's own keeps its name."""
     return METHOD_TITLES.get(method, method)
+
+
+def caption(table: str, words: Words) -> str:
+    """What a table shows.
+
+    Args:
+        table: its key, ``table1`` to ``table3`` and others.
+        words: of the scans.
+    """
+    return _CAPTIONS[table].format(**words._asdict())
 
 
 def write_forms(
@@ -64,7 +77,7 @@ def write_forms(
         tidy: what the CSV holds.
         shape: (format of the best value, arrow per direction) -> the table as the paper has it.
         notes: stand below the table, a paragraph each; the first is its caption.
-        table: its key in :data:`CAPTIONS`.
+        table: its key, as in :func:`caption`.
         outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
     """
     tidy.to_csv(outputs.csv, index=False)
@@ -74,13 +87,13 @@ def write_forms(
     Path(outputs.md).write_text(
         f"{shaped.to_markdown(disable_numparse=True)}\n\n" + "\n\n".join(notes) + "\n", encoding="utf-8"
     )
-    latex = shape(r"\textbf{%s}", _LATEX_ARROWS).rename(columns=_latex)
+    latex = shape(r"\textbf{%s}", _LATEX_ARROWS).rename(columns=_latex, index=_latex)
     body = latex.to_latex(column_format="l" + "c" * len(latex.columns), multicolumn_format="c")
     body = body.replace(" ± ", r" $\pm$ ")
-    caption, *others = map(_latex, notes)
+    first, *others = map(_latex, notes)
     small = "".join(f"\n\\par\\footnotesize {text}" for text in others)
     Path(outputs.tex).write_text(
-        f"\\begin{{table}}\n\\caption{{{caption}}}\n{body}{small}\n\\end{{table}}\n", encoding="utf-8"
+        f"\\begin{{table}}\n\\caption{{{first}}}\n{body}{small}\n\\end{{table}}\n", encoding="utf-8"
     )
     paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in notes)
     heading = table.capitalize().replace("Table", "Table ").replace("_", ", ")

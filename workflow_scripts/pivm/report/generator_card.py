@@ -11,6 +11,7 @@ from pivm.cohort.split import SPLITS
 from pivm.evaluation.all_metrics import METRICS
 from pivm.generators.model_folder import ModelFolder
 from pivm.report.forms import method_title
+from pivm.report.words import Words
 from pivm.settings import plain
 
 _CARD = """\
@@ -29,7 +30,8 @@ seed {{ model.trained_on.seed }}, torch {{ model.made.versions.torch }}. All set
 
 ## Data and split
 
-Data set `{{ dataset }}`: {{ counts.train }} training, {{ counts.val }} validation and {{ counts.test }} test patients;
+Data set `{{ dataset }}`{{ words.about }}: {{ counts.train }} training, {{ counts.val }} validation and
+{{ counts.test }} test {{ words.patient }}s;
 slices of {{ size }} x {{ size }} pixels. No test patient reached the organ means.
 {% if released %}The weights were trained elsewhere, on scans that may include test patients.
 {% else %}No test patient reached the training. SHA-256 of split and slices: `data` in `model.json`.
@@ -38,7 +40,7 @@ slices of {{ size }} x {{ size }} pixels. No test patient reached the organ mean
 {% if prior.never_seen %}
 Never seen in training, and so unlabelled tissue: {{ prior.never_seen | join(", ") }}.
 {% endif %}
-## Numbers, on the test patients
+## Numbers, on the test {{ words.patient }}s
 
 | table | metric | mean | interval |
 | --- | --- | --- | --- |
@@ -57,7 +59,7 @@ Never seen in training, and so unlabelled tissue: {{ prior.never_seen | join(", 
 
 
 def write_model_card(
-    model: ModelFolder, split: dict[str, str], dataset: str, tables: dict[str, pd.DataFrame], path: Path
+    model: ModelFolder, split: dict[str, str], dataset: str, words: Words, tables: dict[str, pd.DataFrame], path: Path
 ) -> None:
     """Write the card as Markdown.
 
@@ -65,12 +67,13 @@ def write_model_card(
         model: the folder of the generator.
         split: patient -> split.
         dataset: its name in the config.
+        words: of its scans.
         tables: heading -> tidy table; the rows of this generator are shown.
         path: the file to write.
     """
     settings = model.settings
     numbers = [
-        (heading, f"{METRICS[row.metric].title} ({row.better} is better)", *_value(row))
+        (heading, f"{METRICS[row.metric].heading} ({row.better} is better)", *_value(row))
         for heading, table in tables.items()
         for row in table[table["method"] == settings.name].itertuples()
     ]
@@ -88,6 +91,7 @@ def write_model_card(
         hu_range=slab.hu_range if slab else model.prior.hu_range,
         released=bool(getattr(settings, "weights", None)),
         dataset=dataset,
+        words=words,
         counts={part: list(split.values()).count(part) for part in SPLITS},
         numbers=numbers,
     )
@@ -95,6 +99,9 @@ def write_model_card(
 
 
 def _value(row) -> tuple[str, str]:
-    unit = METRICS[row.metric].unit
-    interval = "" if pd.isna(row.ci_low) else f"{row.ci_low:.3f} to {row.ci_high:.3f}"
-    return f"{row.mean:.3f}{'' if unit == '1' else ' ' + unit}", interval
+    """Mean and interval as the tables show them."""
+    metric = METRICS[row.metric]
+    if pd.isna(row.mean):
+        return "–", ""
+    interval = "" if pd.isna(row.ci_low) else f"{metric.shown(row.ci_low)} to {metric.shown(row.ci_high)}"
+    return metric.shown(row.mean), interval

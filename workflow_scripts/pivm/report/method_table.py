@@ -2,52 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import pandas as pd
 
 from pivm.evaluation.crossed import CrossedMean
 from pivm.evaluation.metrics import Metric, SegmentationMetric
-from pivm.evaluation.sentences import leaders, verdicts
+from pivm.evaluation.sentences import differences_to, leaders, signed, verdicts
 from pivm.evaluation.statistics import MetricSummary, Summary
-from pivm.report.forms import CAPTIONS, method_title, write_forms
+from pivm.report.forms import caption, method_title, write_forms
+from pivm.report.words import TableFacts, Words
 
 
-def write_table(summary: Summary, table: str, level: float, weights: str, outputs) -> None:
+def write_table(summary: Summary, table: str, facts: TableFacts, outputs) -> None:
     """Write Table 2 or 3 in all four forms.
 
     Args:
         summary: of the scores.
-        table: ``table2`` or ``table3``.
-        level: of the intervals.
-        weights: as :func:`pivm.config.weights_note`.
-        outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
+        table: ``table2`` or ``table3``, or one of these on whole volumes.
+        facts: what its words depend on.
+        outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``, and ``differences``.
     """
     notes = [
-        f"{CAPTIONS[table]}. {counts(summary)} {intervals_note(level)}{weights}",
+        f"{caption(table, facts.words)}. {counts(summary, facts.words)} {intervals_note(facts, table)}{facts.weights}",
         cases_note(summary),
-        *verdicts(summary.metrics, level, method_title),
+        *statements(summary, facts),
     ]
-    write_forms(summary.tidy, partial(paper_shape, summary, level), notes, table, outputs)
+    write_forms(summary.tidy, partial(paper_shape, summary, facts), notes, table, outputs)
 
 
-def paper_shape(summary: Summary, level: float, bold: str, arrows: dict[str, str]) -> pd.DataFrame:
-    """Metrics as rows, methods as columns, ``mean [interval]``.
+def statements(summary: Summary, facts: TableFacts) -> list[str]:
+    """What holds of the reference and every other method, and what is not known."""
+    return verdicts(summary.metrics, facts.level, method_title, facts.reference, baseline=facts.baseline)
+
+
+def paper_shape(summary: Summary, facts: TableFacts, bold: str, arrows: dict[str, str]) -> pd.DataFrame:
+    """Two rows per metric: ``mean [interval]`` of each method, and its difference to the reference.
 
     Bold are the best mean of a row and those that are not told apart from it, unless that is all of them.
 
     Args:
         summary: what is shown.
-        level: of the intervals.
+        facts: what its words depend on.
         bold: format of the best values.
         arrows: by direction.
     """
-    rows = {}
+    index, rows = [], []
     for one in summary.metrics:
-        best = leaders(one, level)
-        cells = [cell(one.means.get(m), one.metric, bold if m in best else "%s") for m in summary.methods]
-        rows[f"{one.metric.heading} {arrows[one.metric.better]}"] = cells
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[method_title(m) for m in summary.methods])
+        best = leaders(one, facts.level)
+        index.append(f"{one.metric.heading} {arrows[one.metric.better]}")
+        rows.append([cell(one.means.get(m), one.metric, bold if m in best else "%s") for m in summary.methods])
+        if one.pairs:
+            index.append(difference_heading(facts))
+            rows.append(difference_cells(one, summary.methods, facts))
+    return pd.DataFrame(rows, index=pd.Index(index), columns=[method_title(m) for m in summary.methods])
+
+
+def difference_heading(facts: TableFacts) -> str:
+    """Of the rows of differences."""
+    return f"difference to {method_title(facts.reference)}"
+
+
+def difference_cells(summary: MetricSummary, methods: Sequence[str], facts: TableFacts) -> list[str]:
+    """Each method less the reference, ``+0.1 [0.0, +0.2]``, with a star where the two are told apart."""
+    found, metric = differences_to(summary, facts.reference, facts.level), summary.metric
+    cells = []
+    for method in methods:
+        if (one := found.get(method)) is None:
+            cells.append("–")
+            continue
+        ends = (
+            "" if one.low is None or one.high is None else f" [{signed(metric, one.low)}, {signed(metric, one.high)}]"
+        )
+        cells.append(f"{signed(metric, one.mean)}{ends}{' *' if one.told_apart else ''}")
+    return cells
 
 
 def cell(mean: CrossedMean | None, metric: Metric, style: str) -> str:
@@ -60,10 +89,10 @@ def cell(mean: CrossedMean | None, metric: Metric, style: str) -> str:
     return f"{text} [{metric.shown(mean.low)}, {metric.shown(mean.high)}]"
 
 
-def counts(summary: Summary) -> str:
+def counts(summary: Summary, words: Words) -> str:
     """Patients and seeds behind a table, in one sentence."""
     means = [mean for one in summary.metrics for mean in one.means.values()]
-    text = f"{_number([m.patients for m in means], 'held-out patient')}"
+    text = f"{_number([m.patients for m in means], f'held-out {words.patient}')}"
     for kind in ("generator", "segmenter"):
         seeds = [getattr(mean, f"{kind}_seeds") for mean in means]
         if any(seeds):
@@ -76,11 +105,13 @@ def _number(values: list[int], noun: str) -> str:
     return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
 
 
-def intervals_note(level: float) -> str:
-    """What stands in brackets and in bold."""
+def intervals_note(facts: TableFacts, table: str) -> str:
+    """What stands in brackets, in bold and in the rows of differences."""
     return (
-        f"In brackets: {100 * level:g} % interval of the mean, over patients and seeds. Bold: the best mean and those "
-        "not told apart from it after Holm's correction; nothing is bold where all tie."
+        f"In brackets: {100 * facts.level:g} % interval of the mean, over patients and seeds. Bold: the best mean and "
+        "those not told apart from it after Holm's correction; nothing is bold where all tie. Differences are paired "
+        "over patients and seeds, with the interval of one pair; a star marks those that hold after Holm's correction "
+        f"over all pairs of the row, which are in `{table}_differences.csv`."
     )
 
 
@@ -102,17 +133,18 @@ def cases_note(summary: Summary) -> str:
     return f"Means over classes, then over patients. {' '.join(sentences)}"
 
 
-def ablation_notes(summary: Summary, window: tuple[float, float], level: float) -> list[str]:
+def ablation_notes(summary: Summary, window: tuple[float, float], facts: TableFacts) -> list[str]:
     """What stands below the table of the ablation.
 
     Args:
         summary: what the table shows.
         window: HU range of SSIM and errors.
-        level: of the intervals.
+        facts: what its words depend on.
     """
     low, high = window
     return [
-        f"{CAPTIONS['ablation']}. {counts(summary)} HU from {low} to {high}. {intervals_note(level)} Errors: mean "
-        "absolute difference of one synthetic slice to the real one, over the pixels of the region.",
-        *verdicts(summary.metrics, level, method_title),
+        f"{caption('ablation', facts.words)}. {counts(summary, facts.words)} HU from {low} to {high}. "
+        f"{intervals_note(facts, 'ablation')} Errors: mean absolute difference of one synthetic slice to the "
+        f"{facts.words.adjective} one, over the pixels of the region.",
+        *statements(summary, facts),
     ]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pivm.report.drawing import method_colour, plt
+from pivm.report.drawing import method_colours, plt
 from pivm.report.forms import method_title
+from pivm.report.words import Words
 
 #: organs of the figure, where they occur: soft tissue, vessels, muscle and bone
 MAIN_ORGANS = (
@@ -26,11 +27,16 @@ MAIN_ORGANS = (
 _WIDE_SD = 200
 
 
-def plot_hu_fidelity(table: pd.DataFrame, path: Path) -> None:
+def plot_hu_fidelity(table: pd.DataFrame, words: Words, path: Path) -> None:
     """Mean and standard deviation per organ, real and every method side by side.
 
     The first ten organs stand in where none of :data:`MAIN_ORGANS` occurs. Organs that hold gas have
     an axis of their own.
+
+    Args:
+        table: of :func:`pivm.evaluation.organ_intensity.compare_organ_intensity`.
+        words: of the scans.
+        path: of the PNG.
     """
     present = list(dict.fromkeys(table["organ"]))
     organs = [o for o in MAIN_ORGANS if o in present] or present[: len(MAIN_ORGANS)]
@@ -41,7 +47,7 @@ def plot_hu_fidelity(table: pd.DataFrame, path: Path) -> None:
         1, len(groups), figsize=(1.25 * len(organs) + 1.6, 4.6), width_ratios=[*map(len, groups)], squeeze=False
     )
     for axis, group in zip(axes[0], groups, strict=True):
-        _draw_organs(axis, part, group)
+        _draw_organs(axis, part, group, words)
     axes[0, 0].set_ylabel("HU inside the label (mean, standard deviation)")
     handles, titles = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, titles, ncols=len(titles), loc="upper center", frameon=False, fontsize=9.5)
@@ -50,11 +56,12 @@ def plot_hu_fidelity(table: pd.DataFrame, path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_organs(axis, part: pd.DataFrame, organs: list[str]) -> None:
+def _draw_organs(axis, part: pd.DataFrame, organs: list[str], words: Words) -> None:
     methods = list(dict.fromkeys(part.index.get_level_values("method")))
-    series = [("Real", "s", "0.25", [part.loc[(o, methods[0]), ["real_mean", "real_sd"]] for o in organs])]
-    for i, m in enumerate(methods):
-        series.append((method_title(m), "o", method_colour(i), [part.loc[(o, m), ["mean", "sd"]] for o in organs]))
+    colours = method_colours(methods)
+    series = [(words.heading, "s", "0.2", [part.loc[(o, methods[0]), ["real_mean", "real_sd"]] for o in organs])]
+    for m in methods:
+        series.append((method_title(m), "o", colours[m], [part.loc[(o, m), ["mean", "sd"]] for o in organs]))
     width = 0.72 / len(series)
     for i, (title, marker, colour, values) in enumerate(series):
         x = [k + (i - (len(series) - 1) / 2) * width for k in range(len(organs))]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from pivm.report.forms import method_title
+from pivm.report.words import Words
 
 
-def markdown(table: pd.DataFrame) -> str:
+def markdown(table: pd.DataFrame, words: Words) -> str:
     """A row per organ: mean ± standard deviation inside the label; difference and histogram distance of each method."""
     methods = list(dict.fromkeys(table["method"]))
     rows = {}
     for organ, part in table.groupby("organ", sort=False):
         part = part.set_index("method")
-        cells = {"Real": f"{part['real_mean'].iloc[0]:.0f} ± {part['real_sd'].iloc[0]:.0f}"}
+        cells = {words.heading: f"{part['real_mean'].iloc[0]:.0f} ± {part['real_sd'].iloc[0]:.0f}"}
         for m in methods:
             cells[method_title(m)] = f"{part.loc[m, 'mean']:.0f} ± {part.loc[m, 'sd']:.0f}"
             cells[f"{method_title(m)}, difference"] = _difference(part.loc[m])
@@ -25,8 +26,8 @@ def markdown(table: pd.DataFrame) -> str:
     average = [f"{method_title(m)}: mean off by {error[m]:.1f}, distance {distance[m]:.1f}" for m in methods]
     note = (
         f"HU inside the label, mean ± standard deviation over the pixels of {int(table['patients'].max())} "
-        "held-out patients; difference: synthetic less real organ mean of a patient, mean over patients with its "
-        "interval; distance: first Wasserstein distance of the histograms, HU. "
+        f"held-out {words.patient}s; difference: synthetic less {words.adjective} organ mean of a patient, "
+        "mean over patients with its interval; distance: first Wasserstein distance of the histograms, HU. "
         f"Averaged over organs, in HU: {'; '.join(average)}."
     )
     return f"{shaped.to_markdown(disable_numparse=True)}\n\n{note}\n"

@@ -9,12 +9,24 @@ import numpy as np
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
-from pivm.report.drawing import draw, plt
+from pivm.report.drawing import (
+    WINDOW_TEXT,
+    draw,
+    legend_inches,
+    mark_scale,
+    mark_sides,
+    organ_legend,
+    plt,
+    present,
+)
 from pivm.report.forms import method_title
+from pivm.report.words import Words
 
 
-def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: Path, rows: int = 4) -> None:
-    """Real slice, labels, prior, real variation, and each generator's variation and slice for the same label map.
+def plot_panel(
+    store: SliceStore, prior: Prior, folders: dict[str, Path], words: Words, path: Path, rows: int = 3
+) -> None:
+    """Per slice two lines: the CT, its labels and each generator's CT; below, the variation of each and the prior map.
 
     The slices come from the synthetic training sets, so the label maps are those of training patients; rows
     are spread from the lowest to the highest slice that all generators have made.
@@ -23,6 +35,7 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
         store: the slice store of the run.
         prior: organ means of the run.
         folders: generator -> folder of its synthetic slices.
+        words: of the scans.
         path: of the PNG.
         rows: label maps shown.
     """
@@ -32,38 +45,51 @@ def plot_panel(store: SliceStore, prior: Prior, folders: dict[str, Path], path: 
     }
     shared = sorted(set.intersection(*(set(table.index) for table in index.values())))
     by_height = sorted(shared, key=lambda r: _relative_height(store, r))
-    picks = [by_height[int(f * (len(by_height) - 1))] for f in np.linspace(0.12, 0.92, min(rows, len(by_height)))][::-1]
+    picks = [by_height[int(f * (len(by_height) - 1))] for f in np.linspace(0.12, 0.85, min(rows, len(by_height)))][::-1]
     synthetic = {g: np.load(f / "hu.npy", mmap_mode="r", allow_pickle=False) for g, f in folders.items()}
-    titles = ["Real CT", "Labels", "Prior", "Real variation"]
-    titles += [f"{method_title(g)}{kind}" for g in folders for kind in (" variation", "")]
-    figure, axes = plt.subplots(
-        len(picks), len(titles), figsize=(2 * len(titles), 2.02 * len(picks) + 0.9), squeeze=False
-    )
+    organs = present(prior.names, (store.labels[row] for row in picks))
+    columns, lines = 2 + len(folders), 2 * len(picks)
+    foot = 0.8 + legend_inches(organs)
+    size = (1.6 * columns + 0.45, 1.6 * lines + 0.3 + foot)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False)
+    for axis, title in zip(axes[0], [words.ct, "Labels", *map(method_title, folders)], strict=True):
+        axis.set_title(title, fontsize=9)
     for line, row in enumerate(picks):
-        label_map = prior.label_map(store.labels[[row]], store.body[[row]])
-        hu = np.asarray(store.hu[row])
-        images = [("hu", hu), ("labels", label_map[0]), ("hu", prior.map(label_map)[0])]
-        images.append(("variation", prior.variation(store.hu[[row]], label_map)[0]))
-        for g in folders:
-            synthetic_hu = np.asarray(synthetic[g][index[g].loc[row, "row"]])
-            images += [("variation", prior.variation(synthetic_hu[None], label_map)[0]), ("hu", synthetic_hu)]
-        for column, (kind, image) in enumerate(images):
-            axis = axes[line, column]
-            drawn = draw(axis, kind, image, prior.classes)
-            if line == 0:
-                axis.set_title(titles[column], fontsize=10)
-            if kind == "hu" and column == 0:
-                hu_image = drawn
-            if kind == "variation":
-                variation_image = drawn
-        axes[line, 0].set_ylabel(f"{store.index['subject'][row]}\nslice {store.index['z'][row]}", fontsize=8)
-    figure.subplots_adjust(left=0.035, right=0.995, top=0.93, bottom=0.11, wspace=0.03, hspace=0.03)
-    for x, image, label in ((0.1, hu_image, "HU"), (0.55, variation_image, "variation (HU)")):
-        bar = figure.colorbar(image, cax=figure.add_axes((x, 0.06, 0.3, 0.018)), orientation="horizontal")
-        bar.set_label(label, fontsize=9)
-        bar.ax.tick_params(labelsize=8)
-    figure.savefig(path, dpi=130)
+        slices = [np.asarray(synthetic[g][index[g].loc[row, "row"]]) for g in folders]
+        bars = _draw_slice(axes[2 * line : 2 * line + 2], store, prior, row, slices)
+    top, bottom = 1 - 0.3 / size[1], foot / size[1]
+    figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
+    for x, image, label in zip(
+        (0.08, 0.56), bars, (f"HU ({WINDOW_TEXT})", "HU above or below the prior map"), strict=True
+    ):
+        place = figure.add_axes((x, (foot - 0.22) / size[1], 0.36, 0.1 / size[1]))
+        bar = figure.colorbar(image, cax=place, orientation="horizontal")
+        bar.set_label(label, fontsize=7, labelpad=1)
+        bar.ax.tick_params(labelsize=6.5, pad=1, length=2)
+    organ_legend(figure, organs, 0)
+    figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def _draw_slice(axes: np.ndarray, store: SliceStore, prior: Prior, row: int, slices: list[np.ndarray]) -> tuple:
+    """Draw the two lines of one slice; the drawn HU and variation, for the colour bars."""
+    label_map = prior.label_map(store.labels[[row]], store.body[[row]])
+    hu = np.asarray(store.hu[row])
+    images = draw(axes[0, 0], "hu", hu), draw(axes[1, 0], "variation", prior.variation(hu[None], label_map)[0])
+    draw(axes[0, 1], "labels", label_map[0], prior.names)
+    draw(axes[1, 1], "hu", prior.map(label_map)[0])
+    for (above, below), made in zip(axes[:, 2:].T, slices, strict=True):
+        draw(above, "hu", made)
+        draw(below, "variation", prior.variation(made[None], label_map)[0])
+    for axis in axes[0, :2]:
+        mark_sides(axis)
+    mark_scale(axes[0, 0], store.index["pixel_mm"][row])
+    style = {"transform": axes[1, 1].transAxes, "color": "white", "fontsize": 7, "ha": "center", "va": "top"}
+    axes[1, 1].text(0.5, 0.97, "prior map", **style)
+    side, mm = len(hu), store.index["pixel_mm"][row]
+    axes[0, 0].set_ylabel(f"{store.index['subject'][row]}, slice {store.index['z'][row]}", fontsize=7)
+    axes[1, 0].set_ylabel(f"variation\n{side} × {side}, {mm:.1f} mm", fontsize=7)
+    return images
 
 
 def _relative_height(store: SliceStore, row: int) -> float:

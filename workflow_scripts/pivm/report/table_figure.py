@@ -10,24 +10,29 @@ import pandas as pd
 
 from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.statistics import per_patient
-from pivm.report.drawing import method_colour, plt
-from pivm.report.forms import CAPTIONS, method_title
+from pivm.report.drawing import calm_limits, method_colours, plt
+from pivm.report.forms import caption, method_title
+from pivm.report.words import TableFacts
 
 
-def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: float, path: Path) -> None:
+def plot_table(
+    tidy: pd.DataFrame, cases: pd.DataFrame, table: str, facts: TableFacts, generated: str, path: Path
+) -> None:
     """One axis per metric: patients as linked points, the mean with its interval beside them.
 
     Args:
         tidy: the table.
         cases: the scores behind it.
-        table: its key in :data:`pivm.report.forms.CAPTIONS`.
-        confidence: of the intervals.
+        table: its key, as in :func:`pivm.report.forms.caption`.
+        facts: what its words depend on.
+        generated: the generator behind the method of this name.
         path: of the PNG.
     """
     # a metric that is taken over all patients together has no points
     shown = tidy[tidy["patients"] > 0]
     metrics = [m for m in dict.fromkeys(shown["metric"]) if m in cases]
     methods = list(dict.fromkeys(tidy["method"]))
+    colours = method_colours(methods, generated)
     patients = per_patient(cases, metrics)
     width, columns = max(3.1, 0.85 * len(methods)), min(len(metrics), 4)
     rows = -(-len(metrics) // columns)
@@ -52,7 +57,7 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
                 ms=7,
                 capsize=5,
                 lw=2,
-                color=method_colour(i),
+                color=colours[method],
                 zorder=3,
             )
         entry = METRICS[metric]
@@ -61,13 +66,20 @@ def plot_table(tidy: pd.DataFrame, cases: pd.DataFrame, table: str, confidence: 
         axis.set_xticks(x, [method_title(m).replace(" ", "\n") for m in methods], fontsize=9)
         axis.set_xlim(-0.5, len(methods) - 0.5)
         axis.margins(y=0.12)
+        calm_limits(axis, entry)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="0.92")
+        axis.set_axisbelow(True)
     count = patients["patient"].nunique()
-    bars = f"Diamonds: mean, {confidence:.0%} interval over patients and seeds" if count > 1 else "Diamonds: mean"
-    figure.suptitle(CAPTIONS[table], fontsize=11.5)
+    bars = f"Diamonds: mean, {facts.level:.0%} interval over patients and seeds" if count > 1 else "Diamonds: mean"
+    figure.suptitle(textwrap.fill(caption(table, facts.words), 42 * columns), fontsize=11)
     figure.text(
-        0.5, 0.01, f"Grey: {count} held-out patient{'s' * (count > 1)}. {bars}.", ha="center", fontsize=9, color="0.35"
+        0.5,
+        0.01,
+        f"Grey: {count} held-out {facts.words.patient}{'s' * (count > 1)}. {bars}.",
+        ha="center",
+        fontsize=9,
+        color="0.35",
     )
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(path, dpi=130)

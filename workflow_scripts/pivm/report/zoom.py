@@ -9,9 +9,21 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from pivm.cohort.prior import Prior
+from pivm.evaluation.image_metrics.ssim import ssim
 from pivm.evaluation.paired import PairedSlices
-from pivm.report.drawing import draw, plt
+from pivm.report.drawing import (
+    draw,
+    legend_inches,
+    mark_scale,
+    mark_sides,
+    organ_legend,
+    plt,
+    present,
+    tag,
+    what_is_shown,
+)
 from pivm.report.forms import method_title
+from pivm.report.words import Words
 
 #: side of the detail as a share of the slice
 ZOOM = 0.36
@@ -25,43 +37,66 @@ class Detail(NamedTuple):
     side: int
 
 
-def plot_zoom(pairs: PairedSlices, prior: Prior, path: Path, patients: int = 3) -> None:
-    """Two rows per patient, the slice with the most organs and a detail of it: real CT, labels, each generator.
+def plot_zoom(
+    pairs: PairedSlices, prior: Prior, window: tuple[float, float], words: Words, path: Path, patients: int = 3
+) -> None:
+    """Two rows per patient, the slice with the most organs and a detail of it: the CT, labels, each generator.
 
     Args:
         pairs: real and synthetic slices of test patients.
         prior: organ means of the run.
+        window: HU range of the SSIM below each synthetic slice, that of Table 1.
+        words: of the scans.
         path: of the PNG.
         patients: shown, evenly chosen.
     """
-    store, by_patient = pairs.store, dict(pairs.patients())
+    by_patient = dict(pairs.patients())
     chosen = [list(by_patient)[i] for i in np.unique(np.linspace(0, len(by_patient) - 1, patients).round().astype(int))]
-    titles = ["Real CT", "Labels", *(method_title(run.method) for run in pairs.synthetic)]
-    shape = (2 * len(chosen), len(titles))
-    figure, axes = plt.subplots(*shape, figsize=(2.1 * shape[1] + 0.3, 2.1 * shape[0] + 0.4), squeeze=False)
-    for line, patient in enumerate(chosen):
-        positions = by_patient[patient]
-        organs = [len(np.unique(store.labels[pairs.rows[i]])) for i in positions]
-        position = positions[int(np.argmax(organs))]
-        row = pairs.rows[position]
-        label_map = prior.label_map(store.labels[[row]], store.body[[row]])[0]
-        images = [("hu", np.asarray(store.hu[row])), ("labels", label_map)]
-        images += [("hu", np.asarray(hu[position])) for hu in pairs.synthetic.values()]
-        top, left, side = detail(np.asarray(store.labels[row]))
-        for column, (kind, image) in enumerate(images):
-            whole, zoomed = axes[2 * line, column], axes[2 * line + 1, column]
-            draw(whole, kind, image, prior.classes)
-            whole.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec="#ffd400", lw=1.4))
-            draw(zoomed, kind, image[top : top + side, left : left + side], prior.classes)
-            zoomed.spines[:].set(color="#ffd400", linewidth=1.6)
-            if line == 0:
-                whole.set_title(titles[column], fontsize=11)
-        axes[2 * line, 0].set_ylabel(f"{patient}\nslice {store.index['z'][row]}", fontsize=9)
-        axes[2 * line + 1, 0].set_ylabel("detail", fontsize=9)
-    top = 1 - 0.34 / figure.get_figheight()
-    figure.subplots_adjust(left=0.05, right=0.995, top=top, bottom=0.01, wspace=0.03, hspace=0.03)
-    figure.savefig(path, dpi=130)
+    titles = [words.ct, "Labels", *(method_title(run.method) for run in pairs.synthetic)]
+    picked = [_richest(pairs, by_patient[patient]) for patient in chosen]
+    organs = present(prior.names, (pairs.store.labels[pairs.rows[position]] for position in picked))
+    shape, foot = (2 * len(chosen), len(titles)), 0.35 + legend_inches(organs)
+    size = (1.35 * shape[1] + 0.4, 1.35 * shape[0] + 0.3 + foot)
+    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=8.5)
+    for line, position in enumerate(picked):
+        _draw_patient(axes[2 * line : 2 * line + 2], pairs, prior, window, position)
+    top, bottom = 1 - 0.28 / size[1], foot / size[1]
+    figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
+    text = what_is_shown(pairs.store.hu.shape[-1], words.adjective, window)
+    figure.text(0.5, (foot - 0.2) / size[1], text, ha="center", fontsize=7)
+    organ_legend(figure, organs, 0)
+    figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def _richest(pairs: PairedSlices, positions: np.ndarray) -> int:
+    """The slice with the most organs."""
+    return positions[int(np.argmax([len(np.unique(pairs.store.labels[pairs.rows[i]])) for i in positions]))]
+
+
+def _draw_patient(
+    axes: np.ndarray, pairs: PairedSlices, prior: Prior, window: tuple[float, float], position: int
+) -> None:
+    store, row = pairs.store, pairs.rows[position]
+    hu, body = np.asarray(store.hu[row]), np.asarray(store.body[row])
+    images = [("hu", hu, ""), ("labels", prior.label_map(store.labels[[row]], body[None])[0], "")]
+    for made in pairs.synthetic.values():
+        synthetic = np.asarray(made[position])
+        images.append(("hu", synthetic, f"SSIM {ssim(hu[None], synthetic[None], body[None], window).whole:.2f}"))
+    top, left, side = detail(np.asarray(store.labels[row]))
+    for (whole, zoomed), (kind, image, score) in zip(axes.T, images, strict=True):
+        draw(whole, kind, image, prior.names)
+        whole.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec="#ffd400", lw=1))
+        draw(zoomed, kind, image[top : top + side, left : left + side], prior.names)
+        zoomed.spines[:].set(color="#ffd400", linewidth=1.2)
+        tag(whole, score)
+    for axis in axes[0, :2]:
+        mark_sides(axis, size=6)
+    mark_scale(axes[0, 0], store.index["pixel_mm"][row], size=6)
+    axes[0, 0].set_ylabel(f"{store.index['subject'][row]}\nslice {store.index['z'][row]}", fontsize=7)
+    axes[1, 0].set_ylabel("detail", fontsize=7)
 
 
 def detail(labels: np.ndarray) -> Detail:

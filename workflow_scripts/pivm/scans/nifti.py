@@ -246,13 +246,24 @@ def read_ct(place: str | Path, padding_hu: float = -1500) -> Volume:
     return Volume(image.to_ras(stored), image.grid.affine, values.padding)
 
 
-def write_volume(array: np.ndarray, affine: np.ndarray, path: Path, extension: bytes = b"") -> None:
-    """Write int16 HU or uint8 labels [R, A, S] as compressed NIfTI in mm, with something to add to the header."""
+def write_volume(
+    array: np.ndarray, affine: np.ndarray, path: Path, extension: bytes = b"", description: str = ""
+) -> None:
+    """Write int16 HU or uint8 labels [R, A, S] as compressed NIfTI in mm, with something to add to the header.
+
+    Args:
+        array: the voxels.
+        affine: voxel index to mm.
+        path: of the file.
+        extension: content of an extension of the header.
+        description: field ``descrip`` of the header, at most 79 letters.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nib.Nifti1Image(array, affine)
     image.set_qform(affine, 1)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description.encode("ascii")
     if extension:
         image.header.extensions.append(Nifti1Extension(0, extension))
     nib.save(image, path)

@@ -17,7 +17,7 @@ class Arm(NamedTuple):
     """One arm.
 
     Attributes:
-        title: its name in tables and figures.
+        title: its name in tables and figures, ``{adjective}`` for that of the scans (real, or phantom).
         recipe: of the synthetic slices (:func:`pivm.config.evidence.recipes`), or the source whose own slices are
             added where there is no generator; None where nothing is added.
         generator: of the synthetic slices.
@@ -32,12 +32,12 @@ class Arm(NamedTuple):
 
 #: key in ``evidence.arms`` -> the arm. Every one has the real slices of the annotated patients.
 ARMS = {
-    REFERENCE: Arm("real slices alone"),
-    "real_light": Arm("real slices alone, light augmentation", augmentation="light"),
+    REFERENCE: Arm("{adjective} slices alone"),
+    "real_light": Arm("{adjective} slices alone, light augmentation", augmentation="light"),
     "same_labels": Arm("+ synthetic, same label maps", "from_train", GENERATED),
     "augmented": Arm("+ synthetic, deformed label maps", "from_augmented", GENERATED),
     "labels_only": Arm("+ synthetic, label maps without CT", "from_labels_only", GENERATED),
-    "deformed": Arm("+ the same deformation of the real slices", "augmented"),
+    "deformed": Arm("+ the same deformation of the {adjective} slices", "augmented"),
     "cddpm": Arm("+ CDDPM, label maps without CT", "from_labels_only", "cddpm"),
     "gaussian": Arm("+ Gaussian organs, label maps without CT", "from_labels_only", "gaussian"),
 }

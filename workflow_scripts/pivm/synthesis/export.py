@@ -17,6 +17,7 @@ from pivm.scans.label_maps import Policy
 from pivm.scans.label_names import write_label_names
 from pivm.scans.nifti import write_volume
 from pivm.synthesis.folds import Fold
+from pivm.synthesis.marks import DESCRIPTION, read_marks, write_synthetic_ct
 
 FORMS = ("nnunet", "totalsegmentator")
 
@@ -44,7 +45,7 @@ class Reading:
 
 
 def export_totalsegmentator(subjects: Mapping[str, Subject], folder: Path, how: Reading) -> None:
-    """Write scans with a mask for each label, in RAS+ orientation on their own grid.
+    """Write scans with a mask for each label, in RAS+ orientation on their own grid; a synthetic CT keeps its marks.
 
     Args:
         subjects: name -> where it lies.
@@ -56,7 +57,11 @@ def export_totalsegmentator(subjects: Mapping[str, Subject], folder: Path, how: 
     """
     for name, subject in subjects.items():
         volume, read = read_labelled_ct(subject, how.label_set, how.policy, how.padding)
-        write_volume(volume.hu, volume.affine, folder / name / "ct.nii.gz")
+        image, marks = folder / name / "ct.nii.gz", read_marks(subject.ct)
+        if marks is None:
+            write_volume(volume.hu, volume.affine, image)
+        else:
+            write_synthetic_ct(volume.hu, volume.affine, image, marks)
         for k, organ in enumerate(how.label_set.names, start=1):
             mask = (read.array == k).astype(np.uint8)
             write_volume(mask, volume.affine, folder / name / "segmentations" / f"{organ}.nii.gz")
@@ -70,6 +75,8 @@ def export_nnunet(
 ) -> None:
     """Write ``imagesTr`` and ``labelsTr``, ``imagesTs`` and ``labelsTs``, ``dataset.json`` and the folds.
 
+    The marks of synthetic CT stand in ``synthetic.json``: beside the images nnU-Net wants nothing else.
+
     Args:
         subjects: name -> where it lies, of scans to train and validate on.
         held_out: the same of test patients.
@@ -81,10 +88,12 @@ def export_nnunet(
         DataError: a scan cannot be read.
     """
     names = write_label_names(dict(enumerate(how.label_set.names, start=1)))
+    synthetic = {name: marks for name, subject in subjects.items() if (marks := read_marks(subject.ct)) is not None}
     for part, chosen in (("Tr", subjects), ("Ts", held_out)):
         for name, subject in chosen.items():
             volume, read = read_labelled_ct(subject, how.label_set, how.policy, how.padding)
-            write_volume(volume.hu, volume.affine, folder / f"images{part}" / f"{name}_0000.nii.gz")
+            image = folder / f"images{part}" / f"{name}_0000.nii.gz"
+            write_volume(volume.hu, volume.affine, image, description=DESCRIPTION if name in synthetic else "")
             write_volume(read.array, volume.affine, folder / f"labels{part}" / f"{name}.nii.gz", names)
     facts = {
         "channel_names": {"0": "CT"},
@@ -93,6 +102,6 @@ def export_nnunet(
         "file_ending": ".nii.gz",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    if folds:
-        (folder / "splits_final.json").write_text(json.dumps(folds, indent=1) + "\n", encoding="utf-8")
+    for name, content in (("dataset", facts), ("synthetic", synthetic), ("splits_final", list(folds))):
+        if content:
+            (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import shlex
+import sys
+from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from pivm import __version__
 from pivm.errors import DataError
 from pivm.generators.model_folder import ModelFolder
 from pivm.generators.protocol import Generator
 from pivm.labels import LabelSet
 from pivm.learning.device import memory_advice
-from pivm.scans.nifti import write_volume
+from pivm.learning.model_files import model_hash
 from pivm.scans.quality import QualitySettings, check_grid
 from pivm.seeds import derived_seed
 from pivm.synthesis.given_labels import GivenLabels, read_given
+from pivm.synthesis.marks import write_synthetic_ct
 from pivm.synthesis.source import standard_source
 from pivm.synthesis.z_step import warn_of_step
 
@@ -35,21 +41,23 @@ class SyntheticCT:
         affine: float [4, 4], voxel index to mm, that of the labels.
         organs: organs of the label map that the generator knows.
         not_understood: names and ids in the labels that are none of them, and so unlabelled tissue.
+        facts: how it was made (:mod:`pivm.synthesis.marks`).
     """
 
     hu: np.ndarray
     affine: np.ndarray
     organs: tuple[str, ...]
     not_understood: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write a NIfTI file.
+        """Write a NIfTI file that says it is synthetic, and beside it a JSON file that says how it was made.
 
         Raises:
             DataError: the name does not end in .nii or .nii.gz.
         """
         require_nifti_name(path)
-        write_volume(self.hu, self.affine, Path(path))
+        write_synthetic_ct(self.hu, self.affine, Path(path), {**self.facts, "command": shlex.join(sys.argv)})
 
 
 def require_nifti_name(path: Path) -> None:
@@ -110,7 +118,15 @@ def generate_ct(
             [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
         )
     hu = np.ascontiguousarray(given.stored.from_ras(source.plane.restore(slices)))
-    return SyntheticCT(hu, given.stored.affine, present, given.not_understood)
+    facts = {
+        "generator": opened.settings.name,
+        "model": model_hash(opened.folder),
+        "seed": seed,
+        "source": given.name,
+        "organs": present,
+        "versions": {name: metadata.version(name) for name in ("torch", "numpy")} | {"pivm": __version__},
+    }
+    return SyntheticCT(hu, given.stored.affine, present, given.not_understood, facts)
 
 
 def _smaller(generator: Generator, model: Path) -> str:

@@ -13,6 +13,7 @@ from pivm.datasets.listing import Subject
 from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import write_volume
+from pivm.synthesis.marks import write_synthetic_ct
 from pivm.synthesis.source import LabelSource, standard_source
 
 
@@ -34,14 +35,15 @@ def read_source(
     return standard_source(name, labels, volume, size, prior)
 
 
-def write_synthetic(source: LabelSource, hu: np.ndarray, label_set: LabelSet, folder: Path) -> None:
-    """Write ``ct.nii.gz`` and ``segmentations/`` with the affine of the source.
+def write_synthetic(source: LabelSource, hu: np.ndarray, label_set: LabelSet, folder: Path, facts: dict) -> None:
+    """Write ``ct.nii.gz``, ``ct.json`` and ``segmentations/`` with the affine of the source.
 
     Args:
         hu: int16 [S, size, size], one generated slice per axial slice of the source.
+        facts: how it was made (:mod:`pivm.synthesis.marks`).
     """
     folder = Path(folder)
-    write_volume(source.plane.restore(hu), source.grid.affine, folder / "ct.nii.gz")
+    write_synthetic_ct(source.plane.restore(hu), source.grid.affine, folder / "ct.nii.gz", facts)
     for k, name in enumerate(label_set.names, start=1):
         mask = (source.labels == k).astype(np.uint8)
         write_volume(mask, source.grid.affine, folder / "segmentations" / f"{name}.nii.gz")

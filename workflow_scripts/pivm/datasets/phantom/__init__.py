@@ -59,4 +59,5 @@ LAYOUT = Layout(
     watched=watched,
     label_names=label_names,
     rules="phantom.smk",
+    procedural=True,
 )
