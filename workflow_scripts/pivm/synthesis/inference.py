@@ -118,15 +118,19 @@ def generate_ct(
             [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
         )
     hu = np.ascontiguousarray(given.stored.from_ras(source.plane.restore(slices)))
-    facts = {
-        "generator": opened.settings.name,
-        "model": model_hash(opened.folder),
+    return SyntheticCT(hu, given.stored.affine, present, given.not_understood, _facts(opened, given, present, seed))
+
+
+def _facts(model: ModelFolder, given: GivenLabels, organs: tuple[str, ...], seed: int) -> dict[str, Any]:
+    """How a CT was made (:mod:`pivm.synthesis.marks`)."""
+    return {
+        "generator": model.settings.name,
+        "model": model_hash(model.folder),
         "seed": seed,
         "source": given.name,
-        "organs": present,
+        "organs": organs,
         "versions": {name: metadata.version(name) for name in ("torch", "numpy")} | {"pivm": __version__},
     }
-    return SyntheticCT(hu, given.stored.affine, present, given.not_understood, facts)
 
 
 def _smaller(generator: Generator, model: Path) -> str:
