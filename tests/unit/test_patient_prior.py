@@ -6,6 +6,7 @@ import dataclasses
 import json
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
+from pivm import cli
 from pivm.cohort.prior import Prior
 from pivm.errors import ConfigError, StateError
 from pivm.generators.diffusion.generator import DiffusionGenerator
@@ -288,6 +290,94 @@ def test_a_model_of_an_earlier_version_has_the_means_of_the_data_set(tmp_path):
     assert opened.settings.prior.means == "dataset"
     maps = np.random.default_rng(0).integers(0, 4, (2, 16, 16)).astype(np.uint8)
     assert np.array_equal(generator.generate(maps, [1, 2]), opened.load(CPU).generate(maps, [1, 2], [8, 9]))
+
+
+class TestAskedFor:
+    """``pivm generate --organ`` and ``--like``."""
+
+    AFFINE = np.diag([3.0, 3.0, 5.0, 1.0])
+
+    @pytest.fixture
+    def model(self, tmp_path):
+        generator = train(tmp_path)
+        save_generator(generator, tmp_path / "model", TrainedOn(("p",), 1, 16, {}), MADE)
+        write_sampler(tmp_path / "model", plain(settings().sampler))
+        array = np.zeros((16, 16, 4), np.uint8)
+        array[3:8, 3:13], array[8:13, 3:13] = 1, 2
+        nib.save(nib.Nifti1Image(array, self.AFFINE), tmp_path / "labels.nii.gz")
+        hu = np.where(array == 0, -1000, np.where(array == 1, 120, 40)).astype(np.int16)
+        nib.save(nib.Nifti1Image(hu, self.AFFINE), tmp_path / "real.nii.gz")
+        return tmp_path
+
+    def generate(self, path, *more: str) -> int:
+        files = [
+            "--model",
+            str(path / "model"),
+            "--labels",
+            str(path / "labels.nii.gz"),
+            "--out",
+            str(path / "o.nii.gz"),
+        ]
+        return cli.main(["generate", *files, "--ids", "model", "--device", "cpu", *more])
+
+    def means(self, monkeypatch) -> list[np.ndarray]:
+        """The organ means that volumes are made with."""
+        used, original = [], DiffusionGenerator._means
+
+        def spy(self, seeds):
+            used.append(original(self, seeds))
+            return used[-1]
+
+        monkeypatch.setattr(DiffusionGenerator, "_means", spy)
+        return used
+
+    def test_an_organ_has_the_mean_that_is_asked_for(self, model, monkeypatch):
+        used = self.means(monkeypatch)
+        assert self.generate(model, "--organ", "a=95", "--seed", "3") == 0
+        assert self.generate(model, "--organ", "a=130", "--seed", "3") == 0
+        assert [float(m[0, 1]) for m in used] == [95, 130]
+        assert used[0][0, 2] < used[1][0, 2]  # the other organ goes with it, as in the training patients
+
+    def test_a_ct_gives_its_means_and_a_named_organ_goes_first(self, model, monkeypatch):
+        used = self.means(monkeypatch)
+        assert self.generate(model, "--like", str(model / "real.nii.gz"), "--organ", "b=70") == 0
+        assert float(used[0][0, 1]) == pytest.approx((200 * 120 + 50 * 60) / 250, abs=1)
+        assert float(used[0][0, 2]) == 70
+        assert self.generate(model, "--like", str(model / "real.nii.gz")) == 0
+        assert float(used[1][0, 2]) == pytest.approx((200 * 40 + 50 * 90) / 250, abs=1)
+
+    @pytest.mark.parametrize(
+        ("more", "message"),
+        [
+            (["--organ", "lever=95"], "organ 'lever': unknown to the model; it knows a, b"),
+            (["--organ", "a=9000"], "found 9000.0 HU, expected -1024 to 400"),
+            (["--organ", "a=nan"], "found nan HU"),
+            (["--like-labels", "x.nii.gz"], "--like, which is not given"),
+            (["--like", "absent.nii.gz"], "absent.nii.gz"),
+        ],
+    )
+    def test_what_cannot_be_done_is_said(self, model, capsys, more, message):
+        assert self.generate(model, *more) == 1
+        assert message in capsys.readouterr().err
+
+    def test_a_number_that_is_none_is_a_wrong_argument(self, model, capsys):
+        with pytest.raises(SystemExit):
+            self.generate(model, "--organ", "a")
+        assert "expected an organ and its mean HU, as liver=95" in capsys.readouterr().err
+
+    def test_a_mean_beyond_all_patients_is_named(self, model, caplog):
+        assert self.generate(model, "--organ", "a=-700") == 0
+        assert "a: -700 HU is far from the training patients" in caplog.text
+
+    def test_a_ct_on_another_grid_is_refused(self, model, capsys):
+        nib.save(nib.Nifti1Image(np.zeros((16, 16, 5), np.int16), self.AFFINE), model / "real.nii.gz")
+        assert self.generate(model, "--like", str(model / "real.nii.gz")) == 1
+        assert "--like-labels" in capsys.readouterr().err
+
+    def test_a_generator_of_the_data_set_refuses(self, model, capsys):
+        save_generator(train(model, "dataset"), model / "model", TrainedOn(("p",), 1, 16, {}), MADE)
+        assert self.generate(model, "--organ", "a=95") == 1
+        assert "train one with `diffusion.prior.means: patient`" in capsys.readouterr().err
 
 
 def test_a_generator_that_never_meets_the_map_refuses_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pivm.scans.nifti import write_volume
 from pivm.scans.quality import QualitySettings, check_grid
 from pivm.seeds import derived_seed
 from pivm.synthesis.given_labels import GivenLabels, read_given
+from pivm.synthesis.organ_hu import means_by_id, means_of_ct, require_patients
 from pivm.synthesis.source import standard_source
 from pivm.synthesis.z_step import warn_of_step
 
@@ -66,6 +68,9 @@ def generate_ct(
     device: torch.device | str = "cpu",
     *,
     affine: np.ndarray | None = None,
+    organ_hu: Mapping[str, float] | None = None,
+    like: str | Path | None = None,
+    like_labels: str | Path | None = None,
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
@@ -83,6 +88,10 @@ def generate_ct(
         seed: of the noise.
         device: where the networks run.
         affine: float [4, 4], voxel index to mm (RAS+) of an array of labels; files bring their own.
+        organ_hu: mean HU of organs by name, for a generator of patients (``diffusion.prior.means: patient``); those of
+            the other organs are drawn to go with them.
+        like: a CT whose organ means are taken, before those of ``organ_hu``.
+        like_labels: labels of that CT; without them ``labels`` are its own.
 
     Raises:
         StateError: no complete generator.
@@ -104,6 +113,12 @@ def generate_ct(
     source = standard_source(given.name, given.label_map, None, size, opened.prior)
     with memory_advice("use the CPU (--device cpu)"):
         generator = opened.load(torch.device(device))
+    if organ_hu or like:
+        patients, means = require_patients(generator, opened), {}
+        if like:
+            its_labels = given if like_labels is None else read_given(like_labels, None, label_set, ids)
+            means = means_of_ct(Path(like), its_labels, opened)
+        generator.patients = patients.given(means | means_by_id(organ_hu or {}, patients, opened))
     warn_of_step(generator, opened.trained_on.below_mm, given.name, source.spacing_mm[2])
     with memory_advice(_smaller(generator, Path(model))):
         (slices,) = generator.generate_volumes(
