@@ -310,15 +310,9 @@ class TestAskedFor:
         return tmp_path
 
     def generate(self, path, *more: str) -> int:
-        files = [
-            "--model",
-            str(path / "model"),
-            "--labels",
-            str(path / "labels.nii.gz"),
-            "--out",
-            str(path / "o.nii.gz"),
-        ]
-        return cli.main(["generate", *files, "--ids", "model", "--device", "cpu", *more])
+        files = {"model": "model", "labels": "labels.nii.gz", "out": "o.nii.gz"}
+        given = [part for name, file in files.items() for part in (f"--{name}", str(path / file))]
+        return cli.main(["generate", *given, "--ids", "model", "--device", "cpu", *more])
 
     def means(self, monkeypatch) -> list[np.ndarray]:
         """The organ means that volumes are made with."""
@@ -370,7 +364,7 @@ class TestAskedFor:
         assert "a: -700 HU is far from the training patients" in caplog.text
 
     def test_a_ct_on_another_grid_is_refused(self, model, capsys):
-        nib.save(nib.Nifti1Image(np.zeros((16, 16, 5), np.int16), self.AFFINE), model / "real.nii.gz")
+        nib.save(nib.Nifti1Image(np.full((16, 16, 5), 50, np.int16), self.AFFINE), model / "real.nii.gz")
         assert self.generate(model, "--like", str(model / "real.nii.gz")) == 1
         assert "--like-labels" in capsys.readouterr().err
 

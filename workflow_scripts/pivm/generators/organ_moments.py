@@ -61,7 +61,7 @@ class OrganMoments:
             cls.of(*data.arrays(slice(start, start + chunk)), data.scan[start : start + chunk], data.scans, data.prior)
             for start in range(0, len(data), chunk)
         ]
-        return cls(*(sum(columns) for columns in zip(*(p._fields() for p in parts), strict=True)))
+        return cls(*(np.sum(columns, axis=0) for columns in zip(*(p._fields() for p in parts), strict=True)))
 
     def means(self, prior: Prior, shrink_pixels: float) -> np.ndarray:
         """Each scan's organ means, as if ``shrink_pixels`` more had the data set's mean; NaN for labels it lacks.

@@ -19,7 +19,7 @@ from pivm.scans.nifti import write_volume
 from pivm.scans.quality import QualitySettings, check_grid
 from pivm.seeds import derived_seed
 from pivm.synthesis.given_labels import GivenLabels, read_given
-from pivm.synthesis.organ_hu import means_by_id, means_of_ct, require_patients
+from pivm.synthesis.organ_hu import ask_for
 from pivm.synthesis.source import standard_source
 from pivm.synthesis.z_step import warn_of_step
 
@@ -105,20 +105,14 @@ def generate_ct(
     opened = ModelFolder.open(model)
     label_set, size = LabelSet(opened.organs), opened.trained_on.image_size
     given = read_given(labels, affine, label_set, ids)
-    try:
-        check_grid(given.label_map.grid, GRID)
-    except DataError as error:
-        raise DataError(f"{given.name}: {error}; resample the labels to axial slices") from None
+    _require_axial(given)
     present = _organs(given.label_map.array, label_set, given)
     source = standard_source(given.name, given.label_map, None, size, opened.prior)
     with memory_advice("use the CPU (--device cpu)"):
         generator = opened.load(torch.device(device))
     if organ_hu or like:
-        patients, means = require_patients(generator, opened), {}
-        if like:
-            its_labels = given if like_labels is None else read_given(like_labels, None, label_set, ids)
-            means = means_of_ct(Path(like), its_labels, opened)
-        generator.patients = patients.given(means | means_by_id(organ_hu or {}, patients, opened))
+        its_labels = given if like_labels is None else read_given(like_labels, None, label_set, ids)
+        ask_for(generator, opened, organ_hu or {}, Path(like) if like else None, its_labels)
     warn_of_step(generator, opened.trained_on.below_mm, given.name, source.spacing_mm[2])
     with memory_advice(_smaller(generator, Path(model))):
         (slices,) = generator.generate_volumes(
@@ -126,6 +120,13 @@ def generate_ct(
         )
     hu = np.ascontiguousarray(given.stored.from_ras(source.plane.restore(slices)))
     return SyntheticCT(hu, given.stored.affine, present, given.not_understood)
+
+
+def _require_axial(given: GivenLabels) -> None:
+    try:
+        check_grid(given.label_map.grid, GRID)
+    except DataError as error:
+        raise DataError(f"{given.name}: {error}; resample the labels to axial slices") from None
 
 
 def _smaller(generator: Generator, model: Path) -> str:

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -22,19 +23,36 @@ from pivm.synthesis.source import standard_source
 log = logging.getLogger("pivm")
 
 
-def require_patients(generator: Generator, model: ModelFolder) -> PatientMeans:
-    """The distribution of organ means of a generator.
+class PatientGenerator(Protocol):
+    """A generator whose patients have organ means of their own."""
+
+    patients: PatientMeans
+
+
+def ask_for(
+    generator: Generator, model: ModelFolder, organ_hu: Mapping[str, float], like: Path | None, labels: GivenLabels
+) -> None:
+    """Let the patients of a generator have organ means that are asked for; those of other organs go with them.
+
+    Args:
+        generator: of the model; it is changed.
+        model: its folder.
+        organ_hu: organ -> mean HU.
+        like: a CT whose means are taken, before those of ``organ_hu``.
+        labels: of this CT.
 
     Raises:
-        DataError: its prior map holds the data set's means, so that its network has learnt from no others.
+        DataError: the generator's prior map holds the data set's means, so that its network has learnt from no others;
+            or CT, labels or organs cannot be used.
     """
-    patients = getattr(generator, "patients", None)
-    if not isinstance(patients, PatientMeans):
+    if not isinstance(getattr(generator, "patients", None), PatientMeans):
         raise DataError(
             f"{model.folder}: organs cannot be given HU, as generator {model.settings.name!r} knows none but the means "
             "of the data set; train one with `diffusion.prior.means: patient` (configs/patient_prior.yaml)"
         )
-    return patients
+    asked = cast("PatientGenerator", generator)
+    means = means_of_ct(like, labels, model) if like else {}
+    asked.patients = asked.patients.given(means | means_by_id(organ_hu, asked.patients, model))
 
 
 def means_of_ct(ct: Path, labels: GivenLabels, model: ModelFolder) -> dict[int, float]:
@@ -54,8 +72,8 @@ def means_of_ct(ct: Path, labels: GivenLabels, model: ModelFolder) -> dict[int, 
     volume = read_ct(ct)
     if not volume.grid.same(labels.label_map.grid):
         raise DataError(
-            f"{labels.name}: on another grid than {ct} ({labels.label_map.grid.shape} and {volume.grid.shape} voxels, or "
-            "another affine); give the labels of that CT with --like-labels"
+            f"{labels.name}: on another grid than {ct} ({labels.label_map.grid.shape} and {volume.grid.shape} voxels, "
+            "or another affine); give the labels of that CT with --like-labels"
         )
     clean_padding(volume, "air")
     source = standard_source(str(ct), labels.label_map, volume, model.trained_on.image_size, model.prior)
