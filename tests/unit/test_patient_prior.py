@@ -364,7 +364,9 @@ class TestAskedFor:
         assert "a: -700 HU is far from the training patients" in caplog.text
 
     def test_a_ct_on_another_grid_is_refused(self, model, capsys):
-        nib.save(nib.Nifti1Image(np.full((16, 16, 5), 50, np.int16), self.AFFINE), model / "real.nii.gz")
+        hu = np.full((16, 16, 5), -1000, np.int16)
+        hu[4:12] = 50
+        nib.save(nib.Nifti1Image(hu, self.AFFINE), model / "real.nii.gz")
         assert self.generate(model, "--like", str(model / "real.nii.gz")) == 1
         assert "--like-labels" in capsys.readouterr().err
 
