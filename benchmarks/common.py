@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import torch
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,8 @@ def made_up_slices(count: int, size: int, prior: Prior) -> TrainingData:
             a, b = rng.uniform(-0.6, 0.6, 2)
             image[(x - a) ** 2 + (y - b) ** 2 < rng.uniform(0.005, 0.05)] = k
     hu = prior.map(prior.label_map(labels, body)) + rng.normal(0, 30, labels.shape)
-    store = SimpleNamespace(hu=hu.astype(np.int16), labels=labels, body=body)
+    index = pd.DataFrame({"subject": ["made_up"] * count, "patient": ["made_up"] * count})
+    store = SimpleNamespace(hu=hu.astype(np.int16), labels=labels, body=body, index=index)
     return TrainingData(store, prior, np.arange(count), np.arange(count) - 1)
 
 

@@ -151,7 +151,8 @@ def test_another_label_set_size_or_version_is_refused(tmp_path):
 
 
 def sampler(**changes) -> str:
-    return json.dumps({"name": "dpm++", "steps": 4, "guidance": 1, "reach": 0.5, "previous_from": 0.6, **changes})
+    values = {"name": "dpm++", "steps": 4, "guidance": 1, "reach": 0.5, "previous_from": 0.6, "prior_draw": "drawn"}
+    return json.dumps({**values, **changes})
 
 
 def test_a_sampler_may_hold_whole_numbers_for_others(tmp_path):
@@ -165,7 +166,11 @@ def test_a_sampler_may_hold_whole_numbers_for_others(tmp_path):
         ("diffusion", None, r"not a complete model .*sampler.json holds: name, steps, guidance"),
         ("prior_map", None, r"not a complete model .*sampler.json holds: nothing, as {}"),
         ("diffusion", '{"name": "ddim", "ste', "not a complete model"),
-        ("diffusion", '{"steps": 3}', "found steps, expected name, steps, guidance, reach, previous_from for"),
+        (
+            "diffusion",
+            '{"steps": 3}',
+            r"found steps, expected name, steps, .*previous_from, prior_draw for",
+        ),
         ("diffusion", "[3]", "found list, expected name, steps"),
         ("gaussian", '{"steps": 3}', "found steps, expected no key for kind gaussian"),
         ("diffusion", sampler(name="dpm"), r"found 'dpm' \(did you mean 'd.*expected one of dpm\+\+"),

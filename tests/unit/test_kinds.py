@@ -44,7 +44,7 @@ class Flat(SliceWise):
 
         write_log([], run.losses)
 
-    def generate(self, label_map, seeds):
+    def generate(self, label_map, seeds, patient_seeds=None):
         return np.full(label_map.shape, self.settings.level, np.int16)
 
     def generate_volumes(self, label_maps, seeds, spacings_mm=None):

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pivm.cohort.prior import Prior
@@ -82,7 +83,9 @@ def slices(n=8, size=16) -> TrainingData:
     body = rng.random((n, size, size)) < 0.8
     hu = (PRIOR.map(PRIOR.label_map(labels, body)) + rng.normal(0, 30, labels.shape)).astype(np.int16)
     previous = np.array([-1, *range(n - 1)])
-    return TrainingData(SimpleNamespace(hu=hu, labels=labels, body=body), PRIOR, np.arange(n), previous)
+    scans = [f"scan_{i // 2}" for i in range(n)]
+    store = SimpleNamespace(hu=hu, labels=labels, body=body, index=pd.DataFrame({"subject": scans, "patient": scans}))
+    return TrainingData(store, PRIOR, np.arange(n), previous)
 
 
 def fit(folder: Path, resume: Resume | None = None, **changes) -> DiffusionGenerator:

@@ -252,7 +252,14 @@ def test_another_sampler_makes_new_slices_and_trains_no_generator(finished, chan
 
 
 def test_a_model_says_how_it_samples(results):
-    diffusion = {"name": "dpm++", "steps": 3, "guidance": 1.0, "reach": 0.5, "previous_from": 0.6}
+    diffusion = {
+        "name": "dpm++",
+        "steps": 3,
+        "guidance": 1.0,
+        "reach": 0.5,
+        "previous_from": 0.6,
+        "prior_draw": "drawn",
+    }
     for name, sampler in (("pivm", diffusion), ("maisi", {"batch": 4, "steps": 2}), ("prior", {})):
         folder = results / "generators" / name / "seed_1"
         assert json.loads((folder / "sampler.json").read_text()) == sampler

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pivm import __version__
 from pivm.datasets.mappings import MAPPINGS
-from pivm.errors import PivmError
+from pivm.errors import DataError, PivmError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,8 +54,33 @@ def _parser() -> argparse.ArgumentParser:
         "(model: k = k-th of `organs` in its model.json)",
     )
     generate.add_argument("--seed", type=int, default=1, help="another seed gives another CT of the same labels")
+    generate.add_argument(
+        "--organ",
+        action="append",
+        default=[],
+        type=_organ_hu,
+        metavar="NAME=HU",
+        help="mean HU of an organ, as liver=95; may be given several times (generators with a prior per patient)",
+    )
+    generate.add_argument(
+        "--like",
+        type=Path,
+        help="NIfTI file of a CT whose organs' mean HU are taken (generators with a prior per patient)",
+    )
+    generate.add_argument(
+        "--like-labels", type=Path, help="labels of the CT of --like, where they are not those of --labels"
+    )
     generate.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
     return parser
+
+
+def _organ_hu(text: str) -> tuple[str, float]:
+    """``liver=95``."""
+    name, _, hu = text.partition("=")
+    try:
+        return name, float(hu)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected an organ and its mean HU, as liver=95") from None
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -65,7 +90,18 @@ def _generate(options: argparse.Namespace) -> None:
 
     require_nifti_name(options.out)
     device = choose(options.device, "--device").type
-    ct = generate_ct(options.model, options.labels, ids=options.ids, seed=options.seed, device=device)
+    if options.like_labels and not options.like:
+        raise DataError("--like-labels: these are the labels of the CT of --like, which is not given")
+    ct = generate_ct(
+        options.model,
+        options.labels,
+        ids=options.ids,
+        seed=options.seed,
+        device=device,
+        organ_hu=dict(options.organ),
+        like=options.like,
+        like_labels=options.like_labels,
+    )
     ct.save(options.out)
     shape = " x ".join(map(str, ct.hu.shape))
     print(f"{options.out}: {shape} voxels, HU {ct.hu.min()} to {ct.hu.max()}, on the grid of {options.labels}")

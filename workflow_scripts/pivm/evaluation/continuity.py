@@ -81,7 +81,9 @@ def volume_continuity(
     seeds = [derived_seed(seed, "independent", z) for z in range(len(hu))]
     starts = range(0, len(hu), batch)
     with memory_hint(*generator.memory_setting("synthesis.batch", batch)):
-        independent = [generator.generate(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
+        # slices of the same synthetic patient as the volume
+        parts = [(source.label_map[i : i + batch], seeds[i : i + batch]) for i in starts]
+        independent = [generator.generate(ids, own, [seed] * len(own)) for ids, own in parts]
     volumes = {"sequential": hu, "independent": np.concatenate(independent)}
     if source.hu is not None:
         volumes = {"real": source.hu, **volumes}

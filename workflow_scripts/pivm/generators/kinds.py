@@ -52,6 +52,7 @@ class Kind:
         learnt: it trains a network; others are controls, which a learnt generator must beat.
         check: raises ConfigError where settings do not go together, given the pixels per side of a slice.
         misfit: what of a sampler does not go with the training, ``None`` for nothing.
+        added: dotted keys of the settings that models of earlier versions lack; their defaults are what these did.
         describe: how a generator came about, a clause for notes and model cards.
     """
 
@@ -64,6 +65,7 @@ class Kind:
     check: Callable[[Any, int], None] = lambda settings, image_size: None
     misfit: Callable[[Any], Misfit | None] = lambda settings: None
     describe: Callable[[Any], str] = lambda settings: "without training"
+    added: tuple[str, ...] = ()
 
     @functools.cached_property
     def sections(self) -> dict[str, type]:
@@ -76,6 +78,14 @@ class Kind:
     def sampler(self) -> type | None:
         """Settings class of ``sampler.json``; ``None`` for a kind that does not sample step by step."""
         return self.sections.get("sampler")
+
+    def with_added(self, values: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+        """Settings of a model, or a section of them, with the keys that its version did not know yet."""
+        of = self.sections[section] if section else self.settings
+        places = [key.rpartition(".") for key in self.added]
+        missing = [key for place, _, key in places if place == section and key not in values]
+        defaults = {field.name: field.default for field in dataclasses.fields(of)}
+        return {**values, **{key: plain(defaults[key]) for key in missing}}
 
     def section_schema(self, partial: bool = False) -> dict[str, Any]:
         """JSON Schema of the config section of the kind's name; ``partial``: of the ``overrides`` of one generator."""

@@ -60,12 +60,16 @@ class Generator(Protocol):
 
     def __init__(self, settings: Any, prior: Prior, device: torch.device) -> None: ...
 
-    def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    def generate(
+        self, label_map: np.ndarray, seeds: Sequence[int], patient_seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
         """Single slices, each from its own seed and independent of the others.
 
         Args:
             label_map: uint8 [N, H, W], as :meth:`pivm.cohort.prior.Prior.label_map` gives it.
             seeds: one per slice.
+            patient_seeds: of the synthetic patient that each slice is of, for kinds that draw something for a whole
+                patient; without them every slice is of a patient of its own.
 
         Returns:
             int16 HU [N, H, W].
@@ -88,7 +92,7 @@ class Generator(Protocol):
         ...
 
     def generate_sources(
-        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int
+        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int, patient_seeds: Sequence[int]
     ) -> Iterator[GeneratedSlices]:
         """Slices for the label maps of store rows, in whatever order suits the generator.
 
@@ -97,6 +101,7 @@ class Generator(Protocol):
             sources: its rows.
             seeds: one per row.
             batch: slices at once, where the kind leaves that to the caller.
+            patient_seeds: one per row, as in :meth:`generate`.
         """
         ...
 

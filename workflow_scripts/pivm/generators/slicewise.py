@@ -26,7 +26,9 @@ class SliceWise(ABC):
         return False
 
     @abstractmethod
-    def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    def generate(
+        self, label_map: np.ndarray, seeds: Sequence[int], patient_seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
         """As :meth:`pivm.generators.protocol.Generator.generate`."""
 
     def memory_setting(self, key: str, value: int) -> MemorySetting:
@@ -34,11 +36,12 @@ class SliceWise(ABC):
         return MemorySetting(key, value)
 
     def generate_sources(
-        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int
+        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int, patient_seeds: Sequence[int]
     ) -> Iterator[GeneratedSlices]:
         """As :meth:`pivm.generators.protocol.Generator.generate_sources`, in the order of ``sources``."""
         for start in range(0, len(sources), batch):
-            rows, row_seeds = sources[start : start + batch], list(seeds[start : start + batch])
+            some = slice(start, start + batch)
+            rows, row_seeds = sources[some], list(seeds[some])
             label_map = self.prior.label_map(store.labels[rows], store.body[rows])
             positions = list(range(start, start + len(rows)))
-            yield GeneratedSlices(positions, self.generate(label_map, row_seeds), row_seeds)
+            yield GeneratedSlices(positions, self.generate(label_map, row_seeds, patient_seeds[some]), row_seeds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,7 @@ from pivm.scans.quality import QualitySettings, check_grid
 from pivm.seeds import derived_seed
 from pivm.synthesis.given_labels import GivenLabels, read_given
 from pivm.synthesis.marks import write_synthetic_ct
+from pivm.synthesis.organ_hu import ask_for
 from pivm.synthesis.source import standard_source
 from pivm.synthesis.z_step import warn_of_step
 
@@ -74,6 +76,9 @@ def generate_ct(
     device: torch.device | str = "cpu",
     *,
     affine: np.ndarray | None = None,
+    organ_hu: Mapping[str, float] | None = None,
+    like: str | Path | None = None,
+    like_labels: str | Path | None = None,
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
@@ -91,6 +96,10 @@ def generate_ct(
         seed: of the noise.
         device: where the networks run.
         affine: float [4, 4], voxel index to mm (RAS+) of an array of labels; files bring their own.
+        organ_hu: mean HU of organs by name, for a generator of patients (``diffusion.prior.means: patient``); those of
+            the other organs are drawn to go with them.
+        like: a CT whose organ means are taken, before those of ``organ_hu``.
+        like_labels: labels of that CT; without them ``labels`` are its own.
 
     Raises:
         StateError: no complete generator.
@@ -104,21 +113,24 @@ def generate_ct(
     opened = ModelFolder.open(model)
     label_set, size = LabelSet(opened.organs), opened.trained_on.image_size
     given = read_given(labels, affine, label_set, ids)
-    try:
-        check_grid(given.label_map.grid, GRID)
-    except DataError as error:
-        raise DataError(f"{given.name}: {error}; resample the labels to axial slices") from None
+    _require_axial(given)
     present = _organs(given.label_map.array, label_set, given)
     source = standard_source(given.name, given.label_map, None, size, opened.prior)
     with memory_advice("use the CPU (--device cpu)"):
         generator = opened.load(torch.device(device))
+    if organ_hu or like:
+        its_labels = given if like_labels is None else read_given(like_labels, None, label_set, ids)
+        ask_for(generator, opened, organ_hu or {}, Path(like) if like else None, its_labels)
     warn_of_step(generator, opened.trained_on.below_mm, given.name, source.spacing_mm[2])
     with memory_advice(_smaller(generator, Path(model))):
         (slices,) = generator.generate_volumes(
             [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
         )
     hu = np.ascontiguousarray(given.stored.from_ras(source.plane.restore(slices)))
-    return SyntheticCT(hu, given.stored.affine, present, given.not_understood, _facts(opened, given, present, seed))
+    facts = _facts(opened, given, present, seed)
+    if organ_hu or like:
+        facts["asked_for"] = {"organ_hu": dict(organ_hu or {}), "like": None if like is None else Path(like).name}
+    return SyntheticCT(hu, given.stored.affine, present, given.not_understood, facts)
 
 
 def _facts(model: ModelFolder, given: GivenLabels, organs: tuple[str, ...], seed: int) -> dict[str, Any]:
@@ -131,6 +143,13 @@ def _facts(model: ModelFolder, given: GivenLabels, organs: tuple[str, ...], seed
         "organs": organs,
         "versions": {name: metadata.version(name) for name in ("torch", "numpy")} | {"pivm": __version__},
     }
+
+
+def _require_axial(given: GivenLabels) -> None:
+    try:
+        check_grid(given.label_map.grid, GRID)
+    except DataError as error:
+        raise DataError(f"{given.name}: {error}; resample the labels to axial slices") from None
 
 
 def _smaller(generator: Generator, model: Path) -> str:

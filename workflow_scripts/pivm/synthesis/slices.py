@@ -48,6 +48,20 @@ def rows_of_patients(store: SliceStore, split: str, patients: int) -> np.ndarray
     return rows[np.isin(patients_of_rows, chosen)]
 
 
+def patient_seeds(one: Chosen, seed: int) -> list[int]:
+    """Seeds of the synthetic patients that slices are of: a source, virtual patient or not, is one patient.
+
+    A label map that comes again is of another patient.
+
+    Args:
+        one: the label maps.
+        seed: of all slices.
+    """
+    subjects = one.store.index["subject"].to_numpy()[one.rows]
+    again = pd.Series(one.rows).groupby(one.rows).cumcount()
+    return [derived_seed(seed, "patient", one.source, *which) for which in zip(subjects, again, strict=True)]
+
+
 def synthesise_slices(
     generator: Generator, chosen: Sequence[Chosen], batch: int, seed: int, provenance: dict[str, str], folder: Path
 ) -> None:
@@ -69,11 +83,12 @@ def synthesise_slices(
     hu = new_array(folder / "hu.npy", np.int16, shape)
     labels = new_array(folder / "labels.npy", np.uint8, shape)
     seeds = [derived_seed(seed, "slice", i) for i in range(len(hu))]
+    of_patients = [one_seed for one in chosen for one_seed in patient_seeds(one, seed)]
     hint = memory_hint(*generator.memory_setting("synthesis.batch", batch))
     with hint, tqdm(total=len(hu), desc="slices", disable=None) as bar:
         for one, start in zip(chosen, starts, strict=False):
-            mine = seeds[start : start + len(one.rows)]
-            for part in generator.generate_sources(one.store, one.rows, mine, batch):
+            some = slice(start, start + len(one.rows))
+            for part in generator.generate_sources(one.store, one.rows, seeds[some], batch, of_patients[some]):
                 places = start + np.asarray(part.positions)
                 hu[places], labels[places] = part.hu, one.store.labels[one.rows[part.positions]]
                 for place, slice_seed in zip(places, part.seeds, strict=True):
@@ -83,4 +98,4 @@ def synthesise_slices(
     labels.flush()
     index = pd.concat([one.provenance() for one in chosen], ignore_index=True)
     index.insert(0, "row", range(len(index)))
-    index.assign(seed=seeds, **provenance).to_csv(folder / "index.csv", index=False)
+    index.assign(seed=seeds, patient_seed=of_patients, **provenance).to_csv(folder / "index.csv", index=False)

@@ -52,7 +52,9 @@ class GaussianOrgans(SliceWise):
         self.moments = label_moments(*data.arrays(), self.prior.classes)
         write_log([], run.losses)
 
-    def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    def generate(
+        self, label_map: np.ndarray, seeds: Sequence[int], patient_seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
         """int16 HU [N, H, W]; every slice draws its own means."""
         return np.concatenate(
             [self._draw(ids[None], np.random.default_rng(s)) for ids, s in zip(label_map, seeds, strict=True)]

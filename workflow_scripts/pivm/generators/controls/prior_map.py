@@ -40,7 +40,9 @@ class PriorMap(SliceWise):
 
         write_log([], run.losses)
 
-    def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    def generate(
+        self, label_map: np.ndarray, seeds: Sequence[int], patient_seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
         """int16 HU [N, H, W]; see :class:`pivm.generators.protocol.Generator`."""
         return np.rint(self.prior.map(label_map)).astype(np.int16)
 

@@ -10,4 +10,5 @@ KIND = Kind(
     check=settings.check,
     misfit=settings.misfit,
     describe=settings.describe,
+    added=("prior", "sampler.prior_draw"),
 )

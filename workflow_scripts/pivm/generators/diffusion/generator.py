@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from pivm.generators.diffusion.previous import previous_channels, training_previ
 from pivm.generators.diffusion.sampler import make_scheduler, sample
 from pivm.generators.diffusion.settings import ConditionSettings, DiffusionSettings
 from pivm.generators.diffusion.signal import Signal
+from pivm.generators.organ_moments import fit_patients, own_means
+from pivm.generators.patient_means import PatientMeans
 from pivm.generators.protocol import Spacing
 from pivm.generators.slicewise import SliceWise
 from pivm.generators.training_data import TrainingData
@@ -26,7 +29,7 @@ from pivm.learning.batches import Batches
 from pivm.learning.device import memory_hint
 from pivm.learning.feed import Draws, Feed
 from pivm.learning.loop import Run, Schedule, train
-from pivm.learning.model_files import put_weights
+from pivm.learning.model_files import put_weights, require_tensors
 from pivm.learning.processes import part_of
 from pivm.seeds import step_generator
 
@@ -34,6 +37,8 @@ from pivm.seeds import step_generator
 VALIDATION_CONDITIONS = ConditionSettings(drop_previous=0.5, noise_previous=0.0, model_previous=0.0, drop_labels=0.0)
 #: passes over the validation slices, each with noise of its own
 VALIDATION_ROUNDS = 4
+#: prefix of the names of :class:`PatientMeans` among the weights
+PATIENTS = "patients."
 
 
 class SlicesBelow(NamedTuple):
@@ -50,11 +55,16 @@ class DiffusionGenerator(SliceWise):
         settings: resolved settings.
         prior: organ means of the training split.
         device: where the network runs.
+
+    Attributes:
+        patients: distribution of the organ means of patients; ``None`` where all have the data set's.
     """
 
     def __init__(self, settings: DiffusionSettings, prior: Prior, device: torch.device):
         self.settings, self.prior, self.device = settings, prior, device
         self.signal = Signal(settings.target, settings.noise.scale, prior)
+        own = settings.prior.means == "patient"
+        self.patients = PatientMeans.certain(np.array(prior.means), settings.prior.components) if own else None
         self.net = Denoiser(prior.classes, settings.condition, settings.network)
         self.net.to(device)
         self.net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - the stub lacks it
@@ -76,10 +86,15 @@ class DiffusionGenerator(SliceWise):
             halve_every=options.halve_every_epochs * steps_per_epoch,
         )
         part = part_of(batch, "diffusion.training.batch")
+        own = None
+        if self.patients is not None:
+            self.patients, self.prior, means = fit_patients(data, self.settings.prior)
+            self.signal = dataclasses.replace(self.signal, prior=self.prior)
+            own = self._to_device(means, np.float32)
         feed = Feed(data, Batches(len(data), batch, seed), part, schedule.steps, self.device)
 
         def loss_at(step: int) -> torch.Tensor:
-            return self._loss(feed.at(step), Draws(batch, part, self.device, seed, "step", step), options)
+            return self._loss(feed.at(step), Draws(batch, part, self.device, seed, "step", step), options, own)
 
         with memory_hint("diffusion.training.batch", batch):
             weights = train(
@@ -95,35 +110,49 @@ class DiffusionGenerator(SliceWise):
             )
         self.net.load_state_dict(weights)
 
-    def _loss(self, slices: tuple[torch.Tensor, ...], draws: Draws, shown: ConditionSettings) -> torch.Tensor:
+    def _loss(
+        self,
+        slices: tuple[torch.Tensor, ...],
+        draws: Draws,
+        shown: ConditionSettings,
+        own: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Mean squared error of the prediction, in float32.
 
         Args:
             slices: as :meth:`TrainingData.batch` gives them, on the device.
             draws: random numbers of the step.
             shown: how the conditions are shown.
+            own: organ means of each scan, HU [scans, K]; ``None`` for the data set's.
         """
-        hu, label_map, below, below_map, present = slices
+        hu, label_map, below, below_map, present, scan = slices
         label_map, below_map = label_map.long(), below_map.long()
-        clean = self.signal.encode(hu, label_map)
+        means = None if own is None else own[scan]
+        clean = self.signal.encode(hu, label_map, means)
         t, noise = draws.integers(len(self.noise)), draws.normal(*clean.shape[1:])
         previous, prediction = None, self.settings.noise.prediction
         if self.sees_below:
-            signal = self.signal.encode(below, below_map)
-            predict = functools.partial(self._predict, label_map=below_map, previous=None)
+            signal = self.signal.encode(below, below_map, means)
+            predict = functools.partial(self._predict, label_map=below_map, previous=None, means=means)
             previous = training_previous(signal, present, draws, shown, self.noise, predict, prediction)
         known = (draws.uniform(1, 1, 1) >= shown.drop_labels).float() if shown.drop_labels else None
-        predicted = self._predict(self.noise.add(clean, noise, t), t, label_map, previous, known)
+        predicted = self._predict(self.noise.add(clean, noise, t), t, label_map, previous, known, means)
         return functional.mse_loss(predicted.float(), self.noise.target(clean, noise, t, prediction))
 
     def _validation_loss(self, data: TrainingData, seed: int) -> float:
-        """Mean loss over the validation slices with the same steps and noise at every call."""
+        """Mean loss over the validation slices with the same steps and noise at every call.
+
+        Validation patients have their own organ means too, which go nowhere but into this number.
+        """
+        own = None
+        if self.patients is not None:
+            own = self._to_device(own_means(data, self.patients, self.settings.prior), np.float32)
         total = torch.zeros((), device=self.device)
         for i in range(VALIDATION_ROUNDS):
             for rows in torch.arange(len(data)).split(self.settings.training.batch):
                 slices = tuple(a.to(self.device) for a in data.batch(rows))
                 draws = Draws(len(rows), slice(None), self.device, seed, "validation", i, int(rows[0]))
-                total += self._loss(slices, draws, VALIDATION_CONDITIONS) * len(rows)
+                total += self._loss(slices, draws, VALIDATION_CONDITIONS, own) * len(rows)
         return float(total) / (VALIDATION_ROUNDS * len(data))
 
     def _predict(
@@ -133,36 +162,62 @@ class DiffusionGenerator(SliceWise):
         label_map: torch.Tensor,
         previous: torch.Tensor | None,
         known: torch.Tensor | None = None,
+        means: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """epsilon_theta(v_t, t, s, I) of section 2.1, with the slice below of section 2.2."""
         if self.sees_below and previous is None:
             previous = torch.zeros(len(noisy), 2, *noisy.shape[2:], device=self.device)
-        return self.net(noisy, t, label_map, self.signal.prior_channel(label_map), previous, known)
+        return self.net(noisy, t, label_map, self.signal.prior_channel(label_map, means), previous, known)
 
     def _guided(
-        self, noisy: torch.Tensor, t: torch.Tensor, label_map: torch.Tensor, previous: torch.Tensor | None
+        self,
+        noisy: torch.Tensor,
+        t: torch.Tensor,
+        label_map: torch.Tensor,
+        previous: torch.Tensor | None,
+        means: torch.Tensor | None,
     ) -> torch.Tensor:
         """Classifier-free guidance: away from the prediction without labels; one evaluation more where it is on."""
-        predicted = self._predict(noisy, t, label_map, previous)
+        predicted = self._predict(noisy, t, label_map, previous, None, means)
         guidance = self.settings.sampler.guidance
         if guidance == 1:
             return predicted
-        blind = self._predict(noisy, t, label_map, previous, torch.zeros(len(noisy), 1, 1, 1, device=self.device))
+        hidden = torch.zeros(len(noisy), 1, 1, 1, device=self.device)
+        blind = self._predict(noisy, t, label_map, previous, hidden, means)
         return blind + guidance * (predicted - blind)
 
     @functools.cached_property
     def _scheduler(self) -> Any:
         return make_scheduler(self.settings.sampler.name, self.settings.noise)
 
-    def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    def generate(
+        self, label_map: np.ndarray, seeds: Sequence[int], patient_seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
         """Single slices; see :class:`pivm.generators.protocol.Generator`.
 
         With ``ddpm`` the noise of the steps is that of the first seed for all slices of a call.
         """
-        return self._sample(label_map, _start_noise(label_map, seeds), seeds[0], None)
+        means = self._means(seeds if patient_seeds is None else patient_seeds)
+        return self._sample(label_map, _start_noise(label_map, seeds), seeds[0], None, means)
+
+    def _means(self, patient_seeds: Sequence[int]) -> torch.Tensor | None:
+        """Organ means of synthetic patients, float32 HU [N, K]; ``None`` for the data set's."""
+        patients = self.patients
+        if patients is None:
+            return None
+        drawn = self.settings.sampler.prior_draw == "drawn"
+        means = [patients.draw(seed) if drawn else patients.mean for seed in patient_seeds]
+        return self._to_device(np.stack(means), np.float32)
 
     @torch.no_grad()
-    def _sample(self, label_map: np.ndarray, start: torch.Tensor, seed: int, below: SlicesBelow | None) -> np.ndarray:
+    def _sample(
+        self,
+        label_map: np.ndarray,
+        start: torch.Tensor,
+        seed: int,
+        below: SlicesBelow | None,
+        means: torch.Tensor | None,
+    ) -> np.ndarray:
         """From noise to HU.
 
         Args:
@@ -170,22 +225,23 @@ class DiffusionGenerator(SliceWise):
             start: noise [N, 1, H, W].
             seed: of the noise that ``ddpm`` adds.
             below: the slices below, where they exist.
+            means: organ means of the patients, HU [N, K].
         """
         self.net.eval()
         ids, previous, sampler = self._to_device(label_map, np.int64), None, self.settings.sampler
         if below is not None and self.sees_below:
             hu, maps = self._to_device(below.hu, np.float32), self._to_device(below.label_map, np.int64)
             present = torch.ones(len(hu), dtype=torch.bool, device=self.device)
-            previous = previous_channels(self.signal.encode(hu, maps), present)
+            previous = previous_channels(self.signal.encode(hu, maps, means), present)
         shown_below = sampler.previous_from * len(self.noise)
         signal = sample(
-            lambda z, t: self._guided(z, t, ids, previous if t[0] < shown_below else None),
+            lambda z, t: self._guided(z, t, ids, previous if t[0] < shown_below else None, means),
             start.to(self.device),
             self._scheduler,
             sampler.steps,
             step_generator(seed, "steps"),
         )
-        return self.signal.decode(signal, ids).cpu().numpy()
+        return self.signal.decode(signal, ids, means).cpu().numpy()
 
     def _to_device(self, array: np.ndarray, kind: type) -> torch.Tensor:
         return torch.from_numpy(array.astype(kind)).to(self.device)
@@ -196,11 +252,12 @@ class DiffusionGenerator(SliceWise):
         """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
 
         All volumes advance together, one batch per slice index. ``sampler.reach`` couples the start noise along z.
+        A volume is one synthetic patient, whose organ means are drawn from the seed of the volume.
         See :class:`pivm.generators.protocol.Generator`; without spacings voxels are cubic.
         """
         volumes = [np.zeros(label_map.shape, np.int16) for label_map in label_maps]
         starts: dict[int, torch.Tensor] = {}
-        reach = self.settings.sampler.reach
+        reach, means = self.settings.sampler.reach, self._means(seeds)
         for z in range(max(map(len, label_maps))):
             live = [i for i, label_map in enumerate(label_maps) if z < len(label_map)]
             slice_maps = np.stack([label_maps[i][z] for i in live])
@@ -212,18 +269,27 @@ class DiffusionGenerator(SliceWise):
             below = None
             if z:
                 below = SlicesBelow(*(np.stack([stack[i][z - 1] for i in live]) for stack in (volumes, label_maps)))
-            hu = self._sample(slice_maps, torch.stack([starts[i] for i in live]), seeds[live[0]] + z, below)
+            theirs = None if means is None else means[live]
+            hu = self._sample(slice_maps, torch.stack([starts[i] for i in live]), seeds[live[0]] + z, below, theirs)
             for i, slice_hu in zip(live, hu, strict=True):
                 volumes[i][z] = slice_hu
         yield from volumes
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The weights of the network."""
-        return self.net.state_dict()
+        """The weights of the network, and the distribution of organ means where patients have their own."""
+        return self.net.state_dict() | self._patient_tensors()
+
+    def _patient_tensors(self) -> dict[str, torch.Tensor]:
+        arrays = {} if self.patients is None else dataclasses.asdict(self.patients)
+        return {PATIENTS + name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
         """Raises StateError where weights and settings do not fit each other."""
-        put_weights(self.net, weights, folder)
+        own = {name: value for name, value in weights.items() if name.startswith(PATIENTS)}
+        put_weights(self.net, {name: value for name, value in weights.items() if name not in own}, folder)
+        require_tensors({name: tuple(t.shape) for name, t in self._patient_tensors().items()}, own, folder)
+        if own:
+            self.patients = PatientMeans(**{name.removeprefix(PATIENTS): value.numpy() for name, value in own.items()})
 
 
 def _start_noise(label_map: np.ndarray, seeds: Sequence[int]) -> torch.Tensor:

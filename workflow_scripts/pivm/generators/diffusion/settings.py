@@ -47,6 +47,19 @@ class NoiseSettings:
 
 
 @dataclass(frozen=True)
+class OrganMeansSettings:
+    """Whose organ means the prior map holds."""
+
+    means: Literal["dataset", "patient"] = setting(
+        "the data set's (the paper), or each patient's own, drawn for a synthetic patient", "dataset"
+    )
+    shrink_pixels: float = setting(
+        "patient: an organ's mean is taken as if so many pixels more had the data set's", 50.0, minimum=0
+    )
+    components: int = setting("patient: what organs have in common is described by so many factors", 5, minimum=1)
+
+
+@dataclass(frozen=True)
 class SamplerSettings:
     """How a trained network samples; a change makes new slices and trains nothing."""
 
@@ -58,6 +71,9 @@ class SamplerSettings:
     )
     previous_from: float = setting(
         "volumes: the slice below is shown from this share of the noise steps on", 0.6, minimum=0, maximum=1
+    )
+    prior_draw: Literal["drawn", "mean"] = setting(
+        "where `prior.means` is patient: organ means drawn for each synthetic patient, or their mean for all", "drawn"
     )
 
 
@@ -101,6 +117,7 @@ class DiffusionSettings(GeneratorSettings):
         "what the network is shown: labels, prior map, the slice below", unique=True, contains={"const": "labels"}
     )
     labels: Literal[34, 13] | None = setting("of the run's labels those that it knows; null: all", None)
+    prior: OrganMeansSettings = OrganMeansSettings()
     network: NetworkSettings = NetworkSettings()
     noise: NoiseSettings = NoiseSettings()
     sampler: SamplerSettings = SamplerSettings()
@@ -115,14 +132,20 @@ def check(settings: DiffusionSettings, image_size: int) -> None:
         image_size: pixels per side of a slice.
 
     Raises:
-        ConfigError: epsilon at a step of pure noise, a sampler that the training does not allow, or an image that the
-            levels of the network cannot halve.
+        ConfigError: epsilon at a step of pure noise, organ means of patients that the network never meets, a sampler
+            that the training does not allow, or an image that the levels of the network cannot halve.
     """
     if settings.noise.prediction == "epsilon" and settings.noise.zero_terminal_snr:
         raise ConfigError(
             "diffusion.noise.prediction",
             f"generator {settings.name!r} predicts epsilon, which says nothing of the image at a step of pure noise; "
             "set zero_terminal_snr: false, or predict v or sample",
+        )
+    if settings.prior.means == "patient" and settings.target == "absolute" and "prior" not in settings.condition:
+        raise ConfigError(
+            "diffusion.prior.means",
+            f"found 'patient', but generator {settings.name!r} neither subtracts a prior map nor is shown one; set "
+            "`target: variation`, add prior to its condition, or means: dataset",
         )
     if wrong := misfit(settings):
         raise ConfigError(f"diffusion.sampler.{wrong.key}", wrong.problem)
@@ -149,5 +172,6 @@ def misfit(settings: DiffusionSettings) -> Misfit | None:
 
 
 def describe(settings: DiffusionSettings) -> str:
-    """Target and conditions."""
-    return f"target `{settings.target}`, conditioned on {', '.join(settings.condition)}"
+    """Target, conditions and prior."""
+    text = f"target `{settings.target}`, conditioned on {', '.join(settings.condition)}"
+    return text + (", around organ means of each patient" if settings.prior.means == "patient" else "")

@@ -19,13 +19,16 @@ class Signal:
         scaling: unit of the variation: ``global``, one for the whole training split, or ``organ``, one per label
             (section 2.2 speaks of noise scaled to local intensity statistics).
         prior: organ means and scales of the training split.
+
+    Where slices are of patients with organ means of their own, ``means`` are these, float32 HU [N, K]; ``None`` stands
+    for the data set's means.
     """
 
     target: str
     scaling: str
     prior: Prior
 
-    def encode(self, hu: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
+    def encode(self, hu: torch.Tensor, label_map: torch.Tensor, means: torch.Tensor | None = None) -> torch.Tensor:
         """HU to the network's units.
 
         ``variation``: v = (x - I) / s with the prior map I and a scale s on unclipped HU x. ``absolute``:
@@ -34,30 +37,32 @@ class Signal:
         Args:
             hu: HU x [N, H, W].
             label_map: int64 [N, H, W].
+            means: of the patients.
 
         Returns:
             float [N, 1, H, W].
         """
-        return (hu[:, None].float() - self.baseline(label_map)) / self.scale(label_map)
+        return (hu[:, None].float() - self.baseline(label_map, means)) / self.scale(label_map)
 
-    def decode(self, signal: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
+    def decode(self, signal: torch.Tensor, label_map: torch.Tensor, means: torch.Tensor | None = None) -> torch.Tensor:
         """The inverse of :meth:`encode`: x = I + s v, kept to the range of the training data.
 
         Args:
             signal: float [N, 1, H, W].
             label_map: int64 [N, H, W].
+            means: of the patients.
 
         Returns:
             int16 HU [N, H, W].
         """
-        hu = signal * self.scale(label_map) + self.baseline(label_map)
+        hu = signal * self.scale(label_map) + self.baseline(label_map, means)
         return hu[:, 0].round().clamp(*self.prior.hu_range).to(torch.int16)
 
-    def baseline(self, label_map: torch.Tensor) -> torch.Tensor:
+    def baseline(self, label_map: torch.Tensor, means: torch.Tensor | None = None) -> torch.Tensor:
         """What is subtracted from HU, float [N, 1, H, W] or one value per slice."""
         if self.target == "absolute":
             return torch.full((len(label_map), 1, 1, 1), self.prior.absolute_mean, device=label_map.device)
-        return self.prior_map(label_map)
+        return self.prior_map(label_map, means)
 
     def scale(self, label_map: torch.Tensor) -> float | torch.Tensor:
         """What HU are divided by after that."""
@@ -67,13 +72,15 @@ class Signal:
             return self.prior.variation_sd
         return _per_label(self.prior.organ_sd, label_map)
 
-    def prior_map(self, label_map: torch.Tensor) -> torch.Tensor:
+    def prior_map(self, label_map: torch.Tensor, means: torch.Tensor | None = None) -> torch.Tensor:
         """The average intensity map I in HU (section 3.1), float [N, 1, H, W]."""
-        return _per_label(self.prior.means, label_map)
+        if means is None:
+            return _per_label(self.prior.means, label_map)
+        return means.gather(1, label_map.flatten(1)).view(label_map.shape)[:, None]
 
-    def prior_channel(self, label_map: torch.Tensor) -> torch.Tensor:
+    def prior_channel(self, label_map: torch.Tensor, means: torch.Tensor | None = None) -> torch.Tensor:
         """The prior map as an input channel, standardised as absolute HU."""
-        return (self.prior_map(label_map) - self.prior.absolute_mean) / self.prior.absolute_sd
+        return (self.prior_map(label_map, means) - self.prior.absolute_mean) / self.prior.absolute_sd
 
 
 def _per_label(values: tuple[float, ...], label_map: torch.Tensor) -> torch.Tensor:

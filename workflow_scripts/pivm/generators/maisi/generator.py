@@ -58,12 +58,14 @@ class MaisiGenerator:
         """Slabs are made as a whole, and told their spacing."""
         return False
 
-    def generate(self, label_map: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    def generate(
+        self, label_map: np.ndarray, seeds: Sequence[int], patient_seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
         """int16 HU [N, H, W]; every slice is a volume of its own, of that slice repeated."""
         return np.concatenate(list(self.generate_volumes([ids[None] for ids in label_map], seeds)))
 
     def generate_sources(
-        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int
+        self, store: LabelStore, sources: np.ndarray, seeds: Sequence[int], batch: int, patient_seeds: Sequence[int]
     ) -> Iterator[GeneratedSlices]:
         """Slices cut out of the volumes of their patients; a slice that comes again is cut from another volume.
 
