@@ -13,6 +13,9 @@ NEEDS = {
     "inference": (16000, 720),
     "training": (24000, 1440),
 }
+# the same for small slices, as those of config.yaml: nodes without much memory take them
+if config["image"]["size"] <= 128:
+    NEEDS |= {"figure": (4000, 60), "inference": (6000, 720), "training": (6000, 1440)}
 THREADS = config["compute"]["threads"]
 gpus_here = cache(gpus_of_this_node)
 

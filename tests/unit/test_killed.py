@@ -113,7 +113,7 @@ def test_the_lock_of_a_run_that_may_be_alive_stays(folder, sleeper, capsys, who)
     message = capsys.readouterr().err
     assert f"locked by another run: process {process.pid} on " in message
     assert "`snakemake --unlock` removes it" in message
-    assert ("look there and cancel them first" in message) == (who == "jobs at a scheduler")
+    assert ("the next call cancels its jobs" in message) == (who == "jobs at a scheduler")
     start_run(unlock=True)
     assert ("run.json" in notes()) == (who == "alive")
 

@@ -50,7 +50,7 @@ def test_a_scheduler_is_asked_for_no_gpu_when_the_config_says_cpu(workflow):
 def test_several_gpus_and_threads(workflow):
     jobs = asked(workflow, *SCHEDULER, "--cores", "16", devices=4, threads=3)  # a dry run cuts threads to the cores
     assert gpus(jobs) == dict.fromkeys(ON_GPUS, 1) | {"train_generator": 4}
-    assert (jobs["train_generator"]["threads"], jobs["train_generator"]["mem_mb"]) == ("12", "96000")
+    assert (jobs["train_generator"]["threads"], jobs["train_generator"]["mem_mb"]) == ("12", "24000")
     assert jobs["train_segmenter"]["threads"] == "3"
 
 

@@ -81,7 +81,7 @@ def test_a_cancelled_training_is_queued_again_and_ends_the_same(cluster, untrain
     job = call.training()
     facts = cluster.ask("scontrol", "show", "job", job)
     asked = {key: re.search(rf"\b{key}=(\S+)", facts)[1] for key in ("NumCPUs", "MinMemoryNode", "TimeLimit")}
-    assert asked == {"NumCPUs": "1", "MinMemoryNode": "24000M", "TimeLimit": "1-00:00:00"}
+    assert asked == {"NumCPUs": "1", "MinMemoryNode": "6000M", "TimeLimit": "1-00:00:00"}
     assert "gpu:1" in facts
     cluster.ask("scancel", job)
     call.succeeds()

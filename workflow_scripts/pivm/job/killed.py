@@ -203,7 +203,7 @@ def _take_over(unlock: bool) -> None:
 def _who_may_hold(others: list[Note]) -> str:
     """Runs that may be alive; what to do where they are not."""
     there = ", ".join(f"process {note.pid} on {note.machine[0]} since {note.since}" for note in others)
-    jobs = "; its jobs went to a scheduler, look there and cancel them first" if others[-1].elsewhere else ""
+    jobs = "; the next call cancels its jobs that are still in the queue" if others[-1].elsewhere else ""
     return f" This folder is locked by another run: {there}. Where that is gone, `snakemake --unlock` removes it{jobs}."
 
 
