@@ -52,6 +52,7 @@ include: "rules/images.smk"
 include: "rules/ablation.smk"
 include: "rules/evidence.smk"
 include: "rules/tables.smk"
+include: "rules/page.smk"
 
 
 rule all:
@@ -66,5 +67,6 @@ rule all:
             expand(f"{RESULTS}/figures/{{table}}_organs.png", table=COLUMNS),
             [f"{RESULTS}/generators/{name}/seed_{seed}/README.md" for name, seed in RUNS],
             f"{RESULTS}/manifest.json",
+            f"{RESULTS}/report",
             [VOLUMES, f"{RESULTS}/figures/fig5.png"] if config["synthesis"]["volumes"] else [],
         ],

@@ -26,6 +26,8 @@ from pivm.job import gpus_of_this_node, set_environment_of_jobs, require_no_brac
 from pivm.labels import ORGANS_34, LabelSet
 from pivm.provenance import code_hash
 from pivm.provenance.reach import ALL, Library
+from pivm.report.page.niivue import find_viewer
+from pivm.report.page.static_files import static_hash
 
 set_environment_of_jobs(SCRIPTS)
 flags = snakemake_cli.get_argument_parser().parse_known_args()[0]

@@ -324,14 +324,14 @@ def test_another_data_set_leaves_the_first_in_place(finished):
         (
             "segmentation/segmenter.py",
             ("    return entropy + 1 - dice", "    return 1 + entropy - dice"),
-            {"train_segmenter", "test_segmenter", *TABLE_RULES, "manifest", "model_card"},
+            {"train_segmenter", "test_segmenter", *TABLE_RULES, "manifest", "model_card", "agreement", "page"},
         ),
         (
             "report/drawing.py",
             ('matplotlib.use("Agg")', 'matplotlib.use("Agg", force=True)'),
             {
                 *("figure_table", "figure_organs", "figure_panel", "figure_zoom", "figure_volumes", "figure_cohort"),
-                "figure_hu_fidelity",
+                *("figure_hu_fidelity", "page"),
             },
         ),
     ],
