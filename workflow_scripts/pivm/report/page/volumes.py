@@ -78,10 +78,11 @@ def _write_subject(run: PageRun, source: str, metas: Mapping[str, pd.DataFrame],
             synthetic[name] = subject(run.results / f"synthesis/{name}/seed_{run.seed}/volumes/{image}", "ct.nii.gz")
     volumes = {method_title(name): read_ct(place) for name, place in synthetic.items()}
     place = run.subjects.get(source)
-    original = read_ct(place) if place and place.ct else None
+    path = place.ct if place else ""
+    original = read_ct(place) if place and path else None
     one = next(iter(volumes.values()))
     if original and not original.grid.same(one.grid):
-        raise DataError(f"the synthetic volume has another grid than {place.ct}: run the workflow again")
+        raise DataError(f"the synthetic volume has another grid than {path}: run the workflow again")
     labels = read_labels(next(iter(synthetic.values())), LabelSet(run.labels), one.grid, Policy()).array
     volumes = ({run.original: original} if original else {}) | volumes
     box = bounding_box(next(iter(volumes.values())).hu, labels)
