@@ -90,7 +90,7 @@ function patients(part) {
     details.replaceChildren(el("p", {}, `Reading the organs of ${name} …`));
     try {
       const organs = (await pivm.load(`patients/${chunk}`))[index % part.chunk];
-      details.replaceChildren(el("h3", { tabindex: -1 }, `Patient ${name}`), part.metrics.map((metric, m) => el("div", {},
+      details.replaceChildren(el("h3", { tabindex: -1 }, `Patient ${name}`), ...part.metrics.map((metric, m) => el("div", {},
         table(["Organ", ...part.columns], organs.map((row) => el("tr", {}, el("th", { scope: "row" }, words(row[0])),
           row[m + 1].map((value) => el("td", {}, number(value, metric.digits))))), `${metric.title} of patient ${name}`))));
       details.firstChild.focus();
