@@ -71,8 +71,7 @@ rule page:
         code=code("page", DATASET.layout.module, *SEGMENTATION_METRICS, *IMAGE_METRICS),
         static=static_hash(),
         dataset=DATASET.name,
-        # the scans are made by rules of the workflow
-        procedural=bool(DATASET.layout.rules),
+        procedural=DATASET.layout.procedural,
         generators=GENERATORS,
         generated=GENERATED,
         seed=FIRST_SEED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from pivm.report.drawing import method_colours
 from pivm.report.forms import method_title
 from pivm.report.page.cohort import cohort_section
 from pivm.report.page.data_file import write_data
@@ -18,6 +19,8 @@ from pivm.report.page.training import training_section
 from pivm.report.page.verdict import verdict
 from pivm.report.page.volumes import write_volumes
 
+#: columns of Table 3
+METHODS = ("original", "generated", "combined")
 #: figure -> what it shows, for those who do not see it
 FIGURES = {
     "table1": "Table 1 as a plot: every test patient as a point and the mean with its interval, one panel per metric",
@@ -48,10 +51,12 @@ def write_page(run: PageRun, folder: Path, viewer: Path | None = None) -> None:
     page = {
         "dataset": run.dataset,
         "procedural": run.procedural,
-        "original": run.original,
+        "original": run.words.ct,
         "shown": method_title(run.generated),
         "level": run.level,
         "colours": run.colours,
+        "methods": {method_title(name): colour for name, colour in method_colours(METHODS, run.generated).items()}
+        | {method_title(name): colour for name, colour in method_colours(run.generators).items()},
         "figures": figures,
         "verdict": section(lambda: verdict(run), run),
         **{name: section(lambda name=name: table_section(run, name), run) for name in ("table1", "table2", "table3")},

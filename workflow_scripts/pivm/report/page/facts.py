@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pivm.datasets.listing import Subject
 from pivm.errors import PivmError
-from pivm.report.drawing import label_colours
+from pivm.report.organ_colours import organ_colour
+from pivm.report.words import Words
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,14 @@ class PageRun:
     subjects: Mapping[str, Subject] = field(default_factory=dict)
 
     @property
-    def original(self) -> str:
-        """What an image that was not generated is called."""
-        return "Phantom CT" if self.procedural else "Real CT"
+    def words(self) -> Words:
+        """What its scans are called."""
+        return Words.of(self.procedural)
 
     @property
     def colours(self) -> dict[str, str]:
-        """Organ -> colour, ``#rrggbb``, the same in every picture of the page."""
-        rgb = np.rint(255 * label_colours(len(self.labels) + 2)[1:, :3]).astype(int)
-        return {
-            name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in zip(self.labels, rgb.tolist(), strict=False)
-        }
+        """Organ -> colour, ``#rrggbb``, that of all figures."""
+        return {name: organ_colour(name) for name in self.labels}
 
 
 def section(make: Callable[[], Any], run: PageRun) -> Any:

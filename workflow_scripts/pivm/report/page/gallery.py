@@ -49,8 +49,8 @@ def write_gallery(run: PageRun, folder: Path) -> dict:
     agreement = _agreement(results / "images/agreement.csv", pairs)
     order = choose(agreement.get(run.generated, np.full(len(pairs.rows), np.nan)))
     (folder / "slices").mkdir(parents=True, exist_ok=True)
-    tiles, slices = ["Labels", "Prior map", run.original], []
-    tiles += [method_title(one.method) for one in pairs.synthetic] + [f"Variation of {run.original}"]
+    tiles, slices = ["Labels", "Prior map", run.words.ct], []
+    tiles += [method_title(one.method) for one in pairs.synthetic] + [f"Variation of {run.words.ct}"]
     shown = [one for one in pairs.synthetic if one.method == run.generated]
     tiles += [f"Variation of {method_title(one.method)}" for one in shown]
     for number, position in enumerate(order):

@@ -84,13 +84,13 @@ def _write_subject(run: PageRun, source: str, metas: Mapping[str, pd.DataFrame],
     if original and not original.grid.same(one.grid):
         raise DataError(f"the synthetic volume has another grid than {path}: run the workflow again")
     labels = read_labels(next(iter(synthetic.values())), LabelSet(run.labels), one.grid, Policy()).array
-    volumes = ({run.original: original} if original else {}) | volumes
+    volumes = ({run.words.ct: original} if original else {}) | volumes
     box = bounding_box(next(iter(volumes.values())).hu, labels)
     factors = block(tuple(part.stop - part.start for part in box), one.spacing)
     files = []
     for i, (title, volume) in enumerate(volumes.items()):
         small = np.clip(mean_of_blocks(volume.hu[box], factors), *KEPT_HU)
-        said = title if title == run.original else f"synthetic, {title}"
+        said = title if title == run.words.ct else f"synthetic, {title}"
         _write(np.rint(small).astype(np.int16), _affine(one.grid, box, factors), said, f"volumes/{number}_{i}", folder)
         files.append({"title": title, "file": f"volumes/{number}_{i}"})
     centre = tuple(slice(n // 2, None, n) for n in factors)

@@ -1,6 +1,6 @@
 "use strict";
-// Colours of lines and marks that people with any colour vision tell apart on white (Paul Tol, bright).
-const METHODS = ["#4477aa", "#ee6677", "#228833", "#8a7a00", "#2b93b8", "#aa3377", "#555555", "#cc3311"];
+// Colours of lines where the page has none, told apart by the colour-blind (bright scheme of Paul Tol).
+const METHODS = ["#4477aa", "#ee6677"];
 
 /** Round numbers for an axis. */
 function ticks(low, high, about = 5) {
@@ -17,7 +17,7 @@ const tick = (value) => String(Number(value.toPrecision(6)));
  * Means with their intervals, one line for each method. Scores that have ends (0 to 1, per cent) are drawn from end to
  * end, and all others from 0 on, so that a small difference looks small.
  */
-function dots(title, methods, values, metric) {
+function dots(title, methods, values, metric, colours) {
   const width = 720, left = 150, right = 170, row = 30, height = row * methods.length + 46;
   const known = methods.filter((method) => values[method]);
   const end = metric.end ?? (Math.max(...known.flatMap((m) => values[m].filter((v) => v !== null)), 1e-9) * 1.05);
@@ -30,7 +30,7 @@ function dots(title, methods, values, metric) {
   }
   chart.append(el("text", { class: "tick", x: left, y: height - 4 }, `${metric.title}, ${metric.better} is better`));
   methods.forEach((method, i) => {
-    const y = 20 + row * i, colour = METHODS[i % METHODS.length];
+    const y = 20 + row * i, colour = colours[method] ?? METHODS[0];
     chart.append(el("text", { x: left - 10, y: y + 4, "text-anchor": "end" }, method));
     if (!values[method]) {
       chart.append(el("text", { class: "tick", x: left + 6, y: y + 4 }, "not defined"));

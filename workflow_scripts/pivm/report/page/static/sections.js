@@ -74,7 +74,7 @@ function organs(page, put) {
   }
   function draw() {
     const part = parts[state.table], metric = part.metrics[state.metric];
-    place.replaceChildren(el("h3", {}, words(state.organ)), dots(words(state.organ), part.methods, metric.organs[state.organ], metric));
+    place.replaceChildren(el("h3", {}, words(state.organ)), dots(words(state.organ), part.methods, metric.organs[state.organ], metric, page.methods));
   }
   fill();
   put("organs", el("div", { class: "controls" }, organLabel, metricLabel, tableLabel), place,
