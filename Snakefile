@@ -53,6 +53,7 @@ include: "rules/ablation.smk"
 include: "rules/evidence.smk"
 include: "rules/nnunet.smk"
 include: "rules/tables.smk"
+include: "rules/page.smk"
 
 
 rule all:
@@ -67,5 +68,6 @@ rule all:
             expand(f"{RESULTS}/figures/{{table}}_organs.png", table=COLUMNS),
             [f"{RESULTS}/generators/{name}/seed_{seed}/README.md" for name, seed in RUNS],
             f"{RESULTS}/manifest.json",
+            f"{RESULTS}/report",
             [VOLUMES, f"{RESULTS}/figures/fig5.png"] if config["synthesis"]["volumes"] else [],
         ],

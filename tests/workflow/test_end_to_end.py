@@ -227,7 +227,7 @@ def test_one_changed_generator_touches_its_own_column_alone(finished):
     assert jobs["synthesise_test"] == ["cohort=, generator=cddpm, generator_seed=1"]
     assert {w.split(", ")[1] for w in jobs["train_segmenter"]} == {"training_set=cddpm/generator_seed_1"}
     assert "cohort=, table=table2" in jobs["table"]
-    assert "synthesise_volumes" not in jobs
+    assert jobs["synthesise_volumes"] == ["generator=cddpm, generator_seed=1"]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_another_sampler_makes_new_slices_and_trains_no_generator(finished, chan
         ("synthesise_test", "cohort=, ", ""),
     ):
         assert set(jobs[rule]) == {f"{before}generator={name}, generator_seed=1{after}" for name in changed}
-    assert ("synthesise_volumes" in jobs) == ("pivm" in changed)
+    assert set(jobs["synthesise_volumes"]) == {f"generator={name}, generator_seed=1" for name in changed}
 
 
 def test_a_model_says_how_it_samples(results):
@@ -271,7 +271,7 @@ def test_a_model_says_how_it_samples(results):
 def test_settings_that_change_no_number_rerun_nothing(finished):
     compute = {"tensorboard": False, "launcher": "torchrun", "devices": 2, "compile": False}
     change = {"compute": compute, "synthesis": {"batch": 3}, "segmentation": {"test_batch": 3}}
-    assert rules_of(finished.dry_run(finished.overlay("o8", change))) == {"manifest"}
+    assert rules_of(finished.dry_run(finished.overlay("o8", change))) == {"manifest", "page"}
 
 
 def test_another_precision_trains_everything_again(finished):
@@ -283,7 +283,8 @@ def test_another_precision_trains_everything_again(finished):
 
 def test_another_level_of_confidence_scores_no_image_again(finished):
     jobs = finished.dry_run(finished.overlay("o10", {"tables": {"confidence": 0.9}}))
-    assert rules_of(jobs) == TABLE_RULES | {"table1", "hu_fidelity", "figure_hu_fidelity", "model_card", "manifest"}
+    others = {"table1", "hu_fidelity", "figure_hu_fidelity", "model_card", "manifest", "page"}
+    assert rules_of(jobs) == TABLE_RULES | others
 
 
 def test_real_slices_count_where_there_are_any(finished):
@@ -331,14 +332,14 @@ def test_another_data_set_leaves_the_first_in_place(finished):
         (
             "segmentation/segmenter.py",
             ("    return entropy + 1 - dice", "    return 1 + entropy - dice"),
-            {"train_segmenter", "test_segmenter", *TABLE_RULES, "manifest", "model_card"},
+            {"train_segmenter", "test_segmenter", *TABLE_RULES, "manifest", "model_card", "agreement", "page"},
         ),
         (
             "report/drawing.py",
             ('matplotlib.use("Agg")', 'matplotlib.use("Agg", force=True)'),
             {
                 *("figure_table", "figure_organs", "figure_panel", "figure_zoom", "figure_volumes", "figure_cohort"),
-                "figure_hu_fidelity",
+                *("figure_hu_fidelity", "page"),
             },
         ),
     ],

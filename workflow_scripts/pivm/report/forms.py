@@ -106,5 +106,15 @@ def write_forms(
     )
 
 
+def read_notes(path: Path) -> list[str]:
+    """The paragraphs below a table, from its Markdown as :func:`write_forms` wrote it; the first is its caption.
+
+    Args:
+        path: of the Markdown.
+    """
+    _, _, below = Path(path).read_text(encoding="utf-8").partition("\n\n")
+    return [paragraph.strip() for paragraph in below.split("\n\n") if paragraph.strip()]
+
+
 def _latex(text: str) -> str:
     return re.sub(r"(?<!\\)([%_&#])", r"\\\1", text).replace("±", r"$\pm$")

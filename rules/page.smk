@@ -1,0 +1,82 @@
+# Everything that a run leaves -> the page report/index.html, which a browser opens from the disk or a web server.
+# in: tables/, figures/, store/, images/, synthesis/<name>/seed_<n>/volumes, manifest.json   out: images/agreement.csv, report/
+rule agreement:
+    input:
+        split=f"{RESULTS}/cohort/split.csv",
+        store=rules.slice_store.output,
+        synthetic=paired_slices(FIRST_RUNS, cohort=""),
+        models=[
+            f"{RESULTS}/segmentation/original/seed_{seed}/model.{kind}"
+            for seed in SETS["original"].segmenter_seeds
+            for kind in ("safetensors", "json")
+        ],
+    output:
+        f"{RESULTS}/images/agreement.csv",
+    log:
+        f"{RESULTS}/logs/agreement.log",
+    conda:
+        "../envs/training.yaml"
+    threads: THREADS
+    resources:
+        **needs("inference", gpus=1),
+    params:
+        code=code("agreement"),
+        runs=FIRST_RUNS,
+        batch=untracked(config["segmentation"]["test_batch"]),
+        labels=config["labels"],
+        compute=COMPUTE,
+        machine=MACHINE,
+    script:
+        "../workflow_scripts/agreement.py"
+
+
+VIEWER = find_viewer()
+# volumes of every generator, side by side
+PAGE_VOLUMES = [
+    f"{RESULTS}/synthesis/{name}/seed_{FIRST_SEED}/volumes"
+    for name in config["tables"]["generators"]
+    if config["synthesis"]["volumes"]
+]
+# what the page shows where it is there already: no run of the tables makes it
+EVIDENCE_SHOWN = [f"{RESULTS}/tables/evidence.{form}" for form in ("csv", "md")] + [f"{RESULTS}/figures/evidence.png"]
+
+
+rule page:
+    input:
+        tables=expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=["csv", "md"]),
+        beside=expand(f"{RESULTS}/tables/{{table}}_{{part}}.csv", table=TABLES, part=["cases", "differences"]),
+        organs=expand(f"{RESULTS}/tables/{{table}}_organs.csv", table=COLUMNS),
+        figures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "hu_fidelity"]),
+        figures_of_organs=expand(f"{RESULTS}/figures/{{table}}_organs.png", table=COLUMNS),
+        evidence=[path for path in EVIDENCE_SHOWN if os.path.exists(path)],
+        agreement=rules.agreement.output,
+        images=paired_slices(FIRST_RUNS, cohort=""),
+        store=rules.slice_store.output,
+        prior=f"{RESULTS}/prior.json",
+        selection=f"{RESULTS}/cohort/selection.csv",
+        split=f"{RESULTS}/cohort/split.csv",
+        volumes=PAGE_VOLUMES,
+        views=[f"{RESULTS}/figures/fig5.png"] if PAGE_VOLUMES else [],
+        manifest=f"{RESULTS}/manifest.json",
+        viewer=[str(VIEWER)] if VIEWER else [],
+    output:
+        directory(f"{RESULTS}/report"),
+    log:
+        f"{RESULTS}/logs/page.log",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        **needs("scans"),
+    params:
+        code=code("page", DATASET.layout.module, *SEGMENTATION_METRICS, *IMAGE_METRICS),
+        static=static_hash(),
+        dataset=DATASET.name,
+        procedural=DATASET.layout.procedural,
+        generators=GENERATORS,
+        generated=GENERATED,
+        seed=FIRST_SEED,
+        labels=config["labels"],
+        confidence=config["tables"]["confidence"],
+        subjects={name: subject.as_params() for name, subject in LISTING.subjects.items()},
+    script:
+        "../workflow_scripts/page.py"
