@@ -215,6 +215,8 @@ class DiffusionGenerator(SliceWise):
             hu = self._sample(slice_maps, torch.stack([starts[i] for i in live]), seeds[live[0]] + z, below)
             for i, slice_hu in zip(live, hu, strict=True):
                 volumes[i][z] = slice_hu
+            if self.on_slices:
+                self.on_slices(len(live))
         yield from volumes
 
     def weights(self) -> dict[str, torch.Tensor]:

@@ -1,0 +1,178 @@
+"""`pivm generate`: CTs from labels with a trained generator."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from pivm import __version__
+from pivm.cli.command import DONE, EXIT_HELP, FAILED, SOME_FAILED, Command, add_ids, print_json, require
+from pivm.errors import PivmError
+
+if TYPE_CHECKING:
+    from pivm.synthesis.inference import Anatomy, CTGenerator, SyntheticCT
+    from pivm.synthesis.output import Wanted
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXIT_HELP
+    parser.add_argument("--model", type=Path, required=True, help="folder of a trained generator")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        required=True,
+        nargs="+",
+        help="NIfTI files that hold all labels, folders of masks <organ>.nii.gz as TotalSegmentator writes them, or a "
+        "folder of such folders",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the CT to write, .nii.gz; or a folder for several")
+    add_ids(parser)
+    parser.add_argument(
+        "--seed", type=int, nargs="+", default=[1], help="another seed gives another CT of the same labels"
+    )
+    parser.add_argument(
+        "--layout",
+        choices=["totalsegmentator", "nnunet"],
+        default="totalsegmentator",
+        help="of a folder --out, which holds the labels too",
+    )
+    parser.add_argument("--body", type=Path, help="mask of the patient's outline, in place of an estimated one")
+    parser.add_argument("--any-region", action="store_true", help="also where the labels are of an untrained region")
+    parser.add_argument("--preview", action="store_true", help="a PNG of each CT beside it")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace CTs that are there, also those of these inputs"
+    )
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
+    parser.add_argument("--threads", type=int, help="CPU threads; 1 is fastest for small slices, and the default there")
+    parser.add_argument("--json", action="store_true", help="say what was made as JSON")
+
+
+def _run(options: argparse.Namespace) -> int:
+    # torch takes seconds, which --help and a typo should not cost
+    import torch
+
+    from pivm.learning.device import choose, inference_threads
+    from pivm.synthesis.inference import CTGenerator
+    from pivm.synthesis.output import find_subjects, model_files, plan_output
+
+    if options.threads is not None and options.threads < 1:
+        raise PivmError(f"--threads: found {options.threads}, expected 1 or more")
+    if options.preview:
+        require("matplotlib", "workflow")
+    seeds = list(dict.fromkeys(options.seed))
+    plan = plan_output(find_subjects(options.labels), seeds, options.out, options.layout)
+    generator = CTGenerator(options.model, choose(options.device, "--device").type)
+    torch.set_num_threads(options.threads or inference_threads(generator.opened.trained_on.image_size))
+    with logging_redirect_tqdm():
+        results = _make_all(plan, generator, model_files(options.model), options)
+    if options.json:
+        print_json(results)
+    failed = sum(one["status"] == "failed" for one in results)
+    if len(plan) > 1 and not options.json:
+        counts = {status: sum(one["status"] == status for one in results) for status in ("made", "kept", "failed")}
+        print(f"{counts['made']} made, {counts['kept']} were there already, {counts['failed']} failed")
+    return DONE if not failed else FAILED if failed == len(plan) else SOME_FAILED
+
+
+def _make_all(
+    plan: list[Wanted], generator: CTGenerator, model: dict[str, str], options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """One result per CT; labels of several seeds are read once, and one that fails ends no other."""
+    results: list[dict[str, Any]] = []
+    anatomy: Anatomy | None = None
+    with tqdm(total=0, unit="slice", disable=None, file=sys.stderr) as bar:
+        for i, wanted in enumerate(plan):
+            bar.set_description(f"{wanted.name} ({i + 1} of {len(plan)})")
+            one = {"name": wanted.name, "labels": str(wanted.labels), "seed": wanted.seed, "ct": str(wanted.ct)}
+            try:
+                facts = _facts_to_make(wanted, model, options)
+                if facts is None:
+                    one["status"] = "kept"
+                else:
+                    if anatomy is None or plan[i - 1].labels != wanted.labels:
+                        anatomy = None  # of the last subject: makes room
+                        anatomy = generator.read(
+                            wanted.labels, options.ids, body=options.body, any_region=options.any_region
+                        )
+                    one |= _make(wanted, anatomy, generator, facts, options, bar)
+                text = _told(one)
+            except (PivmError, OSError) as error:
+                anatomy = None
+                one |= {"status": "failed", "reason": str(error)}
+                bar.write(f"Error: {error}", file=sys.stderr)
+                text = ""
+            results.append(one)
+            if text and not options.json:
+                bar.write(text, file=sys.stdout)
+    return results
+
+
+def _facts_to_make(wanted: Wanted, model: dict[str, str], options: argparse.Namespace) -> dict | None:
+    """What the CT is made from; ``None`` where it is there already."""
+    from pivm.synthesis.output import is_made, made_from
+
+    if not wanted.labels.exists():
+        raise PivmError(f"{wanted.labels}: no such file or folder")
+    facts = made_from(wanted, model, options.ids, options.body, options.any_region)
+    return facts if options.overwrite or not is_made(wanted, facts) else None
+
+
+def _make(
+    wanted: Wanted,
+    anatomy: Anatomy,
+    generator: CTGenerator,
+    facts: dict,
+    options: argparse.Namespace,
+    bar: tqdm,
+) -> dict[str, Any]:
+    from pivm.synthesis.output import write_output
+
+    slices = len(anatomy.source.label_map)
+    bar.reset(slices)
+    ct = generator.make(anatomy, wanted.seed, bar.update)
+    bar.update(slices - bar.n)
+    note = {
+        "synthetic": True,
+        "generator": generator.generator.settings.name,
+        "source": str(wanted.labels),
+        "untrained_slices": anatomy.untrained,
+        "command": ["pivm", *sys.argv[1:]],
+        "pivm": __version__,
+        "made_from": facts,
+    }
+    write_output(wanted, ct, anatomy, generator.label_set, note)
+    made = {"status": "made", "shape": list(ct.hu.shape), "hu": [int(ct.hu.min()), int(ct.hu.max())]}
+    made |= {"organs": list(ct.organs), "not_understood": list(ct.not_understood), "untrained": anatomy.untrained}
+    if options.preview:
+        made["preview"] = str(_draw(wanted, ct, anatomy, generator))
+    return made
+
+
+def _draw(wanted: Wanted, ct: SyntheticCT, anatomy: Anatomy, generator: CTGenerator) -> Path:
+    from pivm.report.preview import plot_preview
+
+    given = anatomy.given
+    path = wanted.note.with_suffix(".png")
+    plot_preview(
+        given.stored.to_ras(ct.hu), given.label_map, generator.label_set.names, f"{wanted.name}, synthetic", path
+    )
+    return path
+
+
+def _told(one: dict[str, Any]) -> str:
+    if one["status"] == "kept":
+        return f"{one['ct']}: there already, made of the same model, labels and seed"
+    shape, (low, high) = " x ".join(map(str, one["shape"])), one["hu"]
+    lines = [f"{one['ct']}: {shape} voxels, HU {low} to {high}, on the grid of {one['labels']}"]
+    lines.append(f"{len(one['organs'])} organs: {', '.join(one['organs'])}")
+    if others := one["not_understood"]:
+        lines.append(f"{len(others)} not known to the model, tissue without a label of its own: {', '.join(others)}")
+    return "\n".join(lines)
+
+
+COMMAND = Command("generate", "make CTs from labels with a trained generator", _options, _run)
