@@ -137,8 +137,8 @@ def _tell(table: pd.DataFrame, labels: pd.DataFrame, names: pd.DataFrame, config
     for row in table.to_dict("records"):
         what = f"{row['slices']} slices" if row["status"] == "selected" else row["reason"]
         print(f"{row['subject']}: {row['status']}: {what}")
-        if notes := row.get("notes"):
-            print(f"    {notes}" if isinstance(notes, str) else "", end="\n" if isinstance(notes, str) else "")
+        if isinstance(notes := row.get("notes"), str) and notes:  # refused folders have none
+            print(f"    {notes}")
     counts = Counter(table["status"])
     persons = table.loc[table["status"] == "selected", "patient"].nunique()
     print(f"\n{counts['selected']} of {len(table)} scans selected, of {persons} persons")

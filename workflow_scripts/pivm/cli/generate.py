@@ -63,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.threads is not None and options.threads < 1:
         raise PivmError(f"--threads: found {options.threads}, expected 1 or more")
     if options.preview:
-        require("matplotlib", "workflow")
+        require("pivm.report.preview", "workflow")
     seeds = list(dict.fromkeys(options.seed))
     plan = plan_output(find_subjects(options.labels), seeds, options.out, options.layout)
     generator = CTGenerator(options.model, choose(options.device, "--device").type)
@@ -154,8 +154,7 @@ def _make(
 
 
 def _draw(wanted: Wanted, ct: SyntheticCT, anatomy: Anatomy, generator: CTGenerator) -> Path:
-    from pivm.report.preview import plot_preview
-
+    plot_preview = require("pivm.report.preview", "workflow").plot_preview  # a base installation draws nothing
     given = anatomy.given
     path = wanted.note.with_suffix(".png")
     plot_preview(

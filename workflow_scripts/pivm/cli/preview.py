@@ -24,8 +24,7 @@ def draw_preview(ct: Path, labels: Path, ids: str | None, out: Path) -> None:
     Raises:
         DataError: one of them cannot be used, or they lie on different grids.
     """
-    require("matplotlib", "workflow")
-    from pivm.report.preview import plot_preview
+    plot_preview = require("pivm.report.preview", "workflow").plot_preview
     from pivm.scans.nifti import read_ct
     from pivm.synthesis.given_labels import read_given
 
