@@ -28,6 +28,8 @@ PRIOR = Prior(
     *((-1024, 300), (10.0, 10.0, 10.0)),
 )
 AIR = -1000
+#: from the patient's left to the right
+ROW = ("spleen", "kidney_left", "gallbladder", "esophagus", "kidney_right", "liver", "stomach", "aorta")
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def model(tmp_path):
     return tmp_path / "model"
 
 
-def subject(folder, organs=ORGANS_34[:8], slices=30, others=()):
+def subject(folder, organs=ROW, slices=30, others=()):
     """Organs in a row across the middle, and other masks far to the side."""
     for i, organ in enumerate(organs):
         mask = np.zeros((80, 80, slices), np.uint8)
@@ -78,7 +80,7 @@ def test_the_outline_holds_every_mask_of_the_folder(model, tmp_path, capsys):
 def test_ids_that_are_no_organ_are_inside_too(model, tmp_path):
     labels = np.zeros((80, 80, 30), np.uint8)
     for i in range(8):
-        labels[20 + 5 * i : 24 + 5 * i, 36:44] = [1, 2, 3, 5, 6, 10, 52, 15][i]  # TotalSegmentator's ids
+        labels[20 + 5 * i : 24 + 5 * i, 36:44] = [1, 2, 3, 4, 5, 6, 7, 8][i]  # TotalSegmentator's ids
     labels[ARM] = 70
     write_volume(labels, AFFINE, tmp_path / "labels.nii.gz")
     ids = ("--ids", "totalsegmentator_v2")
@@ -132,7 +134,7 @@ def test_a_skin_lies_over_what_the_outline_holds():
     ("organs", "slices", "message"),
     [
         (("esophagus", "autochthon_left", "autochthon_right"), 30, "3 organs of the model reach 1 ml"),
-        (ORGANS_34[:8], None, "1 of 30 axial slices hold at least 3 of them"),
+        (ROW, None, "1 of 30 axial slices hold at least 3 of them"),
     ],
     ids=["a head", "one slice of an abdomen"],
 )
@@ -258,7 +260,7 @@ def test_check_says_what_is_selected_and_why_not(tmp_path, capsys):
     assert found["layout"] == "totalsegmentator"
     assert out.read_text().startswith("subject,patient,status,reason")
     assert "not an abdominal scan" in out.read_text()
-    assert found["counts"] == {"selected": 1, "set aside": 2} or found["counts"] == {"selected": 2, "set aside": 1}
+    assert found["counts"] == {"selected": 2, "set aside": 1}
 
 
 def test_check_follows_the_config_and_ends_with_1_where_nothing_is_left(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import shutil
@@ -123,7 +124,10 @@ def estimate(config: dict[str, Any], facts: dict[str, Any], rows: list[dict[str,
     device, threads = choose(config["compute"]["device"], "compute.device"), config["compute"]["threads"]
     names = [name for name in config["generators"] if any(row["network"].split("/")[0] == name for row in rows)]
     memory, on_gpu = 0.0, 0.0
-    with tqdm(total=len(rows), unit="network", disable=None, file=sys.stderr) as bar:
+    with (
+        contextlib.redirect_stdout(sys.stderr),  # MONAI writes its log to standard output
+        tqdm(total=len(rows), unit="network", disable=None, file=sys.stderr) as bar,
+    ):
         for name, measured in trainings(config, names, device, threads):
             for row in rows:
                 if row["network"] == name:
