@@ -221,6 +221,9 @@ def test_nnunet_layout(model, tmp_path):
     facts = json.loads((tmp_path / "out/dataset.json").read_text())
     assert facts["numTraining"] == 1
     assert facts["labels"]["spleen"] == 1
+    assert [p.name for p in (tmp_path / "out/imagesTr").iterdir()] == ["a_0000.nii.gz"]
+    assert json.loads((tmp_path / "out/synthetic/a.json").read_text())["synthetic"] is True
+    assert b"SYNTHETIC" in nib.load(tmp_path / "out/imagesTr/a_0000.nii.gz").header["descrip"].item()
 
 
 def test_previews_are_drawn_and_kept(model, tmp_path, capsys):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from pivm import __version__
 from pivm.cli.command import DONE, EXIT_HELP, FAILED, SOME_FAILED, Command, add_ids, print_json, require
 from pivm.errors import PivmError
 
@@ -136,16 +135,7 @@ def _make(
     bar.reset(slices)
     ct = generator.make(anatomy, wanted.seed, bar.update)
     bar.update(slices - bar.n)
-    note = {
-        "synthetic": True,
-        "generator": generator.generator.settings.name,
-        "source": str(wanted.labels),
-        "untrained_slices": anatomy.untrained,
-        "command": ["pivm", *sys.argv[1:]],
-        "pivm": __version__,
-        "made_from": facts,
-    }
-    write_output(wanted, ct, anatomy, generator.label_set, note)
+    write_output(wanted, ct, anatomy, generator.label_set, {"made_from": facts})
     made = {"status": "made", "shape": list(ct.hu.shape), "hu": [int(ct.hu.min()), int(ct.hu.max())]}
     made |= {"organs": list(ct.organs), "not_understood": list(ct.not_understood), "untrained": anatomy.untrained}
     if options.preview:

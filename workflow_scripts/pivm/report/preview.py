@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pivm.report.drawing import WINDOW, label_colours, plt
+from pivm.report.drawing import WINDOW, WINDOW_TEXT, organ_patches, plt, present
+from pivm.report.organ_colours import label_colours
 from pivm.report.views import view_positions
 from pivm.scans.label_maps import LabelMap
 
@@ -33,8 +34,7 @@ def plot_preview(hu: np.ndarray, labels: LabelMap, names: tuple[str, ...], title
     cuts = [(f"axial {z}", lambda v, z=z: v[::-1, ::-1, z].T, a, r, "RLAP") for z in slices]
     cuts += [(f"coronal {at['coronal']}", lambda v: v[::-1, at["coronal"], ::-1].T, s, r, "RLSI")]
     cuts += [(f"sagittal {at['sagittal']}", lambda v: v[at["sagittal"], ::-1, ::-1].T, s, a, "APSI")]
-    present = np.flatnonzero(np.bincount(labels.array.ravel("K"), minlength=len(names) + 1)[1:]) + 1
-    colours = label_colours(len(names) + 2)
+    colours = np.array(label_colours(names), float)
     figure, axes = plt.subplots(2, len(cuts), figsize=(3 * len(cuts), 7.6), facecolor="black", squeeze=False)
     for column, (name, cut, row_mm, column_mm, letters) in enumerate(cuts):
         image, ids = cut(hu), cut(labels.array)
@@ -47,16 +47,15 @@ def plot_preview(hu: np.ndarray, labels: LabelMap, names: tuple[str, ...], title
                 overlay[..., 3] = 0.5 * (ids > 0)
                 axis.imshow(overlay, interpolation="nearest", aspect=row_mm / column_mm)
         axes[0, column].set_title(name, color="white", fontsize=11)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colours[k]) for k in present]
     figure.legend(
-        *(handles, [names[k - 1] for k in present]),
+        handles=organ_patches(present(names, [labels.array]), body=False),
         loc="lower center",
         ncols=7,
         fontsize=8,
         labelcolor="white",
         frameon=False,
     )
-    figure.suptitle(f"{title}; window {WINDOW[0]} to {WINDOW[1]} HU", color="white", fontsize=12)
+    figure.suptitle(f"{title}; {WINDOW_TEXT}", color="white", fontsize=12)
     figure.subplots_adjust(left=0.01, right=0.99, top=0.9, bottom=0.15, wspace=0.04, hspace=0.04)
     figure.savefig(path, dpi=100, facecolor="black")
     plt.close(figure)

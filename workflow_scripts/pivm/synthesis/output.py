@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from pivm.learning.model_files import file_hash, file_hashes
 from pivm.scans.label_names import write_label_names
 from pivm.scans.nifti import write_volume
 from pivm.synthesis.inference import Anatomy, SyntheticCT, require_nifti_name
+from pivm.synthesis.marks import DESCRIPTION, facts_beside, write_facts, write_synthetic_ct
 
 LAYOUTS = ("totalsegmentator", "nnunet")
 _SUFFIXES = (".nii.gz", ".nii")
@@ -42,9 +45,13 @@ class Wanted(NamedTuple):
 
     @property
     def note(self) -> Path:
-        """JSON beside the CT: what it was made from."""
-        stem = self.ct.name.removesuffix(".gz").removesuffix(".nii")
-        return self.ct.with_name(f"{stem}.json")
+        """JSON that says what the CT was made from: beside it, but nnU-Net wants nothing else beside images."""
+        return self.ct.parent.parent / "synthetic" / f"{self.name}.json" if self.nnunet else facts_beside(self.ct)
+
+    @property
+    def nnunet(self) -> bool:
+        """The layout is that of nnU-Net."""
+        return self.layout == "nnunet"
 
 
 def find_subjects(places: Iterable[Path]) -> list[Path]:
@@ -143,31 +150,33 @@ def is_made(wanted: Wanted, facts: dict) -> bool:
     )
 
 
-def write_output(wanted: Wanted, ct: SyntheticCT, anatomy: Anatomy, label_set: LabelSet, note: dict[str, Any]) -> None:
-    """Write a CT, its labels as the layout has them, and what it was made from, in this order.
+def write_output(
+    wanted: Wanted, ct: SyntheticCT, anatomy: Anatomy, label_set: LabelSet, more_facts: dict[str, Any]
+) -> None:
+    """Write the labels as the layout has them, the CT, and last what it was made from.
 
     Args:
         wanted: where.
         ct: the CT.
         anatomy: its labels.
         label_set: organs of the generator.
-        note: for the JSON file beside it.
+        more_facts: for its JSON file.
     """
-    given, labels = anatomy.given, None
     wanted.note.unlink(missing_ok=True)  # of the CT that is written over
-    ct.save(wanted.ct)
-    if wanted.layout:
-        labels = given.stored.from_ras(given.label_map.array)
-    if labels is not None and wanted.layout == "nnunet":
-        names = write_label_names(dict(enumerate(label_set.names, start=1)))
-        folder = wanted.ct.parent.parent
+    facts = {**ct.facts, "command": shlex.join(sys.argv), **more_facts}
+    labels = anatomy.given.stored.from_ras(anatomy.given.label_map.array)
+    if wanted.nnunet:
+        names, folder = write_label_names(dict(enumerate(label_set.names, start=1))), wanted.ct.parent.parent
         write_volume(labels, ct.affine, folder / "labelsTr" / f"{wanted.name}.nii.gz", names)
+        write_volume(ct.hu, ct.affine, wanted.ct, description=DESCRIPTION)
         _write_dataset(folder, label_set)
-    elif labels is not None:
+        write_facts(wanted.note, facts)
+        return
+    if wanted.layout:
         for k, organ in enumerate(label_set.names, start=1):
             mask = (labels == k).astype(np.uint8)
             write_volume(mask, ct.affine, wanted.ct.parent / "segmentations" / f"{organ}.nii.gz")
-    wanted.note.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    write_synthetic_ct(ct.hu, ct.affine, wanted.ct, facts)
 
 
 def _write_dataset(folder: Path, label_set: LabelSet) -> None:
