@@ -39,7 +39,8 @@ def modules(folder: str) -> list[str]:
 STARTS = {
     "": [
         ("pivm.cli", TOP),
-        ("pivm.cli", "main"),
+        ("pivm.cli.generate", "_run"),
+        ("pivm.cli.report", "_run"),
         *((m, TOP) for folder in ("diffusion", "controls") for m in modules(f"pivm/generators/{folder}")),
     ],
     "dicom": [(m, ALL) for m in modules("pivm/datasets/dicom")],

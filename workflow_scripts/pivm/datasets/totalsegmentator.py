@@ -154,10 +154,12 @@ class MaskFiles:
     Attributes:
         places: organ -> mask file or zip member.
         unused: names of masks that mean no organ of the label set.
+        others: of these, name -> mask file or zip member, as far as it is of a format that is read.
     """
 
     places: dict[str, str]
     unused: set[str]
+    others: dict[str, str]
 
 
 def mask_files(folder: str, organs: Iterable[str], mapping: Mapping[str, str] | None = None) -> MaskFiles:
@@ -176,7 +178,7 @@ def mask_files(folder: str, organs: Iterable[str], mapping: Mapping[str, str] | 
         names = [n.removeprefix(f"{inside}/") for n in open_zip(root).namelist() if n.startswith(f"{inside}/")]
     else:
         names = [e.name for e in os.scandir(root) if e.is_file()] if os.path.isdir(root) else []
-    known, places, unused = tuple(organs), {}, set()
+    known, places, unused, others = tuple(organs), {}, set(), {}
     for name in sorted(names):
         stem = name.removesuffix(".gz").removesuffix(".nii")
         if is_ghost(name) or "/" in name or not name.endswith(SUFFIXES):
@@ -185,11 +187,12 @@ def mask_files(folder: str, organs: Iterable[str], mapping: Mapping[str, str] | 
         organ = organ_in(stem, known, mapping or {})
         if organ is None:
             unused.add(stem)
+            others[stem] = f"{folder}/{name}"
         elif organ in places:
             raise DataError(f"{folder}: two masks of {organ}: {PurePosixPath(places[organ]).name} and {name}")
         else:
             places[organ] = f"{folder}/{name}"
-    return MaskFiles(places, unused)
+    return MaskFiles(places, unused, others)
 
 
 def label_names(subject: Subject, organs: tuple[str, ...]) -> LabelNames:

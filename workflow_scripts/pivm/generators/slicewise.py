@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,8 @@ class SliceWise(ABC):
     """For generators that make each slice by itself: ``generate_sources`` from ``generate``."""
 
     prior: Prior
+    #: called with the number of slices of volumes that were made since it was last called
+    on_slices: Callable[[int], None] | None = None
 
     @property
     def sees_below(self) -> bool:

@@ -16,6 +16,10 @@ from pivm.errors import PivmError
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 #: compiling takes about a minute; a shorter training than this does not earn it back
 COMPILE_FROM_STEPS = 5000
+#: pixels per side of the largest slices for which one CPU thread is fastest
+ONE_THREAD_UP_TO = 128
+#: more CPU threads than this do not pay for one slice
+MOST_THREADS = 4
 
 
 def choose(wanted: str, key: str) -> torch.device:
@@ -73,6 +77,15 @@ def pays_to_compile(choice: bool | str, device: torch.device, steps: int) -> boo
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
     ready = compiler and importlib.util.find_spec("triton")
     return device.type == "cuda" and steps >= COMPILE_FROM_STEPS and bool(ready)
+
+
+def inference_threads(image_size: int) -> int:
+    """CPU threads that make slices of a size fastest.
+
+    A small network has too little work for two: they wait for each other at every layer, and on a busy machine twelve
+    times as long as they work.
+    """
+    return 1 if image_size <= ONE_THREAD_UP_TO else min(os.cpu_count() or 1, MOST_THREADS)
 
 
 @contextlib.contextmanager

@@ -89,6 +89,23 @@ def merge_masks(masks: Mapping[int, str | InMemory], grid: Grid | None, policy: 
         return _merge(masks, grid, policy, look_first=True)
 
 
+def mark_mask(place: str, marked: LabelMap) -> None:
+    """Set the voxels of one more mask to 1, whatever they were.
+
+    Args:
+        place: file or zip member.
+        marked: where to set them.
+
+    Raises:
+        DataError: an unreadable mask, other values than :func:`merge_masks` takes, or another grid.
+    """
+    image = Image(place)
+    try:
+        _paint(image, marked, Policy(), _Member(image, look_first=False))
+    except _LateValues:
+        _paint(image, marked, Policy(), _Member(image, look_first=True))
+
+
 class _LateValues(Exception):
     """A mask turned out to be no plain 0 and 1 after a part of it was painted as such."""
 

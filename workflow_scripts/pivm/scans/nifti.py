@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from isal import igzip
 from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.nifti1 import Nifti1Extension
@@ -27,6 +28,8 @@ LONGEST_HEADER = 540
 SAME_GRID = 0.1
 #: bytes of a slab: small enough to stay in a core's cache
 SLAB_BYTES = 2**20
+#: of the files that are written, 0 to 3: of a CT 2 takes a quarter of the time of zlib at its fastest
+COMPRESSION = 2
 _RAS = np.array([[0, 1], [1, 1], [2, 1]])
 _HEADER_ERRORS: tuple[type[Exception], ...] = (
     *READ_ERRORS,
@@ -249,7 +252,9 @@ def read_ct(place: str | Path, padding_hu: float = -1500) -> Volume:
 def write_volume(
     array: np.ndarray, affine: np.ndarray, path: Path, extension: bytes = b"", description: str = ""
 ) -> None:
-    """Write int16 HU or uint8 labels [R, A, S] as compressed NIfTI in mm, with something to add to the header.
+    """Write int16 HU or uint8 labels [R, A, S] as NIfTI in mm, with something to add to the header.
+
+    A name in .gz is compressed. A file of this name appears when it is complete.
 
     Args:
         array: the voxels.
@@ -266,4 +271,14 @@ def write_volume(
     image.header["descrip"] = description.encode("ascii")
     if extension:
         image.header.extensions.append(Nifti1Extension(0, extension))
-    nib.save(image, path)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with open(part, "wb") as file:
+            if path.name.endswith(".gz"):
+                with igzip.GzipFile("", "wb", COMPRESSION, file, mtime=0) as stream:
+                    image.to_stream(stream)
+            else:
+                image.to_stream(file)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -9,6 +9,10 @@ from scipy import ndimage
 OUTLINE_HU = -500
 #: thickest part of a couch or blanket that is cut off the outline, mm
 COUCH_MM = 9.0
+#: skin and fat over what lies in the body, mm: what an estimated outline keeps around the masks that it must hold
+SKIN_MM = 10.0
+#: gaps between two of these masks that are tissue, mm: twice this
+BRIDGED_MM = 15.0
 #: shape of an outline that is estimated from labels: 2 is an ellipse, more is fuller at the corners
 OUTLINE_EXPONENT = 2.25
 
@@ -81,6 +85,29 @@ def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: tuple[f
         across = np.abs((column - (left + right) / 2) / ((right - left) / 2)) ** OUTLINE_EXPONENT
         body[i] |= down + across <= 1
     return body
+
+
+def grown_outline(body: np.ndarray, parts: np.ndarray, pixel_mm: float) -> np.ndarray:
+    """An estimated outline that holds more parts of the body than the organs it was estimated from.
+
+    Muscles, bones and limbs get :data:`SKIN_MM` of tissue around them, gaps between neighbours up to twice
+    :data:`BRIDGED_MM` are tissue, and holes are filled.
+
+    Args:
+        body: bool [N, H, W], the outline; parts: bool [N, H, W], what lies in the body; pixel_mm: pixel size.
+
+    Returns:
+        bool [N, H, W], at least ``body`` and ``parts``.
+    """
+    grown = body | parts
+    reach = (SKIN_MM + BRIDGED_MM) / pixel_mm
+    edge = int(np.ceil(reach)) + 1
+    for i in np.flatnonzero(parts.any(axis=(1, 2))):
+        # what touches the border of the slice goes on beyond it
+        apart = ndimage.distance_transform_edt(~np.pad(parts[i], edge, mode="edge"))
+        around = ndimage.distance_transform_edt(apart <= reach) > BRIDGED_MM / pixel_mm
+        grown[i] = ndimage.binary_fill_holes(grown[i] | around[edge:-edge, edge:-edge])
+    return grown
 
 
 def _box(mask: np.ndarray) -> np.ndarray:

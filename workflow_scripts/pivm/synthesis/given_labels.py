@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +13,14 @@ from pivm.datasets.mappings import MAPPINGS, resolve_ids
 from pivm.datasets.totalsegmentator import mask_files
 from pivm.errors import DataError, nearest
 from pivm.labels import LabelSet
-from pivm.scans.label_maps import LabelMap, Policy, merge_masks, relabel
+from pivm.scans.label_maps import LabelMap, Policy, mark_mask, merge_masks, relabel
 from pivm.scans.label_names import read_label_names
-from pivm.scans.nifti import Image, InMemory, Stored
+from pivm.scans.nifti import Grid, Image, InMemory, Stored
+from pivm.synthesis.source import Surroundings
+
+log = logging.getLogger("pivm")
+#: mask of a folder that is the patient's outline itself, as TotalSegmentator's task `body` names it
+BODY = "body"
 
 
 class GivenLabels(NamedTuple):
@@ -25,12 +31,14 @@ class GivenLabels(NamedTuple):
         stored: the axes and the affine that they came in.
         label_map: on RAS+ axes, in the ids of the model.
         not_understood: names and ids that they hold and that are no organ of the model.
+        around: what they say of the body beside these organs.
     """
 
     name: str
     stored: Stored
     label_map: LabelMap
     not_understood: tuple[str, ...]
+    around: Surroundings
 
 
 def read_given(
@@ -78,7 +86,43 @@ def _masks(folder: Path, label_set: LabelSet) -> GivenLabels:
         raise DataError(f"{folder}: no mask of any organ of the model ({', '.join(label_set.names)}){found}")
     by_id = {label_set.id_of(organ): path for organ, path in masks.places.items()}
     first, merged = Image(by_id[min(by_id)]), merge_masks(by_id, None, Policy())
-    return GivenLabels(str(folder), first, merged, tuple(sorted(masks.unused)))
+    parts = LabelMap(first.to_ras(np.zeros(first.shape, np.uint8, order="F")), merged.grid)
+    for name, place in masks.others.items():
+        if name == BODY:
+            continue
+        try:
+            mark_mask(place, parts)
+        except DataError as error:
+            log.warning("left out of the patient's outline: %s", error)
+    body = read_body(masks.others[BODY], merged.grid) if BODY in masks.others else None
+    not_understood = tuple(sorted(masks.unused - {BODY}))
+    return GivenLabels(str(folder), first, merged, not_understood, Surroundings(parts.array > 0, body))
+
+
+def read_body(place: str | Path, grid: Grid) -> np.ndarray:
+    """The patient's outline from a mask.
+
+    Args:
+        place: NIfTI file that holds 0 outside the patient.
+        grid: of the labels.
+
+    Returns:
+        bool [R, A, S].
+
+    Raises:
+        DataError: no mask, an empty one, or one on another grid.
+    """
+    image = Image(place)
+    if not image.grid.same(grid):
+        raise DataError(
+            f"{place}: found {image.grid.shape} voxels, expected the grid of the labels, {grid.shape}, with the same "
+            "affine; resample the outline to it"
+        )
+    body = LabelMap(image.to_ras(np.zeros(image.shape, np.uint8, order="F")), grid)
+    mark_mask(str(place), body)
+    if not body.array.any():
+        raise DataError(f"{place}: the patient's outline is empty")
+    return body.array > 0
 
 
 def _whole(image: Image | InMemory, label_set: LabelSet, ids: str) -> GivenLabels:
@@ -130,7 +174,10 @@ def _by_name(
     known = {i: label_set.id_of(organ) for i, organ in organs.items() if organ in label_set.names and i < 2**16}
     others = [i for i in sorted(present) if i not in known]
     said = tuple(f"{texts[i]} (id {i})" if i in texts else f"id {i}" for i in others)
-    return GivenLabels(image.name, image, relabel(image, known, None, Policy()), said)
+    merged, parts = relabel(image, known, None, Policy()), None
+    if others:
+        parts = relabel(image, dict.fromkeys((i for i in others if 0 < i < 2**16), 1), None, Policy()).array > 0
+    return GivenLabels(image.name, image, merged, said, Surroundings(parts))
 
 
 def _ids_in(image: Image | InMemory) -> set[int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,20 +18,30 @@ from pivm import __version__
 from pivm.errors import DataError
 from pivm.generators.model_folder import ModelFolder
 from pivm.generators.protocol import Generator
+from pivm.generators.slicewise import SliceWise
 from pivm.labels import LabelSet
 from pivm.learning.device import memory_advice
 from pivm.learning.model_files import model_hash
+from pivm.scans.label_maps import voxels_per_slice
 from pivm.scans.quality import QualitySettings, check_grid
 from pivm.seeds import derived_seed
-from pivm.synthesis.given_labels import GivenLabels, read_given
+from pivm.synthesis.given_labels import GivenLabels, read_body, read_given
 from pivm.synthesis.marks import write_synthetic_ct
 from pivm.synthesis.organ_hu import ask_for
-from pivm.synthesis.source import standard_source
+from pivm.synthesis.source import LabelSource, Surroundings, standard_source
 from pivm.synthesis.z_step import warn_of_step
 
 log = logging.getLogger("pivm")
 #: grids that a label map may have: any spacing of a CT, axial slices up to this many degrees off the axes
 GRID = QualitySettings(spacing_mm=(0.2, 20.0))
+#: organs that make an axial slice one like those of a training, as config key ``selection.min_labels_per_slice``
+ORGANS_PER_SLICE = 3
+#: smallest share of such slices among the slices of the labels
+KNOWN_SHARE = 1 / 3
+#: organs of the model that labels hold at least, where each counts from :data:`ORGAN_ML` on
+ORGANS = 5
+#: ml
+ORGAN_ML = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,119 @@ def require_nifti_name(path: Path) -> None:
         raise DataError(f"{path}: expected a name that ends in .nii.gz or .nii")
 
 
+class Anatomy(NamedTuple):
+    """Labels that a generator can make a CT of.
+
+    Attributes:
+        given: as they came in.
+        source: as the generator wants them.
+        organs: of the generator, that they hold.
+        untrained: axial slices whose like the generator was not trained on.
+    """
+
+    given: GivenLabels
+    source: LabelSource
+    organs: tuple[str, ...]
+    untrained: int
+
+
+class CTGenerator:
+    """A trained generator, opened once for many label maps.
+
+    Args:
+        model: its folder.
+        device: where the networks run.
+
+    Raises:
+        StateError: no complete generator.
+    """
+
+    def __init__(self, model: str | Path, device: torch.device | str = "cpu"):
+        self.opened = ModelFolder.open(model)
+        self.label_set = LabelSet(self.opened.organs)
+        with memory_advice("use the CPU (--device cpu)"):
+            self.generator = self.opened.load(torch.device(device))
+        self.model = model_hash(self.opened.folder)
+        #: organ means that were asked for, as they are told in the facts of a CT
+        self.asked_for: dict[str, Any] = {}
+
+    def read(
+        self,
+        labels: str | Path | np.ndarray,
+        ids: str | None = None,
+        *,
+        affine: np.ndarray | None = None,
+        body: str | Path | None = None,
+        any_region: bool = False,
+    ) -> Anatomy:
+        """Read labels; see :func:`generate_ct`.
+
+        Raises:
+            DataError: they cannot be used.
+        """
+        given = read_given(labels, affine, self.label_set, ids)
+        grid = given.label_map.grid
+        try:
+            check_grid(grid, GRID)
+        except DataError as error:
+            raise DataError(f"{given.name}: {error}; resample the labels to axial slices") from None
+        per_slice = voxels_per_slice(given.label_map.array)[:, 1 : len(self.label_set) + 1]
+        organs, untrained = _require_trained(per_slice, grid.spacing, self.label_set, given, any_region)
+        around = given.around if body is None else Surroundings(None, read_body(body, grid))
+        size, prior = self.opened.trained_on.image_size, self.opened.prior
+        return Anatomy(
+            given, standard_source(given.name, given.label_map, None, size, prior, around), organs, untrained
+        )
+
+    def ask_for(self, organ_hu: Mapping[str, float], like: Path | None, labels: GivenLabels) -> None:
+        """Let the patients that are made from now on have organ means; see :func:`pivm.synthesis.organ_hu.ask_for`.
+
+        Args:
+            organ_hu: organ -> mean HU.
+            like: a CT whose means are taken, before those of ``organ_hu``.
+            labels: of this CT.
+
+        Raises:
+            DataError: the generator knows no patients, or CT, labels or organs cannot be used.
+        """
+        ask_for(self.generator, self.opened, organ_hu, like, labels)
+        self.asked_for = {"organ_hu": dict(organ_hu), "like": None if like is None else like.name}
+
+    def make(self, anatomy: Anatomy, seed: int, advance: Callable[[int], None] | None = None) -> SyntheticCT:
+        """A CT of an anatomy.
+
+        Args:
+            anatomy: of :meth:`read`.
+            seed: of the noise.
+            advance: called with the number of slices that were made since it was last called, where the kind of
+                generator makes them one after the other.
+
+        Raises:
+            PivmError: memory runs out.
+        """
+        given, source = anatomy.given, anatomy.source
+        warn_of_step(self.generator, self.opened.trained_on.below_mm, given.name, source.spacing_mm[2])
+        if isinstance(self.generator, SliceWise):
+            self.generator.on_slices = advance
+        with memory_advice(_smaller(self.generator, self.opened.folder)):
+            (slices,) = self.generator.generate_volumes(
+                [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
+            )
+        hu = np.ascontiguousarray(given.stored.from_ras(source.plane.restore(slices)))
+        facts = {
+            "generator": self.opened.settings.name,
+            "model": self.model,
+            "seed": seed,
+            "source": given.name,
+            "organs": anatomy.organs,
+            "untrained_slices": anatomy.untrained,
+            "versions": {name: metadata.version(name) for name in ("torch", "numpy")} | {"pivm": __version__},
+        }
+        if self.asked_for:
+            facts["asked_for"] = self.asked_for
+        return SyntheticCT(hu, given.stored.affine, anatomy.organs, given.not_understood, facts)
+
+
 def generate_ct(
     model: str | Path,
     labels: str | Path | np.ndarray,
@@ -76,26 +199,31 @@ def generate_ct(
     device: torch.device | str = "cpu",
     *,
     affine: np.ndarray | None = None,
+    body: str | Path | None = None,
+    any_region: bool = False,
     organ_hu: Mapping[str, float] | None = None,
     like: str | Path | None = None,
     like_labels: str | Path | None = None,
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
-    The patient's outline is estimated from the labels, with margins that were fitted on the training patients. A
-    distance of slices that the generator did not learn is named in a warning (:mod:`pivm.synthesis.z_step`).
+    The patient's outline is estimated from the labels, with margins that were fitted on the training patients, and
+    holds all masks or ids, also those that the generator does not know. A distance of slices that the generator did
+    not learn is named in a warning (:mod:`pivm.synthesis.z_step`).
 
     Args:
         model: folder of a trained generator.
         labels: whole ids as an array [I, J, K] in any axes; or a NIfTI file that holds all labels; or a folder of masks
             ``<organ>.nii.gz`` (TotalSegmentator's `segmentations`, or the folder above it), whose first mask gives the
-            axes.
+            axes; a mask ``body`` in it is the outline.
         ids: what the ids of an array or a single file mean: ``model`` (k = k-th organ of the model) or the name of a
             shipped mapping such as ``totalsegmentator_v2``. ``None``: of an array those of the model, of a file what
             its header names.
         seed: of the noise.
         device: where the networks run.
         affine: float [4, 4], voxel index to mm (RAS+) of an array of labels; files bring their own.
+        body: NIfTI file on the grid of the labels, 0 outside the patient: the outline, which then is not estimated.
+        any_region: also where the labels are of a region that the generator was not trained on.
         organ_hu: mean HU of organs by name, for a generator of patients (``diffusion.prior.means: patient``); those of
             the other organs are drawn to go with them.
         like: a CT whose organ means are taken, before those of ``organ_hu``.
@@ -110,46 +238,12 @@ def generate_ct(
         ct = pivm.generate_ct("results/phantom/generators/pivm/seed_1", labels, affine=affine)
         ct.hu.shape == labels.shape
     """
-    opened = ModelFolder.open(model)
-    label_set, size = LabelSet(opened.organs), opened.trained_on.image_size
-    given = read_given(labels, affine, label_set, ids)
-    _require_axial(given)
-    present = _organs(given.label_map.array, label_set, given)
-    source = standard_source(given.name, given.label_map, None, size, opened.prior)
-    with memory_advice("use the CPU (--device cpu)"):
-        generator = opened.load(torch.device(device))
+    generator = CTGenerator(model, device)
+    anatomy = generator.read(labels, ids, affine=affine, body=body, any_region=any_region)
     if organ_hu or like:
-        its_labels = given if like_labels is None else read_given(like_labels, None, label_set, ids)
-        ask_for(generator, opened, organ_hu or {}, Path(like) if like else None, its_labels)
-    warn_of_step(generator, opened.trained_on.below_mm, given.name, source.spacing_mm[2])
-    with memory_advice(_smaller(generator, Path(model))):
-        (slices,) = generator.generate_volumes(
-            [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
-        )
-    hu = np.ascontiguousarray(given.stored.from_ras(source.plane.restore(slices)))
-    facts = _facts(opened, given, present, seed)
-    if organ_hu or like:
-        facts["asked_for"] = {"organ_hu": dict(organ_hu or {}), "like": None if like is None else Path(like).name}
-    return SyntheticCT(hu, given.stored.affine, present, given.not_understood, facts)
-
-
-def _facts(model: ModelFolder, given: GivenLabels, organs: tuple[str, ...], seed: int) -> dict[str, Any]:
-    """How a CT was made (:mod:`pivm.synthesis.marks`)."""
-    return {
-        "generator": model.settings.name,
-        "model": model_hash(model.folder),
-        "seed": seed,
-        "source": given.name,
-        "organs": organs,
-        "versions": {name: metadata.version(name) for name in ("torch", "numpy")} | {"pivm": __version__},
-    }
-
-
-def _require_axial(given: GivenLabels) -> None:
-    try:
-        check_grid(given.label_map.grid, GRID)
-    except DataError as error:
-        raise DataError(f"{given.name}: {error}; resample the labels to axial slices") from None
+        its = anatomy.given if like_labels is None else read_given(like_labels, None, generator.label_set, ids)
+        generator.ask_for(organ_hu or {}, None if like is None else Path(like), its)
+    return generator.make(anatomy, seed)
 
 
 def _smaller(generator: Generator, model: Path) -> str:
@@ -160,12 +254,63 @@ def _smaller(generator: Generator, model: Path) -> str:
     return "use the CPU (--device cpu), or labels that are cropped to half as many slices,"
 
 
-def _organs(labels: np.ndarray, label_set: LabelSet, given: GivenLabels) -> tuple[str, ...]:
-    present = np.bincount(labels.ravel("K"), minlength=len(label_set) + 1)[1:] > 0
-    if not present.any():
+def _require_trained(
+    per_slice: np.ndarray, spacing: tuple[float, ...], label_set: LabelSet, given: GivenLabels, any_region: bool
+) -> tuple[tuple[str, ...], int]:
+    """The organs that labels hold, and how many slices hold too few of them.
+
+    Args:
+        per_slice: voxels of each organ in each axial slice [S, K].
+        spacing: voxel sides, mm.
+        label_set: organs of the model.
+        given: for messages.
+        any_region: warn where else it is refused.
+
+    Raises:
+        DataError: no organ of the model; or too few of them, or in too few slices, for a region that it was trained on.
+    """
+    there = per_slice.any(0)
+    if not there.any():
         found = f"; found {', '.join(given.not_understood)}" if given.not_understood else ""
         raise DataError(f"{given.name}: holds none of the organs of the model ({', '.join(label_set.names)}){found}")
-    lacking = [organ for organ, there in zip(label_set.names, present, strict=True) if not there]
-    if lacking:
-        log.warning("not in the labels, and so unlabelled tissue: %s", ", ".join(lacking))
-    return tuple(organ for organ, there in zip(label_set.names, present, strict=True) if there)
+    named = list(zip(label_set.names, there, strict=True))
+    if lacking := [organ for organ, found in named if not found]:
+        log.warning("%s: not in the labels, and so unlabelled tissue: %s", given.name, ", ".join(lacking))
+    # a model of very few organs cannot ask for as many of them
+    least, fewest = (min(wanted, max(len(label_set) // 2, 1)) for wanted in (ORGANS_PER_SLICE, ORGANS))
+    known = (per_slice > 0).sum(1) >= least
+    untrained = int((~known).sum())
+    ml = per_slice.sum(0) * float(np.prod(spacing)) / 1000
+    large = [organ for organ, volume in zip(label_set.names, ml, strict=True) if volume >= ORGAN_ML]
+    counted = (
+        f"{len(large)} organs of the model reach {ORGAN_ML:g} ml ({', '.join(large) or 'none'}), and {known.sum()} of "
+        f"{len(known)} axial slices hold at least {least} of them"
+    )
+    if len(large) < fewest or known.mean() < KNOWN_SHARE:
+        wanted = (
+            f"expected {fewest} organs and {KNOWN_SHARE:.0%} of the slices: the generator was "
+            "trained on abdominal slices"
+        )
+        if not any_region:
+            raise DataError(
+                f"{given.name}: not a region that the model was trained on: {counted}; {wanted}. Crop the labels to "
+                "the abdomen, or ask for it all the same with --any-region"
+            )
+        log.warning("%s: not a region that the model was trained on: %s; %s", given.name, counted, wanted)
+    elif untrained:
+        log.warning(
+            "%s: %d of %d axial slices hold fewer than %d organs of the model, unlike those that it was trained on: "
+            "what is made there is a guess (slices %s, counted from the feet)",
+            *(given.name, untrained, len(known), least, _ranges(np.flatnonzero(~known))),
+        )
+    return tuple(organ for organ, found in named if found), untrained
+
+
+def _ranges(numbers: np.ndarray) -> str:
+    """Ascending whole numbers as ranges.
+
+    >>> _ranges(np.array([0, 1, 2, 7]))
+    '0-2, 7'
+    """
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

@@ -30,8 +30,14 @@ def write_synthetic_ct(hu: np.ndarray, affine: np.ndarray, path: Path, facts: di
         facts: how it was made: generator, hash of the model, seed, source of the labels, versions.
     """
     write_volume(hu, affine, path, description=DESCRIPTION)
+    write_facts(facts_beside(path), facts)
+
+
+def write_facts(path: Path, facts: dict[str, Any]) -> None:
+    """The JSON file of a synthetic CT."""
     text = json.dumps({"synthetic": True, "description": DESCRIPTION, **facts}, indent=1, ensure_ascii=False)
-    facts_beside(path).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def read_marks(place: str | Path) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from pivm.generators.protocol import Spacing
 from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import LabelMap
 from pivm.scans.nifti import Grid, Volume
-from pivm.scans.outline import outline, outline_from_labels
+from pivm.scans.outline import grown_outline, outline, outline_from_labels
 
 
 @dataclass
@@ -40,11 +41,35 @@ class LabelSource:
         return self.plane.pixel_mm, self.plane.pixel_mm, self.grid.spacing[2]
 
 
-def standard_source(subject: str, labels: LabelMap, volume: Volume | None, size: int, prior: Prior) -> LabelSource:
+class Surroundings(NamedTuple):
+    """What is known of a patient without CT beside the organs of a generator.
+
+    Attributes:
+        parts: bool [R, A, S], other parts of the body, which lie inside the outline.
+        body: bool [R, A, S], the outline itself.
+    """
+
+    parts: np.ndarray | None = None
+    body: np.ndarray | None = None
+
+
+#: share of a pixel that a mask must hold so that the pixel is part of it: thin bones count too
+PART_OF_PIXEL = 0.25
+
+
+def standard_source(
+    subject: str,
+    labels: LabelMap,
+    volume: Volume | None,
+    size: int,
+    prior: Prior,
+    around: Surroundings | None = None,
+) -> LabelSource:
     """Bring every axial slice of a label map to the in-plane standard.
 
     The patient's outline comes from the CT; where there is none, from the labels and the margins of the training
-    split (:func:`pivm.scans.outline.outline_from_labels`).
+    split (:func:`pivm.scans.outline.outline_from_labels`), so that it holds what else is known of the body
+    (:func:`pivm.scans.outline.grown_outline`), or it is the one that is given.
 
     Args:
         subject: its name.
@@ -52,12 +77,22 @@ def standard_source(subject: str, labels: LabelMap, volume: Volume | None, size:
         volume: the CT, its padding cleaned; ``None`` without CT.
         size: pixels per side of a standardised slice.
         prior: organ means of the generator, which say what its label map holds.
+        around: what is known beside the organs where there is no CT.
     """
     plane = InPlane(labels.grid.shape[:2], labels.grid.spacing[:2], size)
     slices = plane.standardise(labels.array, 0, smooth=False)
     hu = plane.standardise(volume.hu, AIR_HU, smooth=True) if volume else None
-    if hu is None:
-        body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margins_mm)
-    else:
+    if hu is not None:
         body = outline(hu, slices, plane.pixel_mm)
+    elif around and around.body is not None:
+        body = _shares(plane, around.body) >= 0.5
+    else:
+        body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margins_mm)
+        if around and around.parts is not None:
+            body = grown_outline(body, _shares(plane, around.parts) >= PART_OF_PIXEL, plane.pixel_mm)
     return LabelSource(subject, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)
+
+
+def _shares(plane: InPlane, mask: np.ndarray) -> np.ndarray:
+    """The share of each pixel of the standard that lies in a mask [R, A, S]: float [N, H, W]."""
+    return plane.standardise(mask.astype(np.uint8) * np.uint8(200), 0, smooth=True) / 200

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import math
+import operator
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +20,7 @@ from pivm.generators.diffusion.along_z import coupled_noise
 from pivm.generators.diffusion.network import Denoiser
 from pivm.generators.diffusion.noise import NoiseProcess
 from pivm.generators.diffusion.previous import previous_channels, training_previous
-from pivm.generators.diffusion.sampler import make_scheduler, sample
+from pivm.generators.diffusion.sampler import Begun, begin, finish, make_scheduler
 from pivm.generators.diffusion.settings import ConditionSettings, DiffusionSettings
 from pivm.generators.diffusion.signal import Signal
 from pivm.generators.organ_moments import fit_patients, own_means
@@ -39,6 +42,8 @@ VALIDATION_CONDITIONS = ConditionSettings(drop_previous=0.5, noise_previous=0.0,
 VALIDATION_ROUNDS = 4
 #: prefix of the names of :class:`PatientMeans` among the weights
 PATIENTS = "patients."
+#: slices of volumes that take their first steps in one batch
+AHEAD = 16
 
 
 class SlicesBelow(NamedTuple):
@@ -198,7 +203,8 @@ class DiffusionGenerator(SliceWise):
         With ``ddpm`` the noise of the steps is that of the first seed for all slices of a call.
         """
         means = self._means(seeds if patient_seeds is None else patient_seeds)
-        return self._sample(label_map, _start_noise(label_map, seeds), seeds[0], None, means)
+        begun = self._begin(label_map, _start_noise(label_map, seeds), math.inf, means)
+        return self._finish(begun, label_map, seeds[0], None, means)
 
     def _means(self, patient_seeds: Sequence[int]) -> torch.Tensor | None:
         """Organ means of synthetic patients, float32 HU [N, K]; ``None`` for the data set's."""
@@ -209,36 +215,43 @@ class DiffusionGenerator(SliceWise):
         means = [patients.draw(seed) if drawn else patients.mean for seed in patient_seeds]
         return self._to_device(np.stack(means), np.float32)
 
+    @property
+    def _shown_below(self) -> float:
+        """The noise step below which the network is shown the slice below."""
+        return self.settings.sampler.previous_from * len(self.noise) if self.sees_below else 0.0
+
     @torch.no_grad()
-    def _sample(
-        self,
-        label_map: np.ndarray,
-        start: torch.Tensor,
-        seed: int,
-        below: SlicesBelow | None,
-        means: torch.Tensor | None,
+    def _begin(self, label_map: np.ndarray, start: torch.Tensor, until: float, means: torch.Tensor | None) -> Begun:
+        """The first steps from noise [N, 1, H, W], down to a noise step, for a label map uint8 [N, H, W].
+
+        ``means`` are organ means of the patients, HU [N, K].
+        """
+        self.net.eval()
+        ids = self._to_device(label_map, np.int64)
+        predict = functools.partial(self._guided, label_map=ids, previous=None, means=means)
+        return begin(predict, start.to(self.device), self._scheduler, self.settings.sampler.steps, until)
+
+    @torch.no_grad()
+    def _finish(
+        self, begun: Begun, label_map: np.ndarray, seed: int, below: SlicesBelow | None, means: torch.Tensor | None
     ) -> np.ndarray:
-        """From noise to HU.
+        """The other steps, to HU.
 
         Args:
+            begun: the samples.
             label_map: uint8 [N, H, W].
-            start: noise [N, 1, H, W].
             seed: of the noise that ``ddpm`` adds.
             below: the slices below, where they exist.
             means: organ means of the patients, HU [N, K].
         """
-        self.net.eval()
-        ids, previous, sampler = self._to_device(label_map, np.int64), None, self.settings.sampler
+        ids, previous, shown_below = self._to_device(label_map, np.int64), None, self._shown_below
         if below is not None and self.sees_below:
             hu, maps = self._to_device(below.hu, np.float32), self._to_device(below.label_map, np.int64)
             present = torch.ones(len(hu), dtype=torch.bool, device=self.device)
             previous = previous_channels(self.signal.encode(hu, maps, means), present)
-        shown_below = sampler.previous_from * len(self.noise)
-        signal = sample(
+        signal = finish(
             lambda z, t: self._guided(z, t, ids, previous if t[0] < shown_below else None, means),
-            start.to(self.device),
-            self._scheduler,
-            sampler.steps,
+            begun,
             step_generator(seed, "steps"),
         )
         return self.signal.decode(signal, ids, means).cpu().numpy()
@@ -251,28 +264,43 @@ class DiffusionGenerator(SliceWise):
     ) -> Iterator[np.ndarray]:
         """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
 
-        All volumes advance together, one batch per slice index. ``sampler.reach`` couples the start noise along z.
+        All volumes advance together. The first steps, which are not shown the slice below, are taken for many slices in
+        one batch; then every slice index is a batch. ``sampler.reach`` couples the start noise along z.
         A volume is one synthetic patient, whose organ means are drawn from the seed of the volume.
         See :class:`pivm.generators.protocol.Generator`; without spacings voxels are cubic.
         """
         volumes = [np.zeros(label_map.shape, np.int16) for label_map in label_maps]
-        starts: dict[int, torch.Tensor] = {}
-        reach, means = self.settings.sampler.reach, self._means(seeds)
-        for z in range(max(map(len, label_maps))):
-            live = [i for i, label_map in enumerate(label_maps) if z < len(label_map)]
-            slice_maps = np.stack([label_maps[i][z] for i in live])
-            fresh = _start_noise(slice_maps, [seeds[i] + z for i in live])
-            for i, noise in zip(live, fresh, strict=True):
-                width_mm, height_mm, step_mm = spacings_mm[i] if spacings_mm else (1.0, 1.0, 1.0)
-                coupled = z and reach
-                starts[i] = coupled_noise(starts[i], noise, (width_mm, height_mm), step_mm, reach) if coupled else noise
-            below = None
-            if z:
-                below = SlicesBelow(*(np.stack([stack[i][z - 1] for i in live]) for stack in (volumes, label_maps)))
-            theirs = None if means is None else means[live]
-            hu = self._sample(slice_maps, torch.stack([starts[i] for i in live]), seeds[live[0]] + z, below, theirs)
-            for i, slice_hu in zip(live, hu, strict=True):
-                volumes[i][z] = slice_hu
+        reach, deepest, means = self.settings.sampler.reach, max(map(len, label_maps)), self._means(seeds)
+        noise = [
+            coupled_slices(label_map, seeds[i], spacings_mm[i] if spacings_mm else (1.0, 1.0, 1.0), reach)
+            for i, label_map in enumerate(label_maps)
+        ]
+        # the noise of `ddpm` is drawn step by step, for each slice from its own seed
+        until = math.inf if self.settings.sampler.name == "ddpm" else self._shown_below
+        block = max(AHEAD // len(label_maps), 1)
+        for first in range(0, deepest, block):
+            slices = [
+                (z, i)
+                for z in range(first, min(first + block, deepest))
+                for i, m in enumerate(label_maps)
+                if z < len(m)
+            ]
+            starts = [next(noise[i]) for _, i in slices]
+            theirs = None if means is None else means[[i for _, i in slices]]
+            begun = self._begin(np.stack([label_maps[i][z] for z, i in slices]), torch.stack(starts), until, theirs)
+            done = 0
+            for z, group in itertools.groupby(slices, key=operator.itemgetter(0)):
+                live = [i for _, i in group]
+                maps = np.stack([label_maps[i][z] for i in live])
+                below = None
+                if z:
+                    below = SlicesBelow(*(np.stack([stack[i][z - 1] for i in live]) for stack in (volumes, label_maps)))
+                part, theirs = begun.part(slice(done, done + len(live))), None if means is None else means[live]
+                done += len(live)
+                for i, hu in zip(live, self._finish(part, maps, seeds[live[0]] + z, below, theirs), strict=True):
+                    volumes[i][z] = hu
+                if self.on_slices:
+                    self.on_slices(len(live))
         yield from volumes
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -295,3 +323,15 @@ class DiffusionGenerator(SliceWise):
 def _start_noise(label_map: np.ndarray, seeds: Sequence[int]) -> torch.Tensor:
     shape = (1, *label_map.shape[1:])
     return torch.stack([torch.randn(shape, generator=step_generator(seed, "start")) for seed in seeds])
+
+
+def coupled_slices(label_map: np.ndarray, seed: int, spacing_mm: Spacing, reach: float) -> Iterator[torch.Tensor]:
+    """The start noise [1, H, W] of the slices of a volume [S, H, W], from the bottom up."""
+    width_mm, height_mm, step_mm = spacing_mm
+    below = None
+    for z in range(len(label_map)):
+        (fresh,) = _start_noise(label_map, [seed + z])
+        if below is not None and reach:
+            fresh = coupled_noise(below, fresh, (width_mm, height_mm), step_mm, reach)
+        below = fresh
+        yield below
