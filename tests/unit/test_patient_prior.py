@@ -312,7 +312,7 @@ class TestAskedFor:
     def generate(self, path, *more: str) -> int:
         files = {"model": "model", "labels": "labels.nii.gz", "out": "o.nii.gz"}
         given = [part for name, file in files.items() for part in (f"--{name}", str(path / file))]
-        return cli.main(["generate", *given, "--ids", "model", "--device", "cpu", *more])
+        return cli.main(["generate", *given, "--ids", "model", "--device", "cpu", "--overwrite", *more])
 
     def means(self, monkeypatch) -> list[np.ndarray]:
         """The organ means that volumes are made with."""

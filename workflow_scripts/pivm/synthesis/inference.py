@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -28,20 +27,12 @@ from pivm.seeds import derived_seed
 from pivm.synthesis.given_labels import GivenLabels, read_body, read_given
 from pivm.synthesis.marks import write_synthetic_ct
 from pivm.synthesis.organ_hu import ask_for
+from pivm.synthesis.region import require_trained
 from pivm.synthesis.source import LabelSource, Surroundings, standard_source
 from pivm.synthesis.z_step import warn_of_step
 
-log = logging.getLogger("pivm")
 #: grids that a label map may have: any spacing of a CT, axial slices up to this many degrees off the axes
 GRID = QualitySettings(spacing_mm=(0.2, 20.0))
-#: organs that make an axial slice one like those of a training, as config key ``selection.min_labels_per_slice``
-ORGANS_PER_SLICE = 3
-#: smallest share of such slices among the slices of the labels
-KNOWN_SHARE = 1 / 3
-#: organs of the model that labels hold at least, where each counts from :data:`ORGAN_ML` on
-ORGANS = 5
-#: ml
-ORGAN_ML = 1.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +126,7 @@ class CTGenerator:
         except DataError as error:
             raise DataError(f"{given.name}: {error}; resample the labels to axial slices") from None
         per_slice = voxels_per_slice(given.label_map.array)[:, 1 : len(self.label_set) + 1]
-        organs, untrained = _require_trained(per_slice, grid.spacing, self.label_set, given, any_region)
+        organs, untrained = require_trained(per_slice, grid.spacing, self.label_set, given, any_region)
         around = given.around if body is None else Surroundings(None, read_body(body, grid))
         size, prior = self.opened.trained_on.image_size, self.opened.prior
         return Anatomy(
@@ -252,65 +243,3 @@ def _smaller(generator: Generator, model: Path) -> str:
     if at_once > 1:
         return f"set batch in {model / 'sampler.json'} to {at_once // 2} (it is {at_once})"
     return "use the CPU (--device cpu), or labels that are cropped to half as many slices,"
-
-
-def _require_trained(
-    per_slice: np.ndarray, spacing: tuple[float, ...], label_set: LabelSet, given: GivenLabels, any_region: bool
-) -> tuple[tuple[str, ...], int]:
-    """The organs that labels hold, and how many slices hold too few of them.
-
-    Args:
-        per_slice: voxels of each organ in each axial slice [S, K].
-        spacing: voxel sides, mm.
-        label_set: organs of the model.
-        given: for messages.
-        any_region: warn where else it is refused.
-
-    Raises:
-        DataError: no organ of the model; or too few of them, or in too few slices, for a region that it was trained on.
-    """
-    there = per_slice.any(0)
-    if not there.any():
-        found = f"; found {', '.join(given.not_understood)}" if given.not_understood else ""
-        raise DataError(f"{given.name}: holds none of the organs of the model ({', '.join(label_set.names)}){found}")
-    named = list(zip(label_set.names, there, strict=True))
-    if lacking := [organ for organ, found in named if not found]:
-        log.warning("%s: not in the labels, and so unlabelled tissue: %s", given.name, ", ".join(lacking))
-    # a model of very few organs cannot ask for as many of them
-    least, fewest = (min(wanted, max(len(label_set) // 2, 1)) for wanted in (ORGANS_PER_SLICE, ORGANS))
-    known = (per_slice > 0).sum(1) >= least
-    untrained = int((~known).sum())
-    ml = per_slice.sum(0) * float(np.prod(spacing)) / 1000
-    large = [organ for organ, volume in zip(label_set.names, ml, strict=True) if volume >= ORGAN_ML]
-    counted = (
-        f"{len(large)} organs of the model reach {ORGAN_ML:g} ml ({', '.join(large) or 'none'}), and {known.sum()} of "
-        f"{len(known)} axial slices hold at least {least} of them"
-    )
-    if len(large) < fewest or known.mean() < KNOWN_SHARE:
-        wanted = (
-            f"expected {fewest} organs and {KNOWN_SHARE:.0%} of the slices: the generator was "
-            "trained on abdominal slices"
-        )
-        if not any_region:
-            raise DataError(
-                f"{given.name}: not a region that the model was trained on: {counted}; {wanted}. Crop the labels to "
-                "the abdomen, or ask for it all the same with --any-region"
-            )
-        log.warning("%s: not a region that the model was trained on: %s; %s", given.name, counted, wanted)
-    elif untrained:
-        log.warning(
-            "%s: %d of %d axial slices hold fewer than %d organs of the model, unlike those that it was trained on: "
-            "what is made there is a guess (slices %s, counted from the feet)",
-            *(given.name, untrained, len(known), least, _ranges(np.flatnonzero(~known))),
-        )
-    return tuple(organ for organ, found in named if found), untrained
-
-
-def _ranges(numbers: np.ndarray) -> str:
-    """Ascending whole numbers as ranges.
-
-    >>> _ranges(np.array([0, 1, 2, 7]))
-    '0-2, 7'
-    """
-    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

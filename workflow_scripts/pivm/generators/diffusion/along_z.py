@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 import torch
+
+from pivm.generators.protocol import Spacing
+from pivm.seeds import step_generator
 
 
 def coupled_noise(
@@ -27,3 +33,33 @@ def coupled_noise(
     correlation = torch.exp(-step_mm / reach * (rows**2 + columns**2).sqrt())
     spectrum = correlation * torch.fft.rfft2(below) + (1 - correlation**2).sqrt() * torch.fft.rfft2(fresh)
     return torch.fft.irfft2(spectrum, s=below.shape[-2:])
+
+
+def start_noise(label_map: np.ndarray, seeds: Sequence[int]) -> torch.Tensor:
+    """White noise [N, 1, H, W] for slices of a label map [N, H, W], one seed each."""
+    shape = (1, *label_map.shape[1:])
+    return torch.stack([torch.randn(shape, generator=step_generator(seed, "start")) for seed in seeds])
+
+
+def coupled_slices(label_map: np.ndarray, seed: int, spacing_mm: Spacing, reach: float) -> Iterator[torch.Tensor]:
+    """The start noise [1, H, W] of the slices of a volume [S, H, W], from the bottom up."""
+    width_mm, height_mm, step_mm = spacing_mm
+    below = None
+    for z in range(len(label_map)):
+        (fresh,) = start_noise(label_map, [seed + z])
+        if below is not None and reach:
+            fresh = coupled_noise(below, fresh, (width_mm, height_mm), step_mm, reach)
+        below = fresh
+        yield below
+
+
+def blocks(label_maps: Sequence[np.ndarray], most: int) -> Iterator[list[tuple[int, int]]]:
+    """Slices (z, volume) of volumes [S, H, W] that advance together, about ``most`` at once, from the bottom up.
+
+    >>> list(blocks([np.zeros((2, 8, 8)), np.zeros((3, 8, 8))], 4))
+    [[(0, 0), (0, 1), (1, 0), (1, 1)], [(2, 1)]]
+    """
+    deepest, height = max(map(len, label_maps)), max(most // len(label_maps), 1)
+    for first in range(0, deepest, height):
+        heights = range(first, min(first + height, deepest))
+        yield [(z, i) for z in heights for i, label_map in enumerate(label_maps) if z < len(label_map)]

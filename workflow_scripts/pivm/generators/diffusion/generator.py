@@ -9,17 +9,17 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from pivm.cohort.prior import Prior
-from pivm.generators.diffusion.along_z import coupled_noise
+from pivm.generators.diffusion.along_z import blocks, coupled_slices, start_noise
 from pivm.generators.diffusion.network import Denoiser
 from pivm.generators.diffusion.noise import NoiseProcess
-from pivm.generators.diffusion.previous import previous_channels, training_previous
+from pivm.generators.diffusion.previous import SlicesBelow, previous_channels, training_previous
 from pivm.generators.diffusion.sampler import Begun, begin, finish, make_scheduler
 from pivm.generators.diffusion.settings import ConditionSettings, DiffusionSettings
 from pivm.generators.diffusion.signal import Signal
@@ -42,15 +42,9 @@ VALIDATION_CONDITIONS = ConditionSettings(drop_previous=0.5, noise_previous=0.0,
 VALIDATION_ROUNDS = 4
 #: prefix of the names of :class:`PatientMeans` among the weights
 PATIENTS = "patients."
+MaybeTensor = torch.Tensor | None
 #: slices of volumes that take their first steps in one batch
 AHEAD = 16
-
-
-class SlicesBelow(NamedTuple):
-    """The slices right below those that are generated: int16 HU and label map [N, H, W]."""
-
-    hu: np.ndarray
-    label_map: np.ndarray
 
 
 class DiffusionGenerator(SliceWise):
@@ -116,11 +110,7 @@ class DiffusionGenerator(SliceWise):
         self.net.load_state_dict(weights)
 
     def _loss(
-        self,
-        slices: tuple[torch.Tensor, ...],
-        draws: Draws,
-        shown: ConditionSettings,
-        own: torch.Tensor | None = None,
+        self, slices: tuple[torch.Tensor, ...], draws: Draws, shown: ConditionSettings, own: MaybeTensor = None
     ) -> torch.Tensor:
         """Mean squared error of the prediction, in float32.
 
@@ -165,9 +155,9 @@ class DiffusionGenerator(SliceWise):
         noisy: torch.Tensor,
         t: torch.Tensor,
         label_map: torch.Tensor,
-        previous: torch.Tensor | None,
-        known: torch.Tensor | None = None,
-        means: torch.Tensor | None = None,
+        previous: MaybeTensor,
+        known: MaybeTensor = None,
+        means: MaybeTensor = None,
     ) -> torch.Tensor:
         """epsilon_theta(v_t, t, s, I) of section 2.1, with the slice below of section 2.2."""
         if self.sees_below and previous is None:
@@ -175,12 +165,7 @@ class DiffusionGenerator(SliceWise):
         return self.net(noisy, t, label_map, self.signal.prior_channel(label_map, means), previous, known)
 
     def _guided(
-        self,
-        noisy: torch.Tensor,
-        t: torch.Tensor,
-        label_map: torch.Tensor,
-        previous: torch.Tensor | None,
-        means: torch.Tensor | None,
+        self, noisy: torch.Tensor, t: torch.Tensor, label_map: torch.Tensor, previous: MaybeTensor, means: MaybeTensor
     ) -> torch.Tensor:
         """Classifier-free guidance: away from the prediction without labels; one evaluation more where it is on."""
         predicted = self._predict(noisy, t, label_map, previous, None, means)
@@ -203,10 +188,10 @@ class DiffusionGenerator(SliceWise):
         With ``ddpm`` the noise of the steps is that of the first seed for all slices of a call.
         """
         means = self._means(seeds if patient_seeds is None else patient_seeds)
-        begun = self._begin(label_map, _start_noise(label_map, seeds), math.inf, means)
+        begun = self._begin(label_map, start_noise(label_map, seeds), math.inf, means)
         return self._finish(begun, label_map, seeds[0], None, means)
 
-    def _means(self, patient_seeds: Sequence[int]) -> torch.Tensor | None:
+    def _means(self, patient_seeds: Sequence[int]) -> MaybeTensor:
         """Organ means of synthetic patients, float32 HU [N, K]; ``None`` for the data set's."""
         patients = self.patients
         if patients is None:
@@ -221,7 +206,7 @@ class DiffusionGenerator(SliceWise):
         return self.settings.sampler.previous_from * len(self.noise) if self.sees_below else 0.0
 
     @torch.no_grad()
-    def _begin(self, label_map: np.ndarray, start: torch.Tensor, until: float, means: torch.Tensor | None) -> Begun:
+    def _begin(self, label_map: np.ndarray, start: torch.Tensor, until: float, means: MaybeTensor) -> Begun:
         """The first steps from noise [N, 1, H, W], down to a noise step, for a label map uint8 [N, H, W].
 
         ``means`` are organ means of the patients, HU [N, K].
@@ -233,7 +218,7 @@ class DiffusionGenerator(SliceWise):
 
     @torch.no_grad()
     def _finish(
-        self, begun: Begun, label_map: np.ndarray, seed: int, below: SlicesBelow | None, means: torch.Tensor | None
+        self, begun: Begun, label_map: np.ndarray, seed: int, below: SlicesBelow | None, means: MaybeTensor
     ) -> np.ndarray:
         """The other steps, to HU.
 
@@ -270,21 +255,14 @@ class DiffusionGenerator(SliceWise):
         See :class:`pivm.generators.protocol.Generator`; without spacings voxels are cubic.
         """
         volumes = [np.zeros(label_map.shape, np.int16) for label_map in label_maps]
-        reach, deepest, means = self.settings.sampler.reach, max(map(len, label_maps)), self._means(seeds)
+        reach, means = self.settings.sampler.reach, self._means(seeds)
         noise = [
             coupled_slices(label_map, seeds[i], spacings_mm[i] if spacings_mm else (1.0, 1.0, 1.0), reach)
             for i, label_map in enumerate(label_maps)
         ]
         # the noise of `ddpm` is drawn step by step, for each slice from its own seed
         until = math.inf if self.settings.sampler.name == "ddpm" else self._shown_below
-        block = max(AHEAD // len(label_maps), 1)
-        for first in range(0, deepest, block):
-            slices = [
-                (z, i)
-                for z in range(first, min(first + block, deepest))
-                for i, m in enumerate(label_maps)
-                if z < len(m)
-            ]
+        for slices in blocks(label_maps, AHEAD):
             starts = [next(noise[i]) for _, i in slices]
             theirs = None if means is None else means[[i for _, i in slices]]
             begun = self._begin(np.stack([label_maps[i][z] for z, i in slices]), torch.stack(starts), until, theirs)
@@ -318,20 +296,3 @@ class DiffusionGenerator(SliceWise):
         require_tensors({name: tuple(t.shape) for name, t in self._patient_tensors().items()}, own, folder)
         if own:
             self.patients = PatientMeans(**{name.removeprefix(PATIENTS): value.numpy() for name, value in own.items()})
-
-
-def _start_noise(label_map: np.ndarray, seeds: Sequence[int]) -> torch.Tensor:
-    shape = (1, *label_map.shape[1:])
-    return torch.stack([torch.randn(shape, generator=step_generator(seed, "start")) for seed in seeds])
-
-
-def coupled_slices(label_map: np.ndarray, seed: int, spacing_mm: Spacing, reach: float) -> Iterator[torch.Tensor]:
-    """The start noise [1, H, W] of the slices of a volume [S, H, W], from the bottom up."""
-    width_mm, height_mm, step_mm = spacing_mm
-    below = None
-    for z in range(len(label_map)):
-        (fresh,) = _start_noise(label_map, [seed + z])
-        if below is not None and reach:
-            fresh = coupled_noise(below, fresh, (width_mm, height_mm), step_mm, reach)
-        below = fresh
-        yield below

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from pivm.generators.diffusion.noise import NoiseProcess
 from pivm.generators.diffusion.settings import ConditionSettings
 from pivm.learning.feed import Draws
+
+
+class SlicesBelow(NamedTuple):
+    """The slices right below those that are generated: int16 HU and label map [N, H, W]."""
+
+    hu: np.ndarray
+    label_map: np.ndarray
 
 
 def previous_channels(signal: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
