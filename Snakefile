@@ -51,6 +51,7 @@ include: "rules/segmentation.smk"
 include: "rules/images.smk"
 include: "rules/ablation.smk"
 include: "rules/evidence.smk"
+include: "rules/privacy.smk"
 include: "rules/tables.smk"
 
 

@@ -155,8 +155,11 @@ def code(name, *found):
     return code_hash.code_hash(name, LIBRARY, PINS, symbols)
 
 
+def implementation_of(generator):
+    """(Module, class) of the kind of a generator, which is found by name."""
+    return tuple(pivm_config.kind_named(config, generator).implementation.split(":"))
+
+
 def generator_code(name, *found):
     """The same for a script that works with the generator of the wildcard."""
-    return lambda wildcards: code(
-        name, tuple(pivm_config.kind_named(config, wildcards.generator).implementation.split(":")), *found
-    )
+    return lambda wildcards: code(name, implementation_of(wildcards.generator), *found)

@@ -126,6 +126,19 @@ class DiffusionGenerator(SliceWise):
                 total += self._loss(slices, draws, VALIDATION_CONDITIONS) * len(rows)
         return float(total) / (VALIDATION_ROUNDS * len(data))
 
+    @torch.no_grad()
+    def denoising_losses(self, hu: np.ndarray, label_map: np.ndarray, level: float, seed: int) -> np.ndarray:
+        """The loss of single slices at one noise level; see :class:`pivm.generators.protocol.LossTeller`."""
+        self.net.eval()
+        ids, prediction = self._to_device(label_map, np.int64), self.settings.noise.prediction
+        clean = self.signal.encode(self._to_device(hu, np.float32), ids)
+        t = torch.full((len(hu),), max(1, round(level * len(self.noise))) - 1, device=self.device)
+        # one noise for all slices: what they differ by is then not the luck of the draw
+        noise = torch.randn(clean.shape[1:], generator=step_generator(seed, "membership")).to(self.device)
+        noise = noise.expand_as(clean)
+        predicted = self._predict(self.noise.add(clean, noise, t), t, ids, None)
+        return (predicted - self.noise.target(clean, noise, t, prediction)).pow(2).mean((1, 2, 3)).cpu().numpy()
+
     def _predict(
         self,
         noisy: torch.Tensor,
