@@ -138,6 +138,8 @@ def _interval(wins: np.ndarray, auc: float, confidence: float) -> tuple[float | 
         widest = highest_rate_unseen(min(members, others), confidence)
         return (0.0, widest) if auc == 0 else (1 - widest, 1.0)
     parts = [wins.mean(axis=1).var(ddof=1) / members, wins.mean(axis=0).var(ddof=1) / others]
+    if sum(parts) == 0:  # all losses are equal
+        return auc, auc
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (members - 1) + parts[1] ** 2 / (others - 1))
     return interval_on_scale(auc, math.sqrt(sum(parts)), freedom, confidence, "logit")
 
