@@ -144,6 +144,15 @@ def for_copies(files):
     return lambda wildcards: files(wildcards) if asked else []
 
 
+def privacy_demands(wildcards):
+    """Nothing; the config is checked for the audit when it is asked for."""
+    try:
+        pivm_privacy.require_audit(config)
+    except errors.ConfigError as error:
+        refuse(error)
+    return []
+
+
 def privacy_of_card(wildcards):
     """The privacy audit, where it was run or is asked for: a model card then has its result, and is kept up to date."""
     path = f"{RESULTS}/tables/privacy.csv"

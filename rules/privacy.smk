@@ -7,6 +7,8 @@ PRIVACY_CONTROLS = {
     "few_patients": {"patients": PRIVACY["controls"]["patients"], "repeats": 1},
     "repeated_patient": {"patients": 1, "repeats": PRIVACY["controls"]["repeats"]},
 }
+# may be missing, as long as nobody asks for the audit: what is read of it is read late
+CONTROL_OF = PRIVACY["controls"]["generator"]
 CONTROL_FOLDER = f"{RESULTS}/privacy/controls/{{control}}"
 CONTROL_MODEL = [
     f"{CONTROL_FOLDER}/{name}" for name in ("model.safetensors", "model.json", "prior.json", "sampler.json")
@@ -19,6 +21,7 @@ PRIVACY_AUDITS |= {f"controls/{control}": (control, FIRST_SEED) for control in P
 
 rule privacy:
     input:
+        privacy_demands,
         expand(f"{RESULTS}/tables/privacy.{{form}}", form=TABLE_FORMS),
         f"{RESULTS}/figures/privacy.png",
         # model cards need the tables too; where there are some, they get the result
@@ -29,7 +32,7 @@ rule privacy_control:
     input:
         split=f"{RESULTS}/cohort/split.csv",
         store=rules.slice_store.output,
-        prior=f"{RESULTS}/prior{label_subset(PRIVACY['controls']['generator'])}.json",
+        prior=lambda wildcards: f"{RESULTS}/prior{label_subset(CONTROL_OF)}.json",
     output:
         weights=f"{CONTROL_FOLDER}/model.safetensors",
         facts=f"{CONTROL_FOLDER}/model.json",
@@ -50,9 +53,10 @@ rule privacy_control:
     resources:
         **needs("training", gpus=1),
     params:
-        code=code("privacy_control", implementation_of(PRIVACY["controls"]["generator"])),
-        settings=pivm_config.training_settings(config, PRIVACY["controls"]["generator"]),
-        plan=lambda wildcards: PRIVACY_CONTROLS[wildcards.control] | {"steps": PRIVACY["controls"]["steps"]},
+        code=lambda wildcards: code("privacy_control", implementation_of(CONTROL_OF)),
+        settings=lambda wildcards: pivm_config.training_settings(config, CONTROL_OF),
+        plan=lambda wildcards: PRIVACY_CONTROLS[wildcards.control]
+        | {key: PRIVACY["controls"][key] for key in ("steps", "channels")},
         seed=FIRST_SEED,
         compute=COMPUTE,
         machine=MACHINE,
@@ -67,7 +71,7 @@ use rule sampler_settings as privacy_control_sampler with:
         f"{RESULTS}/logs/privacy_control_sampler/{{control}}.log",
     params:
         code=code("sampler_settings"),
-        sampler=pivm_config.sampler_settings(config, PRIVACY["controls"]["generator"]),
+        sampler=lambda wildcards: pivm_config.sampler_settings(config, CONTROL_OF),
 
 
 rule privacy_slices:
@@ -111,9 +115,9 @@ use rule privacy_slices as privacy_control_slices with:
     log:
         f"{RESULTS}/logs/privacy_control_slices/{{control}}.log",
     params:
-        code=code("privacy_slices", implementation_of(PRIVACY["controls"]["generator"])),
+        code=lambda wildcards: code("privacy_slices", implementation_of(CONTROL_OF)),
         parts=["train", "val", "test"],
-        ddpm_batch=ddpm_batch_of(PRIVACY["controls"]["generator"]),
+        ddpm_batch=lambda wildcards: ddpm_batch_of(CONTROL_OF),
         batch=untracked(config["synthesis"]["batch"]),
         labels=config["labels"],
         seed=FIRST_SEED,
@@ -170,7 +174,7 @@ use rule privacy_audit as privacy_control_audit with:
     benchmark:
         f"{RESULTS}/benchmarks/privacy_control_audit/{{control}}.tsv"
     params:
-        code=code("privacy_audit", implementation_of(PRIVACY["controls"]["generator"])),
+        code=lambda wildcards: code("privacy_audit", implementation_of(CONTROL_OF)),
         noise_levels=PRIVACY["noise_levels"],
         noise_draws=PRIVACY["noise_draws"],
         batch=untracked(config["synthesis"]["batch"]),

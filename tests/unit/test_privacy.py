@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
-from pivm.errors import CohortError
+from pivm.config import validate
+from pivm.config.privacy import require_audit
+from pivm.errors import CohortError, ConfigError
 from pivm.evaluation.privacy.audit import Audit, audit_table, caught, controls_fire, findings
 from pivm.evaluation.privacy.membership import LOSSES, Attack, attack, membership_losses
 from pivm.evaluation.privacy.sentence import controls_sentence, sentence
@@ -37,6 +40,7 @@ from pivm.synthesis.copies import (
 )
 from pivm.synthesis.settings import GateSettings
 
+ROOT = Path(__file__).parents[2]
 SIZE, SLICES, STEPS = 16, 6, 500
 PERCENTILES = {"copies": 1.0, "near": 5.0}
 TRAIN, VAL, TEST = (tuple(f"{part}{i}" for i in range(n)) for part, n in (("train", 6), ("val", 4), ("test", 40)))
@@ -323,7 +327,7 @@ def test_no_validation_patient_is_an_error(cohort):
 
 def test_controls_learn_from_whom_they_must_copy(cohort):
     table = pd.read_csv(cohort.split)
-    split = overtrained_split(table, Overtraining(2, 1, 10), 1)
+    split = overtrained_split(table, Overtraining(2, 1, 10, (8, 8)), 1)
     assert set(split.loc[split["split"] == "val", "patient"]) == set(VAL)
     audited = set(split.loc[split["split"] == "train", "subject"])
     assert len(audited) == 2
@@ -340,7 +344,7 @@ def test_controls_learn_from_whom_they_must_copy(cohort):
 def test_one_training_patient_is_an_error(cohort):
     table = pd.read_csv(cohort.split)
     table = table[~table["patient"].isin(TRAIN[1:])]
-    for plan in (Overtraining(2, 1, 10), Overtraining(1, 20, 10)):
+    for plan in (Overtraining(2, 1, 10, (8, 8)), Overtraining(1, 20, 10, (8, 8))):
         with pytest.raises(CohortError, match="found 1 training patient, and the over-trained controls need 2"):
             overtrained_split(table, plan, 1)
 
@@ -446,3 +450,37 @@ def test_a_p_that_cannot_be_small_is_no_verdict():
     assert caught(SimpleNamespace(p=0.04, patients=1, compared=40), 0.95) is True
     assert caught(SimpleNamespace(p=0.06, patients=1, compared=40), 0.95) is False
     assert Attack(1, None, None, 0.1, 1, None, None, 2, 3).smallest_p == 0.1
+
+
+@pytest.fixture
+def config() -> dict:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def test_the_config_as_it_is_can_be_audited(config):
+    require_audit(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("generator", "pivn", r"controls\.generator: unknown 'pivn' \(did you mean 'pivm'\?\), expected .*cddpm, pivm"),
+        ("generator", "gaussian", r"'gaussian' is of kind gaussian, expected one of kind diffusion: cddpm, pivm"),
+        ("channels", [8] * 7, r"7 levels need an image\.size that is a multiple of 128, found 64"),
+    ],
+)
+def test_controls_that_cannot_be_made_are_refused(config, key, value, message):
+    config["privacy"]["controls"][key] = value
+    validate(config)  # a run that does not ask for the audit does not mind
+    with pytest.raises(ConfigError, match=message):
+        require_audit(config)
+
+
+def test_percentiles_the_wrong_way_round_and_no_validation_patient_are_refused(config):
+    config["privacy"]["near_percentile"] = 0.5
+    with pytest.raises(ConfigError, match=r"privacy\.near_percentile: found 0\.5, expected more than copy_percentile"):
+        require_audit(config)
+    config["privacy"]["near_percentile"] = 5.0
+    config["split"] |= {"val": 0, "source": "random"}
+    with pytest.raises(ConfigError, match=r"split\.val: found 0, but copies are told by validation patients"):
+        require_audit(config)

@@ -138,7 +138,6 @@ def _cross_check(config: dict[str, Any]) -> None:
     _check_sources(config)
     _check_windows(config)
     _check_generators(config)
-    _check_privacy(config)
 
 
 def _check_selection(config: dict[str, Any]) -> None:
@@ -184,23 +183,6 @@ def _check_generators(config: dict[str, Any]) -> None:
     for name in {*table_generators(config), config["tables"]["generated"]}:
         for organ in LabelSet.from_config(known_labels(config, name) or config["labels"]).names:
             _one_of(f"generators.{name}.labels", organ, labels.names)
-
-
-def _check_privacy(config: dict[str, Any]) -> None:
-    key, privacy = "privacy.controls.generator", config["privacy"]
-    name = privacy["controls"]["generator"]
-    _one_of(key, name, generators(config))
-    kind = kind_named(config, name)
-    if "training" not in kind.sections:
-        fit = [n for n in config["generators"] if "training" in kind_named(config, n).sections]
-        raise ConfigError(
-            key, f"{name!r} is of kind {kind.name}, which is not trained at once; expected one of {', '.join(fit)}"
-        )
-    if privacy["copy_percentile"] >= privacy["near_percentile"]:
-        raise ConfigError(
-            "privacy.near_percentile",
-            f"found {privacy['near_percentile']}, expected more than copy_percentile ({privacy['copy_percentile']})",
-        )
 
 
 def _check_image_metrics(tables: dict[str, Any]) -> None:

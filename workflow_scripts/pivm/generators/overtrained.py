@@ -38,11 +38,13 @@ class Overtraining:
         patients: training patients that it must be found to copy.
         repeats: times that their slices come; 1: they are all that it learns from, and the others are left out.
         steps: of the training, at least.
+        channels: of the network per level; what is to be shown needs none as large as that of a generator that is used.
     """
 
     patients: int
     repeats: int
     steps: int
+    channels: tuple[int, ...]
 
 
 def overtrained_split(table: pd.DataFrame, plan: Overtraining, seed: int) -> pd.DataFrame:
@@ -109,7 +111,8 @@ def fit_overtrained(
         device: where the network is trained.
     """
     kind = kind_of(settings, "settings")
-    resolved = read_settings(kind.settings, settings, "settings")
+    network = {**settings["network"], "channels": list(plan.channels)}
+    resolved = read_settings(kind.settings, {**settings, "network": network}, "settings")
     rows = overtrained_rows(store, set(split.loc[split["split"] == "train", "subject"]), plan.repeats)
     # as many epochs as the generator takes, so that the learning rate falls likewise, each of as many steps as it needs
     training = resolved.training

@@ -17,6 +17,13 @@ class ControlSettings:
     generator: str = setting(
         "the entry of `generators` that they are copies of, of a kind that is trained at once", "pivm"
     )
+    channels: tuple[int, ...] = setting(
+        "of their network, which may be small, as diffusion.network.channels",
+        (24, 32, 48),
+        minimum=8,
+        multiple_of=2,
+        min_items=2,
+    )
     patients: int = setting("patients that few_patients learns from", 2, minimum=1)
     repeats: int = setting("times that one patient comes among all others, of repeated_patient", 20, minimum=2)
     steps: int = setting("of the training of each, at least", 4000, minimum=1)
