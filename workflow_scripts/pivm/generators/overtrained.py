@@ -6,7 +6,7 @@ in the training set are the ones that diffusion models give back).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -122,5 +122,7 @@ def fit_overtrained(
     torch.manual_seed(start)
     generator = cast("Trainable", kind.load()(resolved, prior, device))
     generator.fit(data, None, start, run)
-    save_generator(generator, folder, trained_on(store, seed, *files), made)
+    learnt_from = tuple(sorted(set(store.index["patient"].to_numpy()[rows])))
+    facts = replace(trained_on(store, seed, *files), patients=learnt_from)
+    save_generator(generator, folder, facts, made)
     run.resume.clear()
