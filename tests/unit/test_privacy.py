@@ -15,7 +15,7 @@ from pivm.cohort.store import SliceStore
 from pivm.config import validate
 from pivm.config.privacy import require_audit
 from pivm.errors import CohortError, ConfigError
-from pivm.evaluation.privacy.audit import Audit, audit_table, caught, controls_fire, findings
+from pivm.evaluation.privacy.audit import Audit, _against, audit_table, caught, controls_fire, findings
 from pivm.evaluation.privacy.membership import LOSSES, Attack, attack, membership_losses
 from pivm.evaluation.privacy.sentence import controls_sentence, sentence
 from pivm.generators.controls.prior_map import PriorMap
@@ -443,6 +443,15 @@ def test_several_trainings_of_a_generator_are_one_method(cohort, tmp_path):
     assert row["generator_seeds"] == 2
     assert 0.5 <= row["mean"] <= 0.53
     assert caught(row, 0.95)
+
+
+def test_one_patient_is_held_against_all_others():
+    """A control may have a single patient: it is told from others as one of them at random would be."""
+    fresh = np.zeros((39, 1))
+    assert _against(np.ones((1, 1)), fresh)["p"] == pytest.approx(1 / 40)
+    assert _against(np.zeros((1, 1)), fresh)["p"] == 1
+    assert _against(np.ones((39, 1)), np.zeros((1, 1)))["p"] == pytest.approx(1 / 40)
+    assert _against(np.ones((2, 1)), fresh)["p"] == pytest.approx(2 / (41 * 40))
 
 
 def test_a_p_that_cannot_be_small_is_no_verdict():

@@ -167,15 +167,23 @@ def _numbers(mean) -> dict:
 def _against(shares: np.ndarray, fresh: np.ndarray) -> dict:
     """p that patients have no larger shares than those whom no training has seen, by permutation of the patients."""
     mine, others = shares.mean(axis=1), fresh.mean(axis=1)
-    test = stats.permutation_test(
-        (mine, others),
-        lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
-        vectorized=True,
-        alternative="greater",
-        n_resamples=_RESAMPLES,
-        rng=np.random.default_rng(0),
-    )
-    return {"expected": float(others.mean()), "p": float(test.pvalue), "compared": len(others)}
+    return {"expected": float(others.mean()), "p": _permuted(mine, others), "compared": len(others)}
+
+
+def _permuted(mine: np.ndarray, others: np.ndarray) -> float:
+    if len(mine) > 1 and len(others) > 1:
+        test = stats.permutation_test(
+            (mine, others),
+            lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+            vectorized=True,
+            alternative="greater",
+            n_resamples=_RESAMPLES,
+            rng=np.random.default_rng(0),
+        )
+        return float(test.pvalue)
+    # who stands alone could as well be any other patient
+    everybody = np.concatenate([mine, others])
+    return float(np.mean(everybody >= mine[0] if len(mine) == 1 else everybody <= others[0]))
 
 
 def caught(row, level: float) -> bool | None:
