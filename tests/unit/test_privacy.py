@@ -16,7 +16,7 @@ from pivm.config import validate
 from pivm.config.privacy import require_audit
 from pivm.errors import CohortError, ConfigError
 from pivm.evaluation.privacy.audit import Audit, _against, audit_table, caught, controls_fire, findings
-from pivm.evaluation.privacy.membership import LOSSES, Attack, attack, membership_losses
+from pivm.evaluation.privacy.membership import LOSSES, attack, membership_losses
 from pivm.evaluation.privacy.sentence import controls_sentence, sentence
 from pivm.generators.controls.prior_map import PriorMap
 from pivm.generators.diffusion.generator import DiffusionGenerator
@@ -279,6 +279,7 @@ def test_one_false_positive_in_a_hundred_is_allowed():
     others = np.arange(1.0, 201)
     found = attack(losses_of(np.array([0.5, 2.5, 3.5]), others), 0.95)
     assert found.resolved
+    assert found.chance_tpr == pytest.approx(3 / 201)
     assert found.tpr == pytest.approx(2 / 3)  # below the third smallest, two of 200 lie below
 
 
@@ -458,7 +459,6 @@ def test_a_p_that_cannot_be_small_is_no_verdict():
     assert caught(SimpleNamespace(p=0.1, patients=2, compared=3), 0.95) is None
     assert caught(SimpleNamespace(p=0.04, patients=1, compared=40), 0.95) is True
     assert caught(SimpleNamespace(p=0.06, patients=1, compared=40), 0.95) is False
-    assert Attack(1, None, None, 0.1, 1, None, None, 2, 3).smallest_p == 0.1
 
 
 @pytest.fixture

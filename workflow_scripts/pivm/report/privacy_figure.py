@@ -29,7 +29,8 @@ def plot_privacy(audits: Sequence[Audit], table: pd.DataFrame, percentile: float
     """
     first = {audit.method: audit for audit in reversed(audits)}
     methods = list(dict.fromkeys(audit.method for audit in audits))
-    figure, axes = plt.subplots(len(methods), 3, figsize=(13, 2.5 * len(methods) + 0.9), squeeze=False)
+    size = (13, 2.2 * len(methods) + 1.8)
+    figure, axes = plt.subplots(len(methods), 3, figsize=size, squeeze=False, sharex="col")
     for row, method in zip(axes, methods, strict=True):
         distances = first[method].distances
         limits = Limits.fit(distances, percentile)
@@ -40,14 +41,17 @@ def plot_privacy(audits: Sequence[Audit], table: pd.DataFrame, percentile: float
     titles = ("distance to the real slice of the same label map", "distance to the nearest training slice")
     for axis, title in zip(axes[0], (*titles, "membership attack by noise level"), strict=True):
         axis.set_title(title, fontsize=11)
+    for axis, label in zip(axes[-1], ("distance", "distance", "noise level"), strict=True):
+        axis.set_xlabel(label)
     # over all rows: a generator may lack a source of label maps that another has
     for column in (0, 1):
         found = {}
         for axis in axes[:, column]:
             handles, names = axis.get_legend_handles_labels()
             found |= dict(zip(names, handles, strict=True))
-        axes[0, column].legend(list(found.values()), list(found), fontsize=8, frameon=False)
-    figure.tight_layout()
+        place = (0.2 + 0.32 * column, 0.0)
+        figure.legend(list(found.values()), list(found), loc="lower center", bbox_to_anchor=place, frameon=False)
+    figure.tight_layout(rect=(0, 1.2 / size[1], 1, 1))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -59,7 +63,8 @@ def _shares(axis, distances: pd.DataFrame, column: str, sets: Sequence[str], lim
         if len(values):
             title = _REAL_TITLES.get(name) or f"from label maps of {LABEL_MAP_TITLES[name]}"
             place = i if column == "own" else i + 2
-            axis.step(values, np.arange(1, len(values) + 1) / len(values), color=method_colour(place), label=title)
+            shares = np.arange(len(values) + 1) / len(values)
+            axis.step([0, *values], shares, where="post", color=method_colour(place), label=title)
     axis.axvline(limit, color="0.4", ls=":", lw=1.2, label="nearer counts as a copy")
     axis.set(xlim=(0, None), ylim=(0, 1))
     axis.grid(color="0.93")
@@ -80,5 +85,5 @@ def _attack(axis, table: pd.DataFrame) -> None:
     ends = [(rows["mean"] - rows["ci_low"]).fillna(0), (rows["ci_high"] - rows["mean"]).fillna(0)]
     axis.errorbar(levels, rows["mean"], yerr=ends, color=method_colour(0), marker="o", ms=4, lw=1.4, elinewidth=1)
     axis.axhline(0.5, color="0.4", ls=":", lw=1.2)
-    axis.set(xlabel="noise level", ylabel="AUC")
+    axis.set(ylabel="AUC")
     axis.grid(color="0.93")

@@ -141,8 +141,8 @@ def _of_attack(audits: list[Audit], level: float) -> list[dict]:
     for metric, one in attacks.items():
         rows.append({"metric": metric, "mean": one.auc, "ci_low": one.low, "ci_high": one.high, "p": one.p, **counts})
         rows[-1]["expected"] = 0.5
-    rates = {"mean": whole.tpr, "ci_low": whole.tpr_low, "ci_high": whole.tpr_high}
-    return [*rows, {"metric": "membership_tpr", **rates, "expected": 0.01, **counts}]
+    rates = {"mean": whole.tpr, "ci_low": whole.tpr_low, "ci_high": whole.tpr_high, "expected": whole.chance_tpr}
+    return [*rows, {"metric": "membership_tpr", **rates, **counts}]
 
 
 def _pivot(parts: list[pd.DataFrame], column: str) -> np.ndarray:

@@ -58,9 +58,9 @@ class Attack(NamedTuple):
         return self.others >= 1 / FALSE_POSITIVES
 
     @property
-    def smallest_p(self) -> float:
-        """The p of losses that do not overlap: with fewer patients no attack can be told from chance."""
-        return 1 / math.comb(self.members + self.others, self.members)
+    def chance_tpr(self) -> float:
+        """The share of members that is found where the loss says nothing."""
+        return (int(FALSE_POSITIVES * self.others) + 1) / (self.others + 1)
 
 
 def membership_losses(
