@@ -112,7 +112,7 @@ def fit_overtrained(
     """
     kind = kind_of(settings, "settings")
     network = {**settings["network"], "channels": list(plan.channels)}
-    resolved = read_settings(kind.settings, {**settings, "network": network}, "settings")
+    resolved: Any = read_settings(kind.settings, {**settings, "network": network}, "settings")
     rows = overtrained_rows(store, set(split.loc[split["split"] == "train", "subject"]), plan.repeats)
     # as many epochs as the generator takes, so that the learning rate falls likewise, each of as many steps as it needs
     training = resolved.training
