@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from torch.nn import functional
 
 from pivm.cohort.patient_csv import read_patient_csv
 from pivm.cohort.prior import Prior
@@ -77,11 +75,14 @@ class VariationSpace:
         return np.concatenate(parts)
 
     def _vectors(self, hu: np.ndarray, store: LabelStore, rows: np.ndarray) -> np.ndarray:
+        import torch  # here, so that the table of the audit does without
+        from torch.nn.functional import adaptive_avg_pool2d
+
         body = store.body[rows]
         label_map = self.prior.label_map(store.labels[rows], body)
         variation = self.prior.variation(hu, label_map) / np.asarray(self.prior.organ_sd, np.float32)[label_map] * body
         side = min(SIDE, store.size)
-        small = functional.adaptive_avg_pool2d(torch.from_numpy(variation), side).numpy().reshape(len(hu), -1)
+        small = adaptive_avg_pool2d(torch.from_numpy(variation), side).numpy().reshape(len(hu), -1)
         length = np.linalg.norm(small, axis=1, keepdims=True)
         return np.divide(small, length, out=np.zeros_like(small), where=length > 0)
 
