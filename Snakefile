@@ -52,6 +52,7 @@ include: "rules/images.smk"
 include: "rules/ablation.smk"
 include: "rules/evidence.smk"
 include: "rules/nnunet.smk"
+include: "rules/privacy.smk"
 include: "rules/tables.smk"
 include: "rules/page.smk"
 

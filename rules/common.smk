@@ -13,7 +13,7 @@ SCRIPTS = ROOT / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from pivm import config as pivm_config, errors
-from pivm.config import ablation as pivm_ablation, evidence as pivm_evidence
+from pivm.config import ablation as pivm_ablation, evidence as pivm_evidence, privacy as pivm_privacy
 from pivm.config.training_sets import judges, training_sets
 from pivm.config.data import check_data
 from pivm.cohort.own_split import require_fitting
@@ -183,8 +183,11 @@ def code(name, *found):
     return code_hash.code_hash(name, LIBRARY, PINS, symbols)
 
 
+def implementation_of(generator):
+    """(Module, class) of the kind of a generator, which is found by name."""
+    return tuple(pivm_config.kind_named(config, generator).implementation.split(":"))
+
+
 def generator_code(name, *found):
     """The same for a script that works with the generator of the wildcard."""
-    return lambda wildcards: code(
-        name, tuple(pivm_config.kind_named(config, wildcards.generator).implementation.split(":")), *found
-    )
+    return lambda wildcards: code(name, implementation_of(wildcards.generator), *found)

@@ -16,8 +16,13 @@ def stage_settings(*sections):
 
 
 def ddpm_batch(wildcards):
+    """The batch of inference of the generator of the wildcard, where it counts."""
+    return ddpm_batch_of(wildcards.generator)
+
+
+def ddpm_batch_of(generator):
     """The batch of inference where it counts: the sampler `ddpm` draws the noise of its steps for a batch as a whole."""
-    sampler = pivm_config.sampler_settings(config, wildcards.generator)
+    sampler = pivm_config.sampler_settings(config, generator)
     return config["synthesis"]["batch"] if sampler.get("name") == "ddpm" else None
 
 
@@ -30,14 +35,15 @@ def segmenter_settings(wildcards):
     return {key: value for key, value in settings.items() if key not in unused}
 
 
-def label_sources(source):
+def label_sources(source, hu=False):
     """Files of the label maps of a source other than the training patients, where a recipe takes any of it."""
 
     def files(wildcards):
-        if not RECIPES[wildcards.recipe]["sources"].get(source):
+        if not RECIPES[wildcards.get("recipe", "slices")]["sources"].get(source):
             return []
-        folder = f"{RESULTS}/{wildcards.draw}sources/{source}"
-        return [f"{folder}/{name}" for name in ("index.csv", "labels.npy", "body.npy", "SHA256SUMS")]
+        folder = f"{RESULTS}/{draw_of(wildcards)}sources/{source}"
+        names = ["index.csv", "labels.npy", "body.npy", "SHA256SUMS", *(["hu.npy"] if hu else [])]
+        return [f"{folder}/{name}" for name in names]
 
     return files
 
@@ -127,6 +133,33 @@ def synthetic_part(wildcards):
         folder = f"{RESULTS}/{draw}synthesis/{part.generator}/seed_{part.generator_seed}/{part.recipe}"
     gate = ["gate.csv"] if config["synthesis"]["keep"] is not None and part.generator else []
     return [f"{folder}/{name}" for name in ("hu.npy", "labels.npy", "index.csv", *gate)]
+
+
+def synthetic_files(folder, wildcards, name):
+    """The files of synthetic slices below a folder of a generator."""
+    place = f"{RESULTS}/{draw_of(wildcards)}{folder}/seed_{wildcards.generator_seed}/{name}"
+    return [f"{place}/{file}" for file in ("index.csv", "hu.npy", "labels.npy")]
+
+
+def for_copies(files):
+    """Files that a gate needs which looks for copies."""
+    asked = (config["synthesis"]["keep"] or {}).get("copy_percentile") is not None
+    return lambda wildcards: files(wildcards) if asked else []
+
+
+def privacy_demands(wildcards):
+    """Nothing; the config is checked for the audit when it is asked for."""
+    try:
+        pivm_privacy.require_audit(config)
+    except errors.ConfigError as error:
+        refuse(error)
+    return []
+
+
+def privacy_of_card(wildcards):
+    """The privacy audit, where it was run or is asked for: a model card then has its result, and is kept up to date."""
+    path = f"{RESULTS}/tables/privacy.csv"
+    return [path] if os.path.exists(path) or "privacy" in flags.targets else []
 
 
 def ablation_methods(wildcards):

@@ -6,6 +6,11 @@ rule gate:
         split=f"{RESULTS}/{{draw}}cohort/split.csv",
         store=rules.slice_store.output,
         synthetic=rules.synthesise_slices.output,
+        # what copies are told by, where they are looked for
+        held_out=for_copies(lambda w: synthetic_files(f"privacy/{w.generator}", w, "held_out")),
+        prior=for_copies(lambda w: [f"{RESULTS}/{draw_of(w)}prior.json"]),
+        labels_only=for_copies(label_sources("labels_only")),
+        augmented=for_copies(label_sources("augmented", hu=True)),
         judges=expand(
             f"{RESULTS}/{{{{draw}}}}segmentation/{{one.folder}}/seed_{{one.segmenter_seeds[0]}}/model.{{kind}}",
             one=JUDGES,

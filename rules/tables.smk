@@ -159,6 +159,7 @@ rule model_card:
         split=f"{RESULTS}/cohort/split.csv",
         table1=f"{RESULTS}/tables/table1.csv",
         table2=f"{RESULTS}/tables/table2.csv",
+        privacy=privacy_of_card,
     output:
         f"{RESULTS}/generators/{{generator}}/seed_{{generator_seed}}/README.md",
     log:
@@ -171,6 +172,7 @@ rule model_card:
         code=code("model_card", *SEGMENTATION_METRICS, *IMAGE_METRICS),
         dataset=DATASET.name,
         procedural=DATASET.layout.procedural,
+        confidence=config["tables"]["confidence"],
     script:
         "../workflow_scripts/model_card.py"
 

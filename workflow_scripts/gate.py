@@ -9,9 +9,10 @@ from pivm.cohort.store import SliceStore
 from pivm.job import device, job, log
 from pivm.labels import LabelSet
 from pivm.seeds import derived_seed
-from pivm.segmentation.gate import drop_at_random, hu_limits, judges, require_some, score
+from pivm.segmentation.gate import drop_at_random, drop_copies, hu_limits, judges, require_some, score
 from pivm.segmentation.segmenter import Segmenter
 from pivm.settings import read_settings
+from pivm.synthesis.copies import measure_all
 from pivm.synthesis.settings import GateSettings
 
 with job(snakemake):
@@ -23,10 +24,13 @@ with job(snakemake):
     judge = judges(store, read_patient_csv(folder / "index.csv")["source_subject"].to_numpy())
     predicted = np.zeros_like(labels)
     for fold, path in enumerate(path for path in given.judges if path.endswith(".safetensors")):
-        rows = np.flatnonzero(judge == fold)
-        if len(rows):
+        if len(rows := np.flatnonzero(judge == fold)):
             predicted[rows] = Segmenter.load(Path(path).parent, classes, torch_device).predict(hu[rows], params.batch)
     table = score(hu, labels, predicted, hu_limits(store, classes, settings), settings)
+    if settings.copy_percentile is not None:
+        sources = {name: Path(given[name][0]).parent for name in ("labels_only", "augmented") if given.get(name)}
+        folders = [folder, Path(given.held_out[0]).parent]
+        table = drop_copies(table, measure_all(store, given.split, given.prior[0], folders, sources), settings)
     require_some(table, settings, f"{folder.parent.parent.name}, {folder.name}")
     log.info("the gate keeps %d of %d slices", table["keep"].sum(), len(table))
     if settings.at_random:

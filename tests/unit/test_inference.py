@@ -326,7 +326,15 @@ def test_the_model_card_shows_the_numbers_of_its_generator(model, tmp_path):
     rows = [("dice", "higher", "prior", 0.5, 0.4, 0.6), ("dice", "higher", "pivm", 0.9, None, None)]
     table = pd.DataFrame(rows, columns=columns)
     split = {"a": "train", "b": "train", "c": "test"}
-    write_model_card(ModelFolder.open(model), split, "phantom", PHANTOM, {"Table 2": table}, tmp_path / "card.md")
+    write_model_card(
+        ModelFolder.open(model),
+        split,
+        "phantom",
+        PHANTOM,
+        {"Table 2": table},
+        ["PIVM: no copies."],
+        tmp_path / "card.md",
+    )
     card = (tmp_path / "card.md").read_text()
     assert "| Table 2 | Dice Coefficient (higher is better) | 0.500 | 0.400 to 0.600 |" in card
     assert "0.9" not in card

@@ -308,13 +308,13 @@ def test_guidance_moves_the_prediction_away_from_that_without_labels(tmp_path):
     noisy, t = torch.randn(2, 1, 16, 16), torch.tensor([300, 700])
     maps = slices().batch(torch.arange(2))[1].long()
     with torch.no_grad():
-        known = generator._predict(noisy, t, maps, None)
-        blind = generator._predict(noisy, t, maps, None, torch.zeros(2, 1, 1, 1))
+        known = generator.predict(noisy, t, maps, None)
+        blind = generator.predict(noisy, t, maps, None, torch.zeros(2, 1, 1, 1))
         assert torch.equal(generator._guided(noisy, t, maps, None), known)
         generator.settings = settings(sampler={"guidance": 3.0})
         torch.testing.assert_close(generator._guided(noisy, t, maps, None), 3 * known - 2 * blind)
         # without labels the label map makes no difference
-        other = generator._predict(noisy, t, (maps + 1) % 4, None, torch.zeros(2, 1, 1, 1))
+        other = generator.predict(noisy, t, (maps + 1) % 4, None, torch.zeros(2, 1, 1, 1))
     assert torch.equal(blind, other)
     assert not torch.allclose(known, blind)
 

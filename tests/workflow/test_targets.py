@@ -41,9 +41,9 @@ def training_patients(workflow) -> set[str]:
 
 @pytest.fixture(scope="module")
 def extended(finished, tmp_path_factory):
-    """The finished run, with what is made on demand alone: exports, the ablation and the evidence."""
+    """The finished run, with what is made on demand alone: exports, ablation, evidence and privacy audit."""
     workflow = finished.twin(tmp_path_factory.mktemp("extended") / "workflow")
-    done = workflow.run(*EXPORTS.values(), "ablation", "evidence")
+    done = workflow.run(*EXPORTS.values(), "ablation", "evidence", "privacy")
     assert done.returncode == 0, done.stdout + done.stderr
     return workflow
 
@@ -144,6 +144,58 @@ def test_the_evidence_learns_from_its_own_draw_alone(extended):
     assert losses[0] == losses[1]  # as many steps on fewer patients
     virtual = pd.read_csv(folder / "sources/augmented/index.csv")
     assert set(virtual["source_subject"]) == train
+
+
+def test_the_privacy_audit_speaks_of_every_generator_and_of_its_controls(extended):
+    results = extended.folder / "results/phantom"
+    table = pd.read_csv(results / "tables/privacy.csv", keep_default_na=False, na_values="")
+    synthetic = {"cddpm", "maisi", "pivm", "prior", "gaussian", "few_patients", "repeated_patient"}
+    assert set(table["method"]) == {"real", *synthetic}
+    attacked = table[table["metric"] == "membership_auc"].set_index("method")
+    assert set(attacked.index) == {"cddpm", "pivm", "few_patients", "repeated_patient"}
+    assert attacked["patients"].to_dict() == {"cddpm": 2, "pivm": 2, "few_patients": 2, "repeated_patient": 1}
+    assert (attacked["compared"] == 3).all()  # one validation and two test patients
+    for method in synthetic:
+        assert set(table.loc[table["method"] == method, "label_maps"].dropna()) == {"train", "test"}
+    assert "The audit proves nothing" in (results / "tables/privacy.md").read_text()  # of five patients
+    assert (results / "figures/privacy.png").stat().st_size > 20_000
+
+
+def test_the_privacy_audit_goes_into_the_model_cards_and_stays(extended):
+    results = extended.folder / "results/phantom"
+    for name, said in (("pivm", "are too few to tell"), ("prior", "it has no denoising loss to attack")):
+        card = (results / f"generators/{name}/seed_1/README.md").read_text()
+        assert said in card.split("## Privacy")[1].split("## Limits")[0]
+    assert extended.dry_run() == {}
+
+
+def test_the_audited_controls_learnt_from_whom_they_must_copy(extended):
+    folder = extended.folder / "results/phantom/privacy/controls"
+    for name, patients in (("few_patients", 2), ("repeated_patient", 1)):
+        split = read_split(folder / name / "split.csv")
+        audited = {subject for subject, part in split.items() if part == "train"}
+        assert len(audited) == patients
+        distances = pd.read_csv(folder / name / "distances.csv")
+        assert set(distances.loc[distances["set"] == "train", "patient"]) == audited
+        assert set(distances["nearest_patient"]) == audited
+        model = json.loads((folder / name / "model.json").read_text())
+        assert set(model["patients"]) == training_patients(
+            extended
+        )  # two there are, and the others of one who is repeated
+
+
+def test_the_gate_drops_copies_where_it_is_asked_to(extended, tmp_path):
+    keep = dict.fromkeys(("organs_missing", "hu_outside"), 1.0) | {"organ_found": 0.0, "hu_percentile": 0.0}
+    keep |= {"min_pixels": 1, "at_random": False, "copy_percentile": 1.0}
+    workflow = extended.twin(tmp_path / "workflow")
+    own = workflow.overlay("keep", {"synthesis": {"keep": keep}})
+    scores = "results/phantom/synthesis/pivm/seed_1/slices/gate.csv"
+    done = workflow.run(scores, configs=("configs/smoke.yaml", own))
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(workflow.folder / scores)
+    assert (table["keep"] == ~table["copy"]).all()
+    log = done.stdout + done.stderr
+    assert "rule privacy_slices" not in log  # those of the audit serve
 
 
 def test_a_changed_scan_redoes_what_reads_it(extended, tmp_path):

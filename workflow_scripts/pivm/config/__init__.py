@@ -19,6 +19,7 @@ from pivm.datasets import check_dataset, dataset_schema
 from pivm.errors import ConfigError, nearest
 from pivm.evaluation.image_metrics import IMAGE_METRICS, shown_metrics, with_companions
 from pivm.evaluation.metrics import REAL
+from pivm.evaluation.privacy.settings import PrivacySettings
 from pivm.evaluation.segmentation_metrics import SEGMENTATION_METRICS
 from pivm.evaluation.settings import ExtractorSettings, TableSettings
 from pivm.generators.kinds import Kind, kind_of, kinds
@@ -50,6 +51,7 @@ SECTIONS = {
     "segmentation": segmentation.SegmentationSettings,
     "evidence": EvidenceSettings,
     "nnunet": NnunetSettings,
+    "privacy": PrivacySettings,
     "tables": TableSettings,
     "compute": ComputeSettings,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -137,5 +137,24 @@ class Trainable(Generator, Protocol):
             validation: slices of the validation split, ``None`` where no patient is kept for it.
             seed: of all draws.
             run: ``run.losses`` receives the losses, header only where nothing is trained.
+        """
+        ...
+
+
+@runtime_checkable
+class LossTeller(Protocol):
+    """A generator whose loss says how well it knows an image: what an attack on the membership of patients asks."""
+
+    def denoising_losses(self, hu: np.ndarray, label_map: np.ndarray, level: float, seed: int) -> np.ndarray:
+        """The loss of single slices at one noise level, without the slice below.
+
+        Args:
+            hu: int16 HU [N, H, W].
+            label_map: uint8 [N, H, W], as :meth:`pivm.cohort.prior.Prior.label_map` gives it.
+            level: share of the noise steps, above 0 (hardly any noise) to 1 (the last step).
+            seed: of the noise, the same for every slice.
+
+        Returns:
+            float32 [N].
         """
         ...

@@ -43,6 +43,7 @@ _CAPTIONS = {
     "distances between surfaces in 3D",
     "evidence": "Segmentation of slices of held-out {patient}s by models trained on the slices of a few annotated "
     "patients, and what is added to them",
+    "privacy": "Copies of training patients among synthetic slices, and an attack on who was in the training",
     "ablation": "Fidelity of slices made for held-out {patient}s from all labels and from 13 of them",
 }
 _ARROWS = {"lower": "↓", "higher": "↑"}

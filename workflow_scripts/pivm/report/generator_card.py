@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +48,11 @@ Never seen in training, and so unlabelled tissue: {{ prior.never_seen | join(", 
 {% for row in numbers -%}
 | {{ row | join(" | ") }} |
 {% endfor %}
+## Privacy
+
+{% if privacy %}{{ privacy | join("\n\n") }}
+{% else %}Not audited: whether slices copy training patients, or the loss tells who they were, is not known.
+{% endif %}
 ## Limits
 
 - Made for research on segmentation. Not a medical device: no synthetic image may serve a diagnosis or a treatment.
@@ -59,7 +65,13 @@ Never seen in training, and so unlabelled tissue: {{ prior.never_seen | join(", 
 
 
 def write_model_card(
-    model: ModelFolder, split: dict[str, str], dataset: str, words: Words, tables: dict[str, pd.DataFrame], path: Path
+    model: ModelFolder,
+    split: dict[str, str],
+    dataset: str,
+    words: Words,
+    tables: dict[str, pd.DataFrame],
+    privacy: Sequence[str],
+    path: Path,
 ) -> None:
     """Write the card as Markdown.
 
@@ -69,6 +81,7 @@ def write_model_card(
         dataset: its name in the config.
         words: of its scans.
         tables: heading -> tidy table; the rows of this generator are shown.
+        privacy: paragraphs of the privacy audit (:func:`pivm.report.privacy_table.audit_sentences`); empty without one.
         path: the file to write.
     """
     settings = model.settings
@@ -94,6 +107,7 @@ def write_model_card(
         words=words,
         counts={part: list(split.values()).count(part) for part in SPLITS},
         numbers=numbers,
+        privacy=list(privacy),
     )
     Path(path).write_text(text, encoding="utf-8")
 

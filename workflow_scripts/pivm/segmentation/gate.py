@@ -9,6 +9,7 @@ import pandas as pd
 
 from pivm.cohort.store import SliceStore
 from pivm.errors import CohortError
+from pivm.synthesis.copies import Limits
 from pivm.synthesis.settings import GateSettings
 
 #: halves of the training patients: a segmenter of one half judges what was made from the label maps of the other
@@ -111,11 +112,32 @@ def score(
     return table
 
 
+def drop_copies(table: pd.DataFrame, distances: Sequence[pd.DataFrame], settings: GateSettings) -> pd.DataFrame:
+    """Scores with column ``copy``; a copy of a training patient is not kept.
+
+    Args:
+        table: of :func:`score`.
+        distances: of :func:`pivm.synthesis.copies.measure_all`: of real slices, of those of the table in their order,
+            and of those made from label maps of validation patients.
+        settings: ``copy_percentile`` of fresh slices is as near as a copy.
+
+    Raises:
+        ValueError: ``copy_percentile`` is None: copies are not looked for.
+    """
+    if settings.copy_percentile is None:
+        raise ValueError("copy_percentile is None")
+    real, mine, held_out = distances
+    copy = Limits.fit(pd.concat([real, held_out]), settings.copy_percentile).copies(mine)
+    return table.assign(copy=copy, keep=table["keep"].to_numpy() & ~copy)
+
+
 def require_some(table: pd.DataFrame, settings: GateSettings, name: str) -> None:
     """Raises CohortError, with the count for each reason, where the gate drops every slice."""
     if table["keep"].any():
         return
     counts = ", ".join(f"{reason} {(table[reason] > getattr(settings, reason)).sum()}" for reason in REASONS)
+    if "copy" in table:
+        counts += f", copy {table['copy'].sum()}"
     raise CohortError(
         f"{name}: the gate (synthesis.keep) drops all {len(table)} slices: {counts}; raise the shares that it allows, "
         "train the generator for longer, or set synthesis.keep: null"

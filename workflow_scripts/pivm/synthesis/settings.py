@@ -63,6 +63,13 @@ class GateSettings:
         maximum=1,
     )
     min_pixels: int = setting("smaller organs of a slice are not judged", 10, minimum=1)
+    copy_percentile: float | None = setting(
+        "a slice is dropped where it is nearer to a training slice than this percentile of fresh ones (privacy); null: "
+        "copies are not looked for",
+        None,
+        above=0,
+        below=50,
+    )
     at_random: bool = setting("the control: as many slices are dropped, but at random", False)
 
 

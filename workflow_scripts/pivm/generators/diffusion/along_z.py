@@ -10,6 +10,9 @@ import torch
 from pivm.generators.protocol import Spacing
 from pivm.seeds import step_generator
 
+#: slices of volumes that take their first steps in one batch
+AHEAD = 16
+
 
 def coupled_noise(
     below: torch.Tensor, fresh: torch.Tensor, pixel_mm: tuple[float, float], step_mm: float, reach: float
@@ -53,7 +56,7 @@ def coupled_slices(label_map: np.ndarray, seed: int, spacing_mm: Spacing, reach:
         yield below
 
 
-def blocks(label_maps: Sequence[np.ndarray], most: int) -> Iterator[list[tuple[int, int]]]:
+def blocks(label_maps: Sequence[np.ndarray], most: int = AHEAD) -> Iterator[list[tuple[int, int]]]:
     """Slices (z, volume) of volumes [S, H, W] that advance together, about ``most`` at once, from the bottom up.
 
     >>> list(blocks([np.zeros((2, 8, 8)), np.zeros((3, 8, 8))], 4))

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from pivm.cohort.prior import Prior
 from pivm.generators.diffusion.along_z import blocks, coupled_slices, start_noise
+from pivm.generators.diffusion.membership import losses_of_slices
 from pivm.generators.diffusion.network import Denoiser
 from pivm.generators.diffusion.noise import NoiseProcess
 from pivm.generators.diffusion.previous import SlicesBelow, previous_channels, training_previous
@@ -43,8 +44,6 @@ VALIDATION_ROUNDS = 4
 #: prefix of the names of :class:`PatientMeans` among the weights
 PATIENTS = "patients."
 MaybeTensor = torch.Tensor | None
-#: slices of volumes that take their first steps in one batch
-AHEAD = 16
 
 
 class DiffusionGenerator(SliceWise):
@@ -89,7 +88,7 @@ class DiffusionGenerator(SliceWise):
         if self.patients is not None:
             self.patients, self.prior, means = fit_patients(data, self.settings.prior)
             self.signal = dataclasses.replace(self.signal, prior=self.prior)
-            own = self._to_device(means, np.float32)
+            own = self.to_device(means, np.float32)
         feed = Feed(data, Batches(len(data), batch, seed), part, schedule.steps, self.device)
 
         def loss_at(step: int) -> torch.Tensor:
@@ -128,10 +127,10 @@ class DiffusionGenerator(SliceWise):
         previous, prediction = None, self.settings.noise.prediction
         if self.sees_below:
             signal = self.signal.encode(below, below_map, means)
-            predict = functools.partial(self._predict, label_map=below_map, previous=None, means=means)
+            predict = functools.partial(self.predict, label_map=below_map, previous=None, means=means)
             previous = training_previous(signal, present, draws, shown, self.noise, predict, prediction)
         known = (draws.uniform(1, 1, 1) >= shown.drop_labels).float() if shown.drop_labels else None
-        predicted = self._predict(self.noise.add(clean, noise, t), t, label_map, previous, known, means)
+        predicted = self.predict(self.noise.add(clean, noise, t), t, label_map, previous, known, means)
         return functional.mse_loss(predicted.float(), self.noise.target(clean, noise, t, prediction))
 
     def _validation_loss(self, data: TrainingData, seed: int) -> float:
@@ -139,9 +138,8 @@ class DiffusionGenerator(SliceWise):
 
         Validation patients have their own organ means too, which go nowhere but into this number.
         """
-        own = None
-        if self.patients is not None:
-            own = self._to_device(own_means(data, self.patients, self.settings.prior), np.float32)
+        patients, options = self.patients, self.settings.prior
+        own = None if patients is None else self.to_device(own_means(data, patients, options), np.float32)
         total = torch.zeros((), device=self.device)
         for i in range(VALIDATION_ROUNDS):
             for rows in torch.arange(len(data)).split(self.settings.training.batch):
@@ -150,7 +148,11 @@ class DiffusionGenerator(SliceWise):
                 total += self._loss(slices, draws, VALIDATION_CONDITIONS, own) * len(rows)
         return float(total) / (VALIDATION_ROUNDS * len(data))
 
-    def _predict(
+    def denoising_losses(self, hu: np.ndarray, label_map: np.ndarray, level: float, seed: int) -> np.ndarray:
+        """The loss of single slices at one noise level; see :class:`pivm.generators.protocol.LossTeller`."""
+        return losses_of_slices(self, hu, label_map, level, seed)
+
+    def predict(
         self,
         noisy: torch.Tensor,
         t: torch.Tensor,
@@ -168,12 +170,12 @@ class DiffusionGenerator(SliceWise):
         self, noisy: torch.Tensor, t: torch.Tensor, label_map: torch.Tensor, previous: MaybeTensor, means: MaybeTensor
     ) -> torch.Tensor:
         """Classifier-free guidance: away from the prediction without labels; one evaluation more where it is on."""
-        predicted = self._predict(noisy, t, label_map, previous, None, means)
+        predicted = self.predict(noisy, t, label_map, previous, None, means)
         guidance = self.settings.sampler.guidance
         if guidance == 1:
             return predicted
         hidden = torch.zeros(len(noisy), 1, 1, 1, device=self.device)
-        blind = self._predict(noisy, t, label_map, previous, hidden, means)
+        blind = self.predict(noisy, t, label_map, previous, hidden, means)
         return blind + guidance * (predicted - blind)
 
     @functools.cached_property
@@ -197,8 +199,9 @@ class DiffusionGenerator(SliceWise):
         if patients is None:
             return None
         drawn = self.settings.sampler.prior_draw == "drawn"
-        means = [patients.draw(seed) if drawn else patients.mean for seed in patient_seeds]
-        return self._to_device(np.stack(means), np.float32)
+        return self.to_device(
+            np.stack([patients.draw(s) if drawn else patients.mean for s in patient_seeds]), np.float32
+        )
 
     @property
     def _shown_below(self) -> float:
@@ -212,7 +215,7 @@ class DiffusionGenerator(SliceWise):
         ``means`` are organ means of the patients, HU [N, K].
         """
         self.net.eval()
-        ids = self._to_device(label_map, np.int64)
+        ids = self.to_device(label_map, np.int64)
         predict = functools.partial(self._guided, label_map=ids, previous=None, means=means)
         return begin(predict, start.to(self.device), self._scheduler, self.settings.sampler.steps, until)
 
@@ -229,9 +232,9 @@ class DiffusionGenerator(SliceWise):
             below: the slices below, where they exist.
             means: organ means of the patients, HU [N, K].
         """
-        ids, previous, shown_below = self._to_device(label_map, np.int64), None, self._shown_below
+        ids, previous, shown_below = self.to_device(label_map, np.int64), None, self._shown_below
         if below is not None and self.sees_below:
-            hu, maps = self._to_device(below.hu, np.float32), self._to_device(below.label_map, np.int64)
+            hu, maps = self.to_device(below.hu, np.float32), self.to_device(below.label_map, np.int64)
             present = torch.ones(len(hu), dtype=torch.bool, device=self.device)
             previous = previous_channels(self.signal.encode(hu, maps, means), present)
         signal = finish(
@@ -241,7 +244,8 @@ class DiffusionGenerator(SliceWise):
         )
         return self.signal.decode(signal, ids, means).cpu().numpy()
 
-    def _to_device(self, array: np.ndarray, kind: type) -> torch.Tensor:
+    def to_device(self, array: np.ndarray, kind: type) -> torch.Tensor:
+        """An array as a tensor of a kind, where the network runs."""
         return torch.from_numpy(array.astype(kind)).to(self.device)
 
     def generate_volumes(
@@ -262,7 +266,7 @@ class DiffusionGenerator(SliceWise):
         ]
         # the noise of `ddpm` is drawn step by step, for each slice from its own seed
         until = math.inf if self.settings.sampler.name == "ddpm" else self._shown_below
-        for slices in blocks(label_maps, AHEAD):
+        for slices in blocks(label_maps):
             starts = [next(noise[i]) for _, i in slices]
             theirs = None if means is None else means[[i for _, i in slices]]
             begun = self._begin(np.stack([label_maps[i][z] for z, i in slices]), torch.stack(starts), until, theirs)
