@@ -43,8 +43,9 @@ def differences_to(summary: MetricSummary, reference: str, level: float) -> dict
         if reference not in (pair.method, pair.reference):
             continue
         sign = 1 if pair.reference == reference else -1
-        mean, ends = sign * pair.difference.mean, (pair.difference.low, pair.difference.high)
-        low, high = (None, None) if None in ends else sorted(sign * end for end in ends)
+        mean, low, high = sign * pair.difference.mean, pair.difference.low, pair.difference.high
+        if low is not None and high is not None:
+            low, high = sorted((sign * low, sign * high))
         better = (mean > 0) == (summary.metric.better == "higher")
         other = pair.method if sign == 1 else pair.reference
         found[other] = Difference(mean, low, high, _holds(pair, level), better)

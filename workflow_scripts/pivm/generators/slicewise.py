@@ -20,7 +20,7 @@ class SliceWise(ABC):
 
     prior: Prior
     #: called with the number of slices of volumes that were made since it was last called
-    on_slices: Callable[[int], None] | None = None
+    on_slices: Callable[[int], object] | None = None
 
     @property
     def sees_below(self) -> bool:

@@ -62,8 +62,9 @@ def write_privacy(table: pd.DataFrame, percentiles: dict[str, float], level: flo
         "Distances are 1 less the cosine of variations (HU less the prior map, in units of each label's spread, inside "
         f"the outline). Copies and near copies are below percentile {copies:g} and {near:g} of validation patients. "
         "Label maps of held-out patients and of patients without CT: to the nearest training slice, against that of "
-        f"{words.adjective} slices. Label maps of training and virtual patients: to the {words.adjective} slice of the same label "
-        "map, against slices made from label maps that no training has seen, as a label map alone makes two slices alike.",
+        f"{words.adjective} slices. Label maps of training and virtual patients: to the {words.adjective} slice of the "
+        "same label map, against slices made from label maps that no training has seen, as a label map alone makes two "
+        "slices alike.",
         _attack_note(table),
     ]
     write_forms(table, partial(_shape, table, level), notes, "privacy", outputs)

@@ -153,7 +153,7 @@ def _trainer(preprocessed: Path, settings: NnunetSettings, device: torch.device)
     from pivm.learning.torchvision_import import allow_torchvision_import
 
     allow_torchvision_import()
-    from nnunetv2.run.run_training import get_trainer_from_args
+    from nnunetv2.run.run_training import get_trainer_from_args  # pyright: ignore[reportMissingImports] - an extra
 
     try:
         trainer = get_trainer_from_args(preprocessed.name, CONFIGURATION, FOLD, settings.trainer, device=device)
@@ -193,7 +193,9 @@ def predict(images: Path, model: Path, out: Path, device: torch.device, log: Pat
 
     require_installed()
     allow_torchvision_import()
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from nnunetv2.inference.predict_from_raw_data import (  # pyright: ignore[reportMissingImports] - an extra
+        nnUNetPredictor,
+    )
 
     with folders({"preprocessed": model.parent, "results": model.parent}, log):
         predictor = nnUNetPredictor(perform_everything_on_device=device.type == "cuda", device=device, allow_tqdm=False)

@@ -147,7 +147,7 @@ class CTGenerator:
         ask_for(self.generator, self.opened, organ_hu, like, labels)
         self.asked_for = {"organ_hu": dict(organ_hu), "like": None if like is None else like.name}
 
-    def make(self, anatomy: Anatomy, seed: int, advance: Callable[[int], None] | None = None) -> SyntheticCT:
+    def make(self, anatomy: Anatomy, seed: int, advance: Callable[[int], object] | None = None) -> SyntheticCT:
         """A CT of an anatomy.
 
         Args:

@@ -36,7 +36,7 @@ def require_trained(
     Raises:
         DataError: no organ of the model; or too few of them, or in too few slices, for a region that it was trained on.
     """
-    there = per_slice.any(0)
+    there = np.asarray(per_slice.any(0))
     if not there.any():
         found = f"; found {', '.join(given.not_understood)}" if given.not_understood else ""
         raise DataError(f"{given.name}: holds none of the organs of the model ({', '.join(label_set.names)}){found}")
@@ -45,7 +45,7 @@ def require_trained(
         log.warning("%s: not in the labels, and so unlabelled tissue: %s", given.name, ", ".join(lacking))
     # a model of very few organs cannot ask for as many of them
     least, fewest = (min(wanted, max(len(label_set) // 2, 1)) for wanted in (ORGANS_PER_SLICE, ORGANS))
-    known = (per_slice > 0).sum(1) >= least
+    known = np.asarray((per_slice > 0).sum(1) >= least)
     untrained = int((~known).sum())
     ml = per_slice.sum(0) * float(np.prod(spacing)) / 1000
     large = [organ for organ, volume in zip(label_set.names, ml, strict=True) if volume >= ORGAN_ML]

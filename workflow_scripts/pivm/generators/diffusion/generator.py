@@ -199,9 +199,8 @@ class DiffusionGenerator(SliceWise):
         if patients is None:
             return None
         drawn = self.settings.sampler.prior_draw == "drawn"
-        return self.to_device(
-            np.stack([patients.draw(s) if drawn else patients.mean for s in patient_seeds]), np.float32
-        )
+        means = [patients.draw(seed) if drawn else patients.mean for seed in patient_seeds]
+        return self.to_device(np.stack(means), np.float32)
 
     @property
     def _shown_below(self) -> float:
@@ -254,9 +253,8 @@ class DiffusionGenerator(SliceWise):
         """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
 
         All volumes advance together. The first steps, which are not shown the slice below, are taken for many slices in
-        one batch; then every slice index is a batch. ``sampler.reach`` couples the start noise along z.
-        A volume is one synthetic patient, whose organ means are drawn from the seed of the volume.
-        See :class:`pivm.generators.protocol.Generator`; without spacings voxels are cubic.
+        one batch; then every slice index is a batch. ``sampler.reach`` couples the start noise along z. A volume is one
+        synthetic patient. See :class:`pivm.generators.protocol.Generator`; without spacings voxels are cubic.
         """
         volumes = [np.zeros(label_map.shape, np.int16) for label_map in label_maps]
         reach, means = self.settings.sampler.reach, self._means(seeds)
