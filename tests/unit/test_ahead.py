@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pivm.cohort.prior import Prior
+from pivm.generators.diffusion import along_z
 from pivm.generators.diffusion import generator as module
 from pivm.generators.kinds import kinds
 
@@ -39,7 +40,7 @@ def test_slices_in_one_batch_are_those_made_one_by_one(monkeypatch, sampler, con
     generator.on_slices = told.append
     volumes = {}
     for ahead in (1, 6):
-        monkeypatch.setattr(module, "AHEAD", ahead)
+        monkeypatch.setattr(along_z, "AHEAD", ahead)
         volumes[ahead] = list(generator.generate_volumes(maps, [3, 4]))
     assert sum(told) == 2 * (7 + 5)
     for one_by_one, batched in zip(volumes[1], volumes[6], strict=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -140,8 +141,8 @@ SYNTHESIS = [
 @pytest.mark.parametrize(("make", "batch", "message"), SYNTHESIS)
 def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, make, batch, message):
     generator, prior = make(monkeypatch, batch), test_training.PRIOR
-    maps = np.zeros((4, 8, 8), np.uint8)
-    chosen = Chosen("train", SimpleNamespace(size=8, labels=maps, body=maps > 0), np.arange(4))
+    maps, index = np.zeros((4, 8, 8), np.uint8), pd.DataFrame({"subject": ["a"] * 4, "patient": ["a"] * 4})
+    chosen = Chosen("train", SimpleNamespace(size=8, labels=maps, body=maps > 0, index=index), np.arange(4))
     with pytest.raises(PivmError, match=message):
         synthesise_slices(generator, [chosen], 16, 1, {"model": "hash", "code": "c"}, tmp_path)
     source = SimpleNamespace(label_map=maps)
@@ -164,21 +165,18 @@ def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, mak
 def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, make, batch, message):
     labels = SimpleNamespace(name="labels", stored=None, label_map=SimpleNamespace(grid=None, array=None))
     source = SimpleNamespace(label_map=np.zeros((4, 8, 8), np.uint8), spacing_mm=(1, 1, 1))
+    anatomy = inference.Anatomy(labels, source, ("a",), 0)
     generator = make(monkeypatch, batch)
     opened = SimpleNamespace(
         organs=("a", "b"),
         trained_on=SimpleNamespace(image_size=8, below_mm=None),
         prior=test_training.PRIOR,
+        folder=Path("model"),
         load=lambda device: generator,
     )
     monkeypatch.setattr(inference.ModelFolder, "open", lambda folder: opened)
-    for name, value in {
-        "read_given": labels,
-        "standard_source": source,
-        "check_grid": None,
-        "_organs": ("a",),
-    }.items():
-        monkeypatch.setattr(inference, name, lambda *args, value=value: value)
+    monkeypatch.setattr(inference, "model_hash", lambda folder: "hash")
+    monkeypatch.setattr(inference.CTGenerator, "read", lambda *args, **options: anatomy)
     with pytest.raises(PivmError, match=message):
         inference.generate_ct(Path("model"), Path("labels.nii.gz"))
 

@@ -86,6 +86,7 @@ def owners() -> dict[str, list[str]]:
 def test_an_installation_holds_what_its_part_of_the_library_imports(extra):
     reached = Library(LIBRARY).reach(STARTS[extra]).imported
     assert reached
+    reached -= {"nnunetv2"}  # an extra of its own, asked for by name
     lacking = {package for package in reached if not installed(extra) & set(owners().get(package, [package]))}
     assert not lacking
 

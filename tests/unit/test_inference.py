@@ -196,7 +196,7 @@ def test_names_in_the_header_say_what_the_ids_mean(model, tmp_path, capsys):
     assert inside(hu, THEIRS == 3) == {90}
     said = capsys.readouterr().out
     assert "2 organs: liver, spleen" in said
-    assert "2 not known to the model, left unlabelled: gallbladder (id 1), id 77" in said
+    assert "2 not known to the model, tissue without a label of its own: gallbladder (id 1), id 77" in said
     # what a person says goes before what the header says
     again = generate_ct(model, named(labels(), tmp_path / "own.nii.gz", {1: "spleen", 2: "liver"}), "model")
     assert inside(again.hu, labels() == 1) == {60}
@@ -340,6 +340,6 @@ def test_the_model_card_shows_the_numbers_of_its_generator(model, tmp_path):
     assert "0.9" not in card
     assert "Data set `phantom`, a phantom (procedural CT of no patient): 2 training, 0 validation and\n1 test" in card
     assert "real" not in card.lower()
-    write_model_card(ModelFolder.open(model), split, "mine", REAL, {"Table 2": table}, tmp_path / "card.md")
+    write_model_card(ModelFolder.open(model), split, "mine", REAL, {"Table 2": table}, [], tmp_path / "card.md")
     assert "Data set `mine`: 2 training, 0 validation and\n1 test patients" in (tmp_path / "card.md").read_text()
     assert "2 labels: liver, spleen." in card

@@ -83,12 +83,12 @@ def test_the_viewer_shows_two_volumes_that_its_controls_change(results, tmp_path
         ready(page)
         left, right = pixels(page, 0), pixels(page, 1)
         assert left[..., :3].std() > 10
-        assert np.abs(left.astype(int) - right).max() > 40
+        assert np.abs(left.astype(int) - right).max() > 20
         page.get_by_label("Right", exact=True).select_option(label="CDDPM")
         ready(page)
         page.wait_for_timeout(300)
         other = pixels(page, 1)
-        assert np.abs(other.astype(int) - right).max() > 40
+        assert np.abs(other.astype(int) - right).max() > 20
         for control, change in (
             ("Strength of the labels", lambda box: box.fill("1")),
             ("Window", lambda box: box.select_option("bone")),

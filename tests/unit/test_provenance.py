@@ -17,7 +17,7 @@ from pivm.provenance.reach import ALL, Library
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
-PINS = read_pins(ROOT / "envs/requirements.lock")
+PINS = read_pins(ROOT / "envs/requirements.lock") | read_pins(ROOT / "envs/nnunet.lock")
 
 
 def test_imports_count_where_they_are_reached(tmp_path):
@@ -312,7 +312,7 @@ def test_a_training_depends_on_its_own_code_alone():
     library = Library(SCRIPTS)
     reached = reached_by("train_generator", library, [KINDS["diffusion"]]).definitions
     own = {symbol for symbol in reached if symbol[0].startswith("pivm")}
-    assert library.lines(own) <= 1700
+    assert library.lines(own) <= 1850
     assert not {module for module, _ in own if module.startswith(("pivm.scans", "pivm.datasets", "pivm.evaluation"))}
     assert not {name for _, name in own if "outline" in name or "margins" in name}
 

@@ -64,7 +64,10 @@ def test_the_hashes_are_those_of_sha256sum(folder):
 def test_every_training_checks_its_store():
     texts = {path.name: path.read_text() for path in SCRIPTS.glob("*.py")}
     learning = {name for name, text in texts.items() if "training_run(" in text and "SliceStore" in text}
-    assert {"train_segmenter.py", "maisi_autoencoder.py", "maisi_diffusion.py", "maisi_controlnet.py"} == learning
+    assert {
+        *("train_segmenter.py", "privacy_control.py"),
+        *("maisi_autoencoder.py", "maisi_diffusion.py", "maisi_controlnet.py"),
+    } == learning
     texts["pivm/generators/fitting.py"] = (SCRIPTS / "pivm/generators/fitting.py").read_text()
     for name in (*learning, "organ_means.py", "pivm/generators/fitting.py"):
         assert "SliceStore.checked(" in texts[name], name

@@ -31,6 +31,8 @@ def without_encoding(path: Path) -> list[str]:
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         if isinstance(owner, ast.Name) and (owner.id[0].isupper() and owner.id != "Path"):
             continue  # of an image or a model
+        if isinstance(owner, ast.Name) and owner.id in ("webbrowser", "tarfile"):
+            continue  # no text file
         inside = [n for argument in node.args for n in ast.walk(argument)]
         constants = [n.value for n in inside if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         binary = any("b" in value and len(value) <= 3 for value in constants)

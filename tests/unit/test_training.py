@@ -310,9 +310,9 @@ def test_guidance_moves_the_prediction_away_from_that_without_labels(tmp_path):
     with torch.no_grad():
         known = generator.predict(noisy, t, maps, None)
         blind = generator.predict(noisy, t, maps, None, torch.zeros(2, 1, 1, 1))
-        assert torch.equal(generator._guided(noisy, t, maps, None), known)
+        assert torch.equal(generator._guided(noisy, t, maps, None, None), known)
         generator.settings = settings(sampler={"guidance": 3.0})
-        torch.testing.assert_close(generator._guided(noisy, t, maps, None), 3 * known - 2 * blind)
+        torch.testing.assert_close(generator._guided(noisy, t, maps, None, None), 3 * known - 2 * blind)
         # without labels the label map makes no difference
         other = generator.predict(noisy, t, (maps + 1) % 4, None, torch.zeros(2, 1, 1, 1))
     assert torch.equal(blind, other)

@@ -88,7 +88,7 @@ def write_forms(
     Path(outputs.md).write_text(
         f"{shaped.to_markdown(disable_numparse=True)}\n\n" + "\n\n".join(notes) + "\n", encoding="utf-8"
     )
-    latex = shape(r"\textbf{%s}", _LATEX_ARROWS).rename(columns=_latex, index=_latex)
+    latex = shape(r"\textbf{%s}", _LATEX_ARROWS).rename(columns=_latex, index=lambda name: _latex(str(name)))
     body = latex.to_latex(column_format="l" + "c" * len(latex.columns), multicolumn_format="c")
     body = body.replace(" ± ", r" $\pm$ ")
     first, *others = map(_latex, notes)

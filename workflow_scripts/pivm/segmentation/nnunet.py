@@ -36,7 +36,11 @@ class NnunetSettings:
     """Config section ``nnunet``: target ``nnunet`` alone."""
 
     dataset_id: int = setting("number of the first of its three data sets, Dataset<NNN>_…", 501, minimum=1, maximum=997)
-    trainer: str = setting("class of nnU-Net; this one does not mirror left and right", "nnUNetTrainerNoMirroring")
+    trainer: str = setting(
+        "class of nnU-Net; this one does not mirror left and right",
+        "nnUNetTrainerNoMirroring",
+        pattern="^nnUNetTrainer",
+    )
     epochs: int = setting("of nnU-Net, which takes 1000 itself", 100, minimum=1)
     iterations: int = setting("optimiser steps of an epoch", 250, minimum=1)
     seeds: tuple[int, ...] = setting("one training each", (1,), minimum=0, min_items=1, unique=True)
@@ -102,7 +106,10 @@ def preprocess(raw: Path, preprocessed: Path, log: Path) -> None:
     # a process of its own: nnU-Net starts others by spawning, which would run the script of the job again
     command = [sys.executable, "-m", "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints"]
     command += ["-d", number, "--verify_dataset_integrity", "-c", CONFIGURATION, "-np", "1", "-npfp", "1"]
-    with folders({"raw": raw.parent, "preprocessed": preprocessed.parent}, log), open(log, "a") as stream:
+    with (
+        folders({"raw": raw.parent, "preprocessed": preprocessed.parent}, log),
+        open(log, "a", encoding="utf-8") as stream,
+    ):
         done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT)
     if done.returncode:
         raise PivmError(f"{raw}: nnU-Net cannot plan or preprocess it (exit status {done.returncode}); see {log}")

@@ -56,13 +56,17 @@ def coupled_slices(label_map: np.ndarray, seed: int, spacing_mm: Spacing, reach:
         yield below
 
 
-def blocks(label_maps: Sequence[np.ndarray], most: int = AHEAD) -> Iterator[list[tuple[int, int]]]:
-    """Slices (z, volume) of volumes [S, H, W] that advance together, about ``most`` at once, from the bottom up.
+def blocks(label_maps: Sequence[np.ndarray], most: int | None = None) -> Iterator[list[tuple[int, int]]]:
+    """Slices (z, volume) of volumes [S, H, W] that advance together, from the bottom up.
+
+    Args:
+        label_maps: of the volumes.
+        most: about so many at once; :data:`AHEAD` unless given.
 
     >>> list(blocks([np.zeros((2, 8, 8)), np.zeros((3, 8, 8))], 4))
     [[(0, 0), (0, 1), (1, 0), (1, 1)], [(2, 1)]]
     """
-    deepest, height = max(map(len, label_maps)), max(most // len(label_maps), 1)
+    deepest, height = max(map(len, label_maps)), max((most or AHEAD) // len(label_maps), 1)
     for first in range(0, deepest, height):
         heights = range(first, min(first + height, deepest))
         yield [(z, i) for z in heights for i, label_map in enumerate(label_maps) if z < len(label_map)]

@@ -126,7 +126,7 @@ def block(shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[int, ...]
     """Voxels per side of the blocks that become one voxel: the finest axis grows first.
 
     >>> block((100, 100, 50), (1.0, 1.0, 5.0)), block((512, 400, 100), (0.8, 0.8, 2.0))
-    ((1, 1, 1), (4, 4, 1))
+    ((1, 1, 1), (3, 3, 2))
     """
     factors = [1, 1, 1]
     while math.prod(n // f for n, f in zip(shape, factors, strict=True)) > VOXELS:
