@@ -15,7 +15,9 @@ class ControlSettings:
     """Config section ``privacy.controls``: generators that are trained for too long on too few."""
 
     generator: str = setting(
-        "the entry of `generators` that they are copies of, of a kind that is trained at once", "pivm"
+        "the entry of `generators` that they are copies of, of a kind that is trained at once",
+        "pivm",
+        pattern="^[A-Za-z0-9]",
     )
     channels: tuple[int, ...] = setting(
         "of their network, which may be small, as diffusion.network.channels",
