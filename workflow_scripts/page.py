@@ -21,4 +21,4 @@ with job(snakemake):
         level=params.confidence,
         subjects={name: Subject(**subject) for name, subject in params.subjects.items()},
     )
-    write_page(run, Path(snakemake.output[0]), snakemake.input.get("viewer"))
+    write_page(run, Path(snakemake.output[0]), next(iter(snakemake.input.viewer), None))

@@ -8,7 +8,14 @@ import pytest
 
 SCHEDULER = ("--profile", "profiles/slurm")
 ON_GPUS = {"train_generator", "train_segmenter", "test_segmenter", "synthesise_slices", "synthesise_test"}
-ON_GPUS |= {"maisi_autoencoder", "maisi_diffusion", "maisi_controlnet", "synthesise_volumes", "image_scores"}
+ON_GPUS |= {
+    "maisi_autoencoder",
+    "maisi_diffusion",
+    "maisi_controlnet",
+    "synthesise_volumes",
+    "image_scores",
+    "agreement",
+}
 
 
 def asked(workflow, *arguments, **compute) -> dict[str, dict[str, str]]:
