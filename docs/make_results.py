@@ -16,7 +16,16 @@ ROOT = Path(__file__).parents[1]
 def main(results: Path, prefix: str) -> None:
     for page in (ROOT / "README.md", ROOT / "docs" / "results.md"):
         text = page.read_text(encoding="utf-8")
-        for table in ("table1", "table2", "table3", "table2_volumes", "table3_volumes", "hu_fidelity", "ablation"):
+        for table in (
+            "table1",
+            "table2",
+            "table3",
+            "table2_volumes",
+            "table3_volumes",
+            "hu_fidelity",
+            "ablation",
+            "evidence",
+        ):
             if not (results / "tables" / f"{table}.md").exists():
                 continue  # the ablation and whole volumes are targets of their own
             content = (results / "tables" / f"{table}.md").read_text(encoding="utf-8").strip()
@@ -27,7 +36,7 @@ def main(results: Path, prefix: str) -> None:
     if prefix:
         return
     tables = ("table1", "table2", "table3", "table2_organs", "table3_organs")
-    for figure in ("panel", "fig4", "fig5", "fig6", "hu_fidelity", *tables):
+    for figure in ("panel", "fig4", "fig5", "fig6", "hu_fidelity", "evidence", *tables):
         if (results / "figures" / f"{figure}.png").exists():
             shutil.copy(results / "figures" / f"{figure}.png", ROOT / "docs" / f"{figure}.png")
 
