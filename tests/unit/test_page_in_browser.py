@@ -15,6 +15,9 @@ playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is no
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
 SOFTWARE_WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
+#: a busy machine draws in software, which may take minutes
+WAIT_MS = 300_000
+
 
 @contextmanager
 def opened(folder, arguments=SOFTWARE_WEBGL, width=1600):
@@ -23,11 +26,12 @@ def opened(folder, arguments=SOFTWARE_WEBGL, width=1600):
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
         page = browser.new_page(viewport={"width": width, "height": 1000})
+        page.set_default_timeout(WAIT_MS)
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"file://{folder}/index.html")
-        page.wait_for_selector("#cite *", timeout=20_000)
+        page.wait_for_selector("#cite *", timeout=WAIT_MS)
         yield page
         browser.close()
     assert not said, said
@@ -71,8 +75,8 @@ def pixels(page, side: int) -> np.ndarray:
 
 
 def ready(page) -> None:
-    page.wait_for_function("typeof pivm !== 'undefined' && pivm.viewers", timeout=60_000)
-    page.wait_for_selector("#viewer[aria-busy=false]", timeout=60_000)
+    page.wait_for_function("typeof pivm !== 'undefined' && pivm.viewers", timeout=WAIT_MS)
+    page.wait_for_selector("#viewer[aria-busy=false]", timeout=WAIT_MS)
 
 
 @pytest.mark.skipif(niivue.find_viewer() is None, reason="NiiVue is not installed (python -m pivm.report.page.niivue)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from pivm.report.page.facts import PageRun
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import Grid
 
+log = logging.getLogger("pivm")
 #: subjects shown, and voxels of a volume; a larger one is averaged over blocks
 SUBJECTS, VOXELS = 2, 1_500_000
 #: HU that tell the patient from the air around, voxels kept around the patient, and HU that are kept
@@ -76,7 +78,15 @@ def _write_subject(run: PageRun, source: str, metas: Mapping[str, pd.DataFrame],
     for name, meta in metas.items():
         for image in meta.loc[meta["source"] == source, "image_id"]:
             synthetic[name] = subject(run.results / f"synthesis/{name}/seed_{run.seed}/volumes/{image}", "ct.nii.gz")
-    volumes = {method_title(name): read_ct(place) for name, place in synthetic.items()}
+    volumes, faults = {}, []
+    for name, where in synthetic.items():
+        try:
+            volumes[method_title(name)] = read_ct(where)
+        except DataError as error:  # a generator that learnt nothing makes no HU; the others are shown
+            faults.append(str(error))
+            log.warning("left out of the page: %s", error)
+    if not volumes:
+        raise DataError("; ".join(faults))
     place = run.subjects.get(source)
     path = place.ct if place else ""
     original = read_ct(place) if place and path else None
