@@ -120,9 +120,16 @@ NNUNET_DATASETS = pivm_nnunet.dataset_names(config["nnunet"]["dataset_id"], DATA
 NNUNET_MODEL = pivm_nnunet.model_folder(
     Path(f"{RESULTS}/nnunet/seed_{{segmenter_seed}}"), "{nnunet_dataset}", config["nnunet"]["trainer"]
 )
-# column of table `nnunet` -> where its scores of whole volumes are: ours, then nnU-Net's
-NNUNET_COLUMNS = {name: [one.folder for one in sets[:1]] for name, sets in COLUMNS["table3"].items()}
-NNUNET_COLUMNS |= {f"nnunet_{part}": [f"nnunet/{part}"] for part in NNUNET_DATASETS}
+# tables whose scores are of whole volumes
+WHOLE_VOLUMES = [*VOLUME_TABLES, "nnunet"]
+# table -> column -> folders of its scores; those on whole volumes have the columns of Tables 2 and 3
+SCORES = {
+    table: {name: [one.folder for one in sets] for name, sets in COLUMNS[table.removesuffix("_volumes")].items()}
+    for table in [*COLUMNS, *VOLUME_TABLES]
+}
+# ours, then nnU-Net's
+SCORES["nnunet"] = {name: folders[:1] for name, folders in SCORES["table3"].items()}
+SCORES["nnunet"] |= {f"nnunet_{part}": [f"nnunet/{part}"] for part in NNUNET_DATASETS}
 # what is exported -> its part and form
 EXPORTS = {f"{part}_totalsegmentator": Export(part, "totalsegmentator") for part in NNUNET_DATASETS}
 EXPORTS |= {f"nnUNet_raw/{name}": Export(part, "nnunet") for part, name in NNUNET_DATASETS.items()}
@@ -167,11 +174,11 @@ wildcard_constraints:
     training_set="|".join(ALL_SETS),
     segmenter_seed=r"\d+",
     nnunet_dataset="|".join(NNUNET_DATASETS.values()),
-    table="|".join([*COLUMNS, *VOLUME_TABLES, "nnunet"]),
+    table="|".join(SCORES),
 
 
 LIBRARY = Library(SCRIPTS)
-PINS = code_hash.read_pins(ROOT / "envs/requirements.lock") | code_hash.read_pins(ROOT / "envs/nnunet.lock")
+PINS = code_hash.read_pins(*(ROOT / "envs").glob("*.lock"))
 
 
 def code(name, *found):

@@ -102,17 +102,9 @@ def per_subject(name):
     return expand(f"{RESULTS}/subjects/{{subject}}/{name}", subject=SUBJECTS)
 
 
-def columns_of(table):
-    """Column -> folders of its scores, of Tables 2 and 3, on slices or on whole volumes, or of table `nnunet`."""
-    if table == "nnunet":
-        return NNUNET_COLUMNS
-    columns = COLUMNS[table.removesuffix("_volumes")]
-    return {name: [one.folder for one in training_sets] for name, training_sets in columns.items()}
-
-
 def volume_prefix(table):
     """What sets the scores of whole volumes apart from those of slices."""
-    return "volume_" if table in VOLUME_TABLES or table == "nnunet" else ""
+    return "volume_" if table in WHOLE_VOLUMES else ""
 
 
 def segmenters_of(wildcards):

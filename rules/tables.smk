@@ -17,7 +17,7 @@ rule table:
     input:
         cases=lambda wildcards: [
             f"{RESULTS}/{wildcards.cohort}segmentation/{folder}/{volume_prefix(wildcards.table)}cases.csv"
-            for folders in columns_of(wildcards.table).values()
+            for folders in SCORES[wildcards.table].values()
             for folder in folders
         ],
     output:
@@ -35,8 +35,8 @@ rule table:
     params:
         code=code("table", *SEGMENTATION_METRICS),
         # method of each file of cases
-        methods=lambda wildcards: [name for name, found in columns_of(wildcards.table).items() for _ in found],
-        weights=lambda wildcards: pivm_config.weights_note(config, [*columns_of(wildcards.table), GENERATED]),
+        methods=lambda wildcards: [name for name, found in SCORES[wildcards.table].items() for _ in found],
+        weights=lambda wildcards: pivm_config.weights_note(config, [*SCORES[wildcards.table], GENERATED]),
         tables={k: config["tables"][k] for k in ("metrics", "confidence")},
         procedural=DATASET.layout.procedural,
         reference=lambda wildcards: pivm_config.reference(config, wildcards.table),

@@ -132,7 +132,7 @@ def test_an_environment_holds_what_the_scripts_of_its_rules_import(rule):
 def test_every_import_of_the_library_has_a_pin_of_the_package_that_provides_it():
     modules = [".".join(p.relative_to(SCRIPTS).with_suffix("").parts) for p in sorted(SCRIPTS.rglob("*.py"))]
     start = [(module.removesuffix(".__init__"), ALL) for module in modules]
-    imported, pins = LIBRARY.reach(start).imported, read_pins(LOCKS[0]) | read_pins(LOCKS[1])
+    imported, pins = LIBRARY.reach(start).imported, read_pins(*LOCKS)
     assert pins == lock()
     assert {"torch", "PIL", "skimage"} <= imported
     for package in imported - {"nnunetv2"}:  # not installed beside the lock

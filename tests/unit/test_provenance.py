@@ -17,7 +17,7 @@ from pivm.provenance.reach import ALL, Library
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
-PINS = read_pins(ROOT / "envs/requirements.lock") | read_pins(ROOT / "envs/nnunet.lock")
+PINS = read_pins(ROOT / "envs/requirements.lock", ROOT / "envs/nnunet.lock")
 
 
 def test_imports_count_where_they_are_reached(tmp_path):

@@ -127,7 +127,10 @@ def _make_all(
                         anatomy = generator.read(
                             wanted.labels, options.ids, body=options.body, any_region=options.any_region
                         )
-                        _ask(generator, anatomy, options)
+                        # with several labels they are the same for all
+                        if (options.organ or options.like) and not generator.asked_for:
+                            means = dict(options.organ), options.like, options.like_labels
+                            generator.ask_for(*means, anatomy, options.ids)
                     one |= _make(wanted, anatomy, generator, facts, options, bar)
                 text = _told(one)
             except (PivmError, OSError) as error:
@@ -139,17 +142,6 @@ def _make_all(
             if text and not options.json:
                 bar.write(text, file=sys.stdout)
     return results
-
-
-def _ask(generator: CTGenerator, anatomy: Anatomy, options: argparse.Namespace) -> None:
-    """Organ means that are asked for; with several labels they are the same for all, and asked for once."""
-    from pivm.synthesis.given_labels import read_given
-
-    if (options.organ or options.like) and not generator.asked_for:
-        its = anatomy.given
-        if options.like_labels:
-            its = read_given(options.like_labels, None, generator.label_set, options.ids)
-        generator.ask_for(dict(options.organ), options.like, its)
 
 
 def _facts_to_make(wanted: Wanted, model: dict[str, str], options: argparse.Namespace) -> dict | None:

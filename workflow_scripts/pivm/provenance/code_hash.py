@@ -63,9 +63,9 @@ def code_hash(script: str, library: Library, pins: dict[str, str], symbols: Iter
     return digest.hexdigest()[:16]
 
 
-def read_pins(lock: Path) -> dict[str, str]:
-    """Distribution -> version of a file of ``name==version`` lines, names in lower case with ``-``."""
-    lines = (line.strip() for line in Path(lock).read_text(encoding="utf-8").splitlines())
+def read_pins(*locks: Path) -> dict[str, str]:
+    """Distribution -> version of files of ``name==version`` lines, names in lower case with ``-``."""
+    lines = (line.strip() for lock in locks for line in Path(lock).read_text(encoding="utf-8").splitlines())
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
     return {_canonical(name): version for name, version in pairs}
 

@@ -9,17 +9,7 @@ import numpy as np
 from pivm.cohort.prior import Prior
 from pivm.evaluation.image_metrics.ssim import ssim
 from pivm.evaluation.paired import PairedSlices
-from pivm.report.drawing import (
-    draw,
-    legend_inches,
-    mark_scale,
-    mark_sides,
-    organ_legend,
-    plt,
-    present,
-    tag,
-    what_is_shown,
-)
+from pivm.report.drawing import draw, mark_scale, mark_sides, present, slice_grid, tag, what_is_shown
 from pivm.report.forms import method_title
 from pivm.report.words import Words
 
@@ -50,20 +40,10 @@ def plot_ablation(
     picked = [p[int(share * (len(p) - 1))] for (_, p), share in zip(patients, shares, strict=True)]
     names = max((prior.names for prior in priors.values()), key=len)
     organs = present(names, (pairs.store.labels[pairs.rows[position]] for position in picked))
-    shape, foot = (len(patients), len(titles)), 0.35 + legend_inches(organs)
-    size = (1.7 * shape[1] + 0.4, 1.7 * shape[0] + 0.3 + foot)
-    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=8.5)
-    for line, position in zip(axes, picked, strict=True):
-        _draw_line(line, pairs, priors, window, position)
-    top, bottom = 1 - 0.28 / size[1], foot / size[1]
-    figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
-    text = what_is_shown(pairs.store.hu.shape[-1], words.adjective, window)
-    figure.text(0.5, (foot - 0.2) / size[1], text, ha="center", fontsize=7)
-    organ_legend(figure, organs, 0)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    note = what_is_shown(pairs.store.hu.shape[-1], words.adjective, window)
+    with slice_grid(titles, len(patients), 1.7, organs, note, path) as axes:
+        for line, position in zip(axes, picked, strict=True):
+            _draw_line(line, pairs, priors, window, position)
 
 
 def _draw_line(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: F401 - for the figures, behind the choice of the backend
+import matplotlib.pyplot as plt  # also for the figures, behind the choice of the backend
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
@@ -166,3 +168,31 @@ def calm_limits(axis, metric: Metric) -> None:
         axis.set_ylim(low, min(low + span, 1.02 * metric.factor))
     else:
         axis.set_ylim(min(0, low), high)
+
+
+@contextmanager
+def slice_grid(
+    titles: Sequence[str], rows: int, inches: float, organs: Sequence[str], note: str, path: Path
+) -> Iterator[np.ndarray]:
+    """The axes of a figure of slices in columns with titles, below them a note and the colours of organs.
+
+    Args:
+        titles: of the columns.
+        rows: of slices.
+        inches: side of a slice.
+        organs: names in the legend.
+        note: what is shown.
+        path: of the PNG, written at the end.
+    """
+    foot = 0.35 + legend_inches(organs)
+    size = (inches * len(titles) + 0.4, inches * rows + 0.3 + foot)
+    figure, axes = plt.subplots(rows, len(titles), figsize=size, squeeze=False)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=8.5)
+    yield axes
+    top, bottom = 1 - 0.28 / size[1], foot / size[1]
+    figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
+    figure.text(0.5, (foot - 0.2) / size[1], note, ha="center", fontsize=7)
+    organ_legend(figure, organs, 0)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

@@ -11,17 +11,7 @@ from matplotlib.patches import Rectangle
 from pivm.cohort.prior import Prior
 from pivm.evaluation.image_metrics.ssim import ssim
 from pivm.evaluation.paired import PairedSlices
-from pivm.report.drawing import (
-    draw,
-    legend_inches,
-    mark_scale,
-    mark_sides,
-    organ_legend,
-    plt,
-    present,
-    tag,
-    what_is_shown,
-)
+from pivm.report.drawing import draw, mark_scale, mark_sides, present, slice_grid, tag, what_is_shown
 from pivm.report.forms import method_title
 from pivm.report.words import Words
 
@@ -55,20 +45,10 @@ def plot_zoom(
     titles = [words.ct, "Labels", *(method_title(run.method) for run in pairs.synthetic)]
     picked = [_richest(pairs, by_patient[patient]) for patient in chosen]
     organs = present(prior.names, (pairs.store.labels[pairs.rows[position]] for position in picked))
-    shape, foot = (2 * len(chosen), len(titles)), 0.35 + legend_inches(organs)
-    size = (1.35 * shape[1] + 0.4, 1.35 * shape[0] + 0.3 + foot)
-    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=8.5)
-    for line, position in enumerate(picked):
-        _draw_patient(axes[2 * line : 2 * line + 2], pairs, prior, window, position)
-    top, bottom = 1 - 0.28 / size[1], foot / size[1]
-    figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
-    text = what_is_shown(pairs.store.hu.shape[-1], words.adjective, window)
-    figure.text(0.5, (foot - 0.2) / size[1], text, ha="center", fontsize=7)
-    organ_legend(figure, organs, 0)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    note = what_is_shown(pairs.store.hu.shape[-1], words.adjective, window)
+    with slice_grid(titles, 2 * len(chosen), 1.35, organs, note, path) as axes:
+        for line, position in enumerate(picked):
+            _draw_patient(axes[2 * line : 2 * line + 2], pairs, prior, window, position)
 
 
 def _richest(pairs: PairedSlices, positions: np.ndarray) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
@@ -77,13 +77,13 @@ def model_folder(results: Path, dataset: str, trainer: str) -> Path:
 
 
 @contextmanager
-def folders(places: Mapping[str, Path], log: Path) -> Iterator[None]:
-    """Tell nnU-Net its folders (``raw``, ``preprocessed``, ``results``), and put what it prints into a log."""
+def folders(places: Mapping[str, Path], log: Path) -> Iterator[TextIO]:
+    """Tell nnU-Net its folders (``raw``, ``preprocessed``, ``results``); what it prints goes into a log, the stream."""
     for kind in ("raw", "preprocessed", "results"):
         # nnU-Net warns about each that it was not told
         os.environ[f"nnUNet_{kind}"] = str(places.get(kind, places["preprocessed"]).absolute())
     with open(log, "a", encoding="utf-8", buffering=1) as stream, redirect_stdout(stream):
-        yield
+        yield stream
 
 
 def preprocess(raw: Path, preprocessed: Path, log: Path) -> None:
@@ -106,10 +106,7 @@ def preprocess(raw: Path, preprocessed: Path, log: Path) -> None:
     # a process of its own: nnU-Net starts others by spawning, which would run the script of the job again
     command = [sys.executable, "-m", "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints"]
     command += ["-d", number, "--verify_dataset_integrity", "-c", CONFIGURATION, "-np", "1", "-npfp", "1"]
-    with (
-        folders({"raw": raw.parent, "preprocessed": preprocessed.parent}, log),
-        open(log, "a", encoding="utf-8") as stream,
-    ):
+    with folders({"raw": raw.parent, "preprocessed": preprocessed.parent}, log) as stream:
         done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT)
     if done.returncode:
         raise PivmError(f"{raw}: nnU-Net cannot plan or preprocess it (exit status {done.returncode}); see {log}")

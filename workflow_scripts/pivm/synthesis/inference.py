@@ -133,17 +133,27 @@ class CTGenerator:
             given, standard_source(given.name, given.label_map, None, size, prior, around), organs, untrained
         )
 
-    def ask_for(self, organ_hu: Mapping[str, float], like: Path | None, labels: GivenLabels) -> None:
+    def ask_for(
+        self,
+        organ_hu: Mapping[str, float],
+        like: Path | None,
+        like_labels: str | Path | None,
+        anatomy: Anatomy,
+        ids: str | None = None,
+    ) -> None:
         """Let the patients that are made from now on have organ means; see :func:`pivm.synthesis.organ_hu.ask_for`.
 
         Args:
             organ_hu: organ -> mean HU.
             like: a CT whose means are taken, before those of ``organ_hu``.
-            labels: of this CT.
+            like_labels: labels of this CT; without them those of ``anatomy`` are its own.
+            anatomy: that a CT is made of.
+            ids: what the ids of ``like_labels`` mean.
 
         Raises:
             DataError: the generator knows no patients, or CT, labels or organs cannot be used.
         """
+        labels = anatomy.given if like_labels is None else read_given(like_labels, None, self.label_set, ids)
         ask_for(self.generator, self.opened, organ_hu, like, labels)
         self.asked_for = {"organ_hu": dict(organ_hu), "like": None if like is None else like.name}
 
@@ -232,8 +242,7 @@ def generate_ct(
     generator = CTGenerator(model, device)
     anatomy = generator.read(labels, ids, affine=affine, body=body, any_region=any_region)
     if organ_hu or like:
-        its = anatomy.given if like_labels is None else read_given(like_labels, None, generator.label_set, ids)
-        generator.ask_for(organ_hu or {}, None if like is None else Path(like), its)
+        generator.ask_for(organ_hu or {}, None if like is None else Path(like), like_labels, anatomy, ids)
     return generator.make(anatomy, seed)
 
 
