@@ -65,7 +65,7 @@ def import_slow():
         importlib.import_module(name)
     for name in [name for name in sys.modules if name.split(".")[0] == "pivm"]:
         del sys.modules[name]
-    return allow_torchvision_import.library
+    return allow_torchvision_import
 
 
 def serve(path: str) -> None:
