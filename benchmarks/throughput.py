@@ -3,8 +3,9 @@
     python benchmarks/throughput.py [--device cuda|cpu] [--channels 128 192 256 384] [--blocks 2] [--compile]
 
 The slices are made up, the loop is that of the workflow. Prints GMAC per network evaluation, the cost of a slice
-against the authors' released network, slices per second, peak memory, the matrix-product ceiling measured on the spot
-and the share of it that training reaches. Needs torch, numpy and safetensors alone.
+against the authors' released network, slices per second, peak memory, the matrix-product ceiling measured on the spot,
+the share of it that training reaches, and the operations that a training step spends most of its time on. Needs torch,
+numpy and safetensors alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import csv
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -29,6 +31,7 @@ from pivm.generators.diffusion.settings import (
 from pivm.learning.device import autocast, low_precision, prepare
 from pivm.learning.feed import Draws
 from pivm.learning.loop import Run
+from torch.autograd import DeviceType
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -108,6 +111,27 @@ def training_rate(generator: DiffusionGenerator, data, run: Run) -> dict:
     return {key: statistics.median(float(r[key]) for r in late) if late[0][key] else None for key in rows[0]}
 
 
+def costliest(step: Callable[[], None], device: torch.device, count: int = 3) -> tuple[list[str], int]:
+    """The operations that take most of a training step, with their share of it, and the calls of all of them.
+
+    On a GPU an operation is a kernel and its time the device's; on a CPU both are those of torch's operators.
+    """
+    cuda = device.type == "cuda"
+    step()
+    activities = [torch.profiler.ProfilerActivity.CPU, *([torch.profiler.ProfilerActivity.CUDA] if cuda else [])]
+    with torch.profiler.profile(activities=activities) as profile:
+        step()
+        _now(device)
+    own = "self_device_time_total" if cuda else "self_cpu_time_total"
+    events = [event for event in profile.key_averages() if getattr(event, own) > 0]
+    if cuda:  # what the host calls is counted with the kernels that it starts
+        events = [event for event in events if event.device_type == DeviceType.CUDA]
+    whole = sum(getattr(event, own) for event in events)
+    events.sort(key=lambda event: -getattr(event, own))
+    top = [f"{event.key[:60]} {100 * getattr(event, own) / whole:.0f} %" for event in events[:count]]
+    return top, sum(event.count for event in events)
+
+
 def main(options: argparse.Namespace) -> None:
     device = torch.device(options.device)
     prepare(device, "auto")
@@ -115,19 +139,22 @@ def main(options: argparse.Namespace) -> None:
     prior = made_up_prior()
     data = made_up_slices(options.slices, options.size, prior)
     generator = DiffusionGenerator(settings(options, options.slices), prior, device)
-    slices = tuple(t.to(device) for t in data.batch(torch.arange(1)))
     training = generator.settings.training
 
-    def one_step() -> torch.Tensor:
-        return generator._loss(slices, Draws(1, slice(None), device, 0), training)
+    def one_step(batch: int) -> torch.Tensor:
+        slices = tuple(t.to(device) for t in data.batch(torch.arange(batch)))
+        with autocast(device, "auto" if batch > 1 else "fp32"):
+            return generator._loss(slices, Draws(batch, slice(None), device, 0), training)
 
-    forward = flops(lambda: one_step().detach())
-    both = flops(lambda: one_step().backward())
+    forward = flops(lambda: one_step(1).detach())
+    both = flops(lambda: one_step(1).backward())
+    generator.net.zero_grad(set_to_none=True)
+    top, calls = costliest(lambda: one_step(options.batch).backward(), device)
     generator.net.zero_grad(set_to_none=True)
     with tempfile.TemporaryDirectory() as folder:
         stats = training_rate(generator, data, Run(Path(folder) / "losses.csv", compile=options.compile))
     dtype = low_precision("auto", device) or torch.float32
-    top = ceiling(device, dtype, 8192 if device.type == "cuda" else 1024)
+    limit = ceiling(device, dtype, 8192 if device.type == "cuda" else 1024)
     gmac = forward / 2e9
     cost = gmac * options.evaluations / (RELEASED_GMAC * RELEASED_EVALUATIONS)
     report(
@@ -144,10 +171,12 @@ def main(options: argparse.Namespace) -> None:
             "memory (MiB)": stats["memory_mib"],
             "GPU memory (MiB)": stats["gpu_memory_mib"],
             "training TFLOP/s": both * stats["samples_per_second"] / 1e12,
-            f"{str(dtype).removeprefix('torch.')} matmul ceiling (TFLOP/s)": top / 1e12,
-            "share of ceiling": both * stats["samples_per_second"] / top,
+            f"{str(dtype).removeprefix('torch.')} matmul ceiling (TFLOP/s)": limit / 1e12,
+            "share of ceiling": both * stats["samples_per_second"] / limit,
             "sampling slices/s": sampling_rate(generator, data, options.batch, options.evaluations, 3),
             "evaluations": options.evaluations,
+            "calls of a forward and a backward pass": calls,
+            "costliest": "; ".join(top),
             "machine": machine(device),
         }
     )
