@@ -53,9 +53,10 @@ CHANGES: dict[str, Edit | dict] = {
     "`segmentation.test_batch`": {"segmentation": {"test_batch": 4}},
     "`tables.confidence`": {"tables": {"confidence": 0.9}},
     "`tables.image_window`": {"tables": {"image_window": [-100, 300]}},
-    "`compute.compile`, `devices`, `launcher`, `tensorboard`": {
+    "`compute.compile`, `graphs`, `devices`, `launcher`, `tensorboard`": {
         "compute": {
             "compile": False,
+            "graphs": False,
             "devices": 2,
             "launcher": "torchrun",
             "tensorboard": False,

@@ -185,4 +185,5 @@ def training_run(snakemake, name: str) -> dict:
         "tensorboard": str(events) if settings.tensorboard else None,
         "precision": settings.precision,
         "compile": settings.compile,
+        "graphs": settings.graphs,
     }

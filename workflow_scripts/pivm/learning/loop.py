@@ -11,12 +11,14 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pivm.learning import processes
 from pivm.learning.device import autocast, low_precision, pays_to_compile
+from pivm.learning.graphs import replayed
 from pivm.learning.monitor import Monitor
 from pivm.learning.resume import Resume
 
@@ -75,6 +77,7 @@ class Run:
         tensorboard: folder for event files, ``None`` for none.
         precision: config key ``compute.precision``.
         compile: config key ``compute.compile``.
+        graphs: config key ``compute.graphs``.
     """
 
     losses: Path
@@ -82,11 +85,12 @@ class Run:
     tensorboard: Path | None = None
     precision: str = "auto"
     compile: bool | str = "auto"
+    graphs: bool = True
 
     @classmethod
-    def of(cls, losses: str, resume: str, tensorboard: str | None, precision: str, compile: bool | str) -> Run:
+    def of(cls, losses: str, resume: str, tensorboard: str | None, **device: Any) -> Run:
         """A run from values that JSON can hold; ``resume`` is the path of the state."""
-        return cls(Path(losses), Resume(Path(resume)), Path(tensorboard) if tensorboard else None, precision, compile)
+        return cls(Path(losses), Resume(Path(resume)), Path(tensorboard) if tensorboard else None, **device)
 
 
 def train(
@@ -102,6 +106,7 @@ def train(
     validate: Callable[[], float] | None = None,
     validate_every: int = 0,
     name: str = "train",
+    static: bool = False,
 ) -> dict[str, torch.Tensor]:
     """AdamW on ``loss_at(step)`` for ``schedule.steps`` steps, in the processes of :mod:`pivm.learning.processes`.
 
@@ -110,6 +115,7 @@ def train(
             must come from the step number.
         batch: slices per step, over all processes.
         validate: validation loss of the current model (the EMA weights where there are any).
+        static: the model is as :func:`pivm.learning.graphs.replayed` wants it.
 
     Returns:
         The final weights: EMA weights where there are any.
@@ -126,22 +132,25 @@ def train(
     parts = _Parts(model, optimizer, scaler, Ema(model, ema_decay) if ema_decay else None)
     monitor = Monitor(name, device, batch, half, run.tensorboard, run.resume.path)
     first = parts.restore(run.resume.load(), monitor)
-    if pays_to_compile(run.compile, device, schedule.steps - first):
+    compiled = pays_to_compile(run.compile, device, schedule.steps - first)
+    if compiled:
         model.compile()
     shared_loss = processes.share_gradients(model, loss_at)
     model.train()
     period = validate_every or max(schedule.steps // 20, 1)
-    for step in _with_bar(range(first, schedule.steps), name, schedule.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate(step)
-        with autocast(device, run.precision):
-            loss = shared_loss(step)
-        monitor.add(step, loss, parts.step(loss, schedule.clip, step))
-        done = step + 1
-        if done % period == 0 or done == schedule.steps:
+    replay = static and run.graphs and device.type == "cuda" and not compiled and processes.world() == 1
+    with replayed(model, replay):
+        for step in _with_bar(range(first, schedule.steps), name, schedule.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(step)
             with autocast(device, run.precision):
-                monitor.close(done, schedule.rate(step), functools.partial(_validation, model, parts.ema, validate))
-        run.resume.save(functools.partial(parts.state, done, monitor))
+                loss = shared_loss(step)
+            monitor.add(step, loss, parts.step(loss, schedule.clip, step))
+            done = step + 1
+            if done % period == 0 or done == schedule.steps:
+                with autocast(device, run.precision):
+                    monitor.close(done, schedule.rate(step), functools.partial(_validation, model, parts.ema, validate))
+            run.resume.save(functools.partial(parts.state, done, monitor))
     monitor.finish(run.losses)
     return parts.ema.shadow if parts.ema else {k: v.detach().clone() for k, v in model.state_dict().items()}
 

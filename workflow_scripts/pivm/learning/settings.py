@@ -24,6 +24,7 @@ class ComputeSettings:
     compile: Literal["auto", True, False] = setting(
         "torch.compile; auto: on a GPU, for trainings of 5,000 steps and more", "auto"
     )
+    graphs: bool = setting("on one GPU, passes of a network that is not compiled are CUDA graphs", True)
     devices: int | Literal["all"] = setting("GPUs that train one generator together", 1, minimum=1)
     launcher: str | None = setting("several nodes: the command that starts the processes", None, pattern=r"\S")
     tensorboard: bool = setting("event files of every training", True)

@@ -65,6 +65,7 @@ class Segmenter:
                 batch=options.batch,
                 weight_decay=options.weight_decay,
                 name="segmenter",
+                static=True,
             )
         self.net.load_state_dict(weights)
 

@@ -105,6 +105,7 @@ class DiffusionGenerator(SliceWise):
                 ema_decay=options.ema_decay,
                 validate=None if validation is None else lambda: self._validation_loss(validation, seed),
                 name=self.settings.name,
+                static=True,
             )
         self.net.load_state_dict(weights)
 
@@ -134,10 +135,7 @@ class DiffusionGenerator(SliceWise):
         return functional.mse_loss(predicted.float(), self.noise.target(clean, noise, t, prediction))
 
     def _validation_loss(self, data: TrainingData, seed: int) -> float:
-        """Mean loss over the validation slices with the same steps and noise at every call.
-
-        Validation patients have their own organ means too, which go nowhere but into this number.
-        """
+        """Mean loss over the validation slices, with their own organ means, the same steps and noise at every call."""
         patients, options = self.patients, self.settings.prior
         own = None if patients is None else self.to_device(own_means(data, patients, options), np.float32)
         total = torch.zeros((), device=self.device)
