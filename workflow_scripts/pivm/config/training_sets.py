@@ -51,6 +51,24 @@ def training_sets(config: dict[str, Any], name: str) -> list[TrainingSet]:
     ]
 
 
+def segmenter_settings(config: dict[str, Any], one: TrainingSet) -> dict[str, Any]:
+    """What the weights of a segmenter depend on: section ``segmentation`` without the keys that its set does not use.
+
+    Args:
+        config: as merged.
+        one: the training set.
+    """
+    settings, unused = config["segmentation"] | one.overrides, {"seeds", "control_seeds", "test_batch"}
+    if not one.real:
+        unused.add("real_slices")
+    if not one.real or one.recipe is None:
+        unused |= {"synthetic_share", "synthetic_first"}
+    there = {"both": True, "real": one.real, "synthetic": one.recipe is not None}
+    if not settings["rare_organs"]["threshold"] or not there[settings["rare_organs"]["of"]]:
+        unused.add("rare_organs")
+    return {key: value for key, value in settings.items() if key not in unused}
+
+
 def judges(config: dict[str, Any]) -> list[TrainingSet]:
     """The training sets of the segmenters that the gate asks, one for each half of the training patients."""
     if config["synthesis"]["keep"] is None:
