@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,6 +256,16 @@ class TestConfig:
         for of, those in (("real", [original, combined]), ("synthetic", [combined, pivm])):
             config["segmentation"]["rare_organs"] = {"threshold": 0.01, "of": of}
             assert [one for one in (original, combined, pivm) if differs(config, one, before)] == those
+
+    def test_the_order_of_the_keys_in_a_config_is_none_of_the_settings(self, config):
+        def settings_of_arms() -> list[str]:
+            sets = [one for sets in evidence.arms(config).values() for one in sets]
+            return [json.dumps(segmenter_settings(config, one)) for one in sets]
+
+        before = settings_of_arms()
+        config["segmentation"] = dict(reversed(config["segmentation"].items()))
+        config["segmentation"]["augmentation"] = dict(reversed(config["segmentation"]["augmentation"].items()))
+        assert settings_of_arms() == before
 
     def test_the_settings_of_a_set_are_those_of_a_segmenter(self, config):
         for sets in evidence.arms(config).values():

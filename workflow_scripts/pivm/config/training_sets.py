@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from pivm.config import generator_seeds
 from pivm.segmentation.gate import FOLDS
+from pivm.segmentation.settings import SegmentationSettings
+from pivm.settings import plain, read_settings
 
 
 class TrainingSet(NamedTuple):
@@ -58,7 +60,9 @@ def segmenter_settings(config: dict[str, Any], one: TrainingSet) -> dict[str, An
         config: as merged.
         one: the training set.
     """
-    settings, unused = config["segmentation"] | one.overrides, {"seeds", "control_seeds", "test_batch"}
+    # read and made plain again, for one order of the keys: an overlay puts those that it has first
+    given = read_settings(SegmentationSettings, config["segmentation"] | one.overrides, "segmentation")
+    settings, unused = plain(given), {"seeds", "control_seeds", "test_batch"}
     if not one.real:
         unused.add("real_slices")
     if not one.real or one.recipe is None:
