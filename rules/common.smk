@@ -14,7 +14,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from pivm import config as pivm_config, errors
 from pivm.config import ablation as pivm_ablation, evidence as pivm_evidence, privacy as pivm_privacy
-from pivm.config.training_sets import judges, training_sets
+from pivm.config.training_sets import judges, segmenter_settings as settings_of_set, training_sets
 from pivm.config.data import check_data
 from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing

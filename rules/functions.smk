@@ -28,11 +28,7 @@ def ddpm_batch_of(generator):
 
 def segmenter_settings(wildcards):
     """What the weights of a segmenter depend on."""
-    part, unused = ALL_SETS[wildcards.training_set], {"seeds", "control_seeds", "test_batch"}
-    if not part.real:
-        unused.add("real_slices")
-    settings = config["segmentation"] | part.overrides
-    return {key: value for key, value in settings.items() if key not in unused}
+    return settings_of_set(config, ALL_SETS[wildcards.training_set])
 
 
 def label_sources(source, hu=False):

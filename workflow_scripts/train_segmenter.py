@@ -32,7 +32,7 @@ with job(snakemake):
     segmenter = Segmenter(settings, len(LabelSet.from_config(snakemake.params.labels)) + 1, torch_device)
     run = Run.of(**training_run(snakemake, f"segmenter/{training_set}/seed_{snakemake.wildcards.segmenter_seed}"))
     segmenter.fit(TrainingSlices(parts), seed, run)
-    facts = {"training_set": training_set, "slices": [len(hu) for hu, _ in parts]}
+    facts = {"training_set": training_set, "slices": [len(part.hu) for part in parts]}
     facts |= {"seed": int(snakemake.wildcards.segmenter_seed), "made": made(snakemake)}
     segmenter.save(Path(snakemake.output.weights).parent, facts)
     run.resume.clear()

@@ -119,7 +119,8 @@ def test_the_evidence_compares_arms_in_nested_draws(extended):
     table, cases = (pd.read_csv(results / f"tables/evidence{kind}.csv") for kind in ("", "_cases"))
     arms = table[table["organs"] == "all"].groupby("annotated")["arm"].agg(set).to_dict()
     # where all training patients keep their CT there are no label maps without
-    assert arms == {1: {"real", "augmented", "labels_only", "deformed"}, 2: {"real", "augmented", "deformed"}}
+    everywhere = {"real", "augmented", "deformed", "rare_real"}
+    assert arms == {1: everywhere | {"labels_only", "pretrained"}, 2: everywhere}
     assert cases["patient"].nunique() == 2
     assert "add nothing that 2 test patients can show" in (results / "tables/evidence.md").read_text()
     assert (results / "figures/evidence.png").stat().st_size > 10_000

@@ -60,8 +60,9 @@ def arms(config: dict[str, Any]) -> dict[tuple[float, str], list[TrainingSet]]:
             generator = config["tables"]["generated"] if arm.generator == GENERATED else arm.generator
             if generator is not None and generator not in config["generators"]:
                 continue
-            kind = arm.augmentation or evidence["augmentation"]
-            overrides = {"steps": steps, "augmentation": {**segmentation["augmentation"], "kind": kind}}
+            augmentation = {**segmentation["augmentation"], "kind": evidence["augmentation"]}
+            augmentation |= arm.overrides.get("augmentation", {})
+            overrides = {**arm.overrides, "steps": steps, "augmentation": augmentation}
             seeds = [None] if generator is None else generator_seeds(config, generator)
             found[multiple, name] = [
                 TrainingSet(

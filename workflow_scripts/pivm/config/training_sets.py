@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from pivm.config import generator_seeds
 from pivm.segmentation.gate import FOLDS
+from pivm.segmentation.settings import SegmentationSettings
+from pivm.settings import plain, read_settings
 
 
 class TrainingSet(NamedTuple):
@@ -49,6 +51,26 @@ def training_sets(config: dict[str, Any], name: str) -> list[TrainingSet]:
         TrainingSet(f"{name}/generator_seed_{seed}", name == "combined", generator, seed, seeds, "slices")
         for seed in generator_seeds(config, generator)
     ]
+
+
+def segmenter_settings(config: dict[str, Any], one: TrainingSet) -> dict[str, Any]:
+    """What the weights of a segmenter depend on: section ``segmentation`` without the keys that its set does not use.
+
+    Args:
+        config: as merged.
+        one: the training set.
+    """
+    # read and made plain again, for one order of the keys: an overlay puts those that it has first
+    given = read_settings(SegmentationSettings, config["segmentation"] | one.overrides, "segmentation")
+    settings, unused = plain(given), {"seeds", "control_seeds", "test_batch"}
+    if not one.real:
+        unused.add("real_slices")
+    if not one.real or one.recipe is None:
+        unused |= {"synthetic_share", "synthetic_first"}
+    there = {"both": True, "real": one.real, "synthetic": one.recipe is not None}
+    if not settings["rare_organs"]["threshold"] or not there[settings["rare_organs"]["of"]]:
+        unused.add("rare_organs")
+    return {key: value for key, value in settings.items() if key not in unused}
 
 
 def judges(config: dict[str, Any]) -> list[TrainingSet]:

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from pivm.learning.batches import Batches
+from pivm.learning.batches import StepRows
 from pivm.seeds import step_generator
 
 log = logging.getLogger("pivm")
@@ -48,7 +48,7 @@ class Feed:
     def __init__(
         self,
         source: Source,
-        batches: Batches,
+        batches: StepRows,
         part: slice,
         steps: int,
         device: torch.device,
@@ -86,7 +86,7 @@ class Feed:
 
 
 class _ByStep(Dataset):
-    def __init__(self, source: Source, batches: Batches, part: slice, prepare: Prepare | None):
+    def __init__(self, source: Source, batches: StepRows, part: slice, prepare: Prepare | None):
         self._source, self._batches, self._part, self._prepare = source, batches, part, prepare
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, ...]:

@@ -38,6 +38,10 @@ _METHODS = {
     "augmented": "#228833",
     "labels_only": "#aa3377",
     "deformed": "#ddaa33",
+    "pretrained": "#332288",
+    "half": "#ee8866",
+    "rare": "#cc3311",
+    "rare_real": "#997700",
 }
 _OTHERS = ("#882255", "#999933", "#332288", "#cc6677", "#117733", "#ee8866", "#aa4499", "#997700")
 #: smallest span of an axis of scores between 0 and 1

@@ -14,7 +14,7 @@ from pivm.report.evidence_table import arm_title
 from pivm.report.words import Words
 
 _TITLES = {"all": "all organs", "small": "small organs"}
-_MARKS = "osD^vP"
+_MARKS, _LINES = "osD^vPX<>*dp", ("-", "--")
 
 
 def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -> None:
@@ -56,8 +56,9 @@ def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -
 
 def _line(axis, rows: pd.DataFrame, i: int, arms: int, colour: str, words: Words) -> None:
     # side by side, so that intervals do not hide each other
-    x = rows["annotated"] * 1.03 ** (i - (arms - 1) / 2)
+    x = rows["annotated"] * min(1.03, 1.2 ** (1 / max(arms - 1, 1))) ** (i - (arms - 1) / 2)
     ends = [(rows["mean"] - rows["ci_low"]).fillna(0), (rows["ci_high"] - rows["mean"]).fillna(0)]
     style = {"color": colour, "marker": _MARKS[i % len(_MARKS)], "ms": 5, "lw": 1.6, "elinewidth": 1}
+    style["ls"] = _LINES[2 * i // len(_MARKS) % 2]
     label = arm_title(rows["arm"].iloc[0], words) if len(rows) else None
     axis.errorbar(x, rows["mean"], yerr=ends, label=label, **style)

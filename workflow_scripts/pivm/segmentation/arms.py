@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pivm.settings import setting
 
@@ -11,6 +12,8 @@ from pivm.settings import setting
 GENERATED = "generated"
 #: the arm that all others are held against
 REFERENCE = "real"
+#: ``rare_organs.threshold`` of the arms with rare organs: organs below 1 % of the labelled pixels
+RARE = 0.01
 
 
 class Arm(NamedTuple):
@@ -21,28 +24,57 @@ class Arm(NamedTuple):
         recipe: of the synthetic slices (:func:`pivm.config.evidence.recipes`), or the source whose own slices are
             added where there is no generator; None where nothing is added.
         generator: of the synthetic slices.
-        augmentation: kind of augmentation where it is not that of the others.
+        overrides: keys of ``segmentation`` that are not those of the others.
     """
 
     title: str
     recipe: str | None = None
     generator: str | None = None
-    augmentation: str | None = None
+    overrides: Mapping[str, Any] = {}
 
 
 #: key in ``evidence.arms`` -> the arm. Every one has the real slices of the annotated patients.
 ARMS = {
     REFERENCE: Arm("{adjective} slices alone"),
-    "real_light": Arm("{adjective} slices alone, light augmentation", augmentation="light"),
+    "real_light": Arm("{adjective} slices alone, light augmentation", overrides={"augmentation": {"kind": "light"}}),
     "same_labels": Arm("+ synthetic, same label maps", "from_train", GENERATED),
     "augmented": Arm("+ synthetic, deformed label maps", "from_augmented", GENERATED),
     "labels_only": Arm("+ synthetic, label maps without CT", "from_labels_only", GENERATED),
     "deformed": Arm("+ the same deformation of the {adjective} slices", "augmented"),
     "cddpm": Arm("+ CDDPM, label maps without CT", "from_labels_only", "cddpm"),
     "gaussian": Arm("+ Gaussian organs, label maps without CT", "from_labels_only", "gaussian"),
+    "pretrained": Arm(
+        "+ synthetic, label maps without CT, before the {adjective} slices",
+        *("from_labels_only", GENERATED, {"synthetic_share": None, "synthetic_first": 0.5}),
+    ),
+    "half": Arm(
+        "+ synthetic, label maps without CT, half of each batch",
+        *("from_labels_only", GENERATED, {"synthetic_share": 0.5, "synthetic_first": 0.0}),
+    ),
+    "rare": Arm(
+        "+ synthetic, label maps without CT, rare organs more often",
+        *("from_labels_only", GENERATED, {"rare_organs": {"threshold": RARE, "of": "synthetic"}}),
+    ),
+    "rare_real": Arm(
+        "{adjective} slices alone, rare organs more often",
+        overrides={"rare_organs": {"threshold": RARE, "of": "real"}},
+    ),
 }
 
-ArmName = Literal["real", "real_light", "same_labels", "augmented", "labels_only", "deformed", "cddpm", "gaussian"]
+ArmName = Literal[
+    "real",
+    "real_light",
+    "same_labels",
+    "augmented",
+    "labels_only",
+    "deformed",
+    "cddpm",
+    "gaussian",
+    "pretrained",
+    "half",
+    "rare",
+    "rare_real",
+]
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import torch
 from torch.nn import functional
 
 from pivm.errors import ConfigError, StateError
-from pivm.learning.batches import Batches
 from pivm.learning.device import memory_hint
 from pivm.learning.feed import Feed, Prepare
 from pivm.learning.loop import Run, Schedule, train
 from pivm.learning.model_files import load_model, put_weights, save_model
 from pivm.seeds import derived_seed, step_generator
 from pivm.segmentation.augmentation import StrongAugmentation, augment_lightly
+from pivm.segmentation.drawing_slices import batches_of
 from pivm.segmentation.network import make_unet
 from pivm.segmentation.settings import SegmenterSettings
 from pivm.segmentation.training_set import TrainingSlices
@@ -43,7 +43,7 @@ class Segmenter:
         """Train on a training set."""
         options = self.settings
         schedule = Schedule(options.steps, options.learning_rate, cosine=True)
-        batches = Batches(len(slices), options.batch, seed)
+        batches = batches_of(slices, options, seed)
         strong = options.augmentation.kind == "strong"
         prepare = self._strongly(seed) if strong else None
         feed = Feed(slices, batches, slice(None), schedule.steps, self.device, prepare=prepare)
@@ -64,6 +64,7 @@ class Segmenter:
                 run,
                 batch=options.batch,
                 weight_decay=options.weight_decay,
+                ema_decay=options.ema_decay,
                 name="segmenter",
                 static=True,
             )

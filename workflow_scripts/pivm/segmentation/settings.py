@@ -21,6 +21,19 @@ class AugmentationSettings:
 
 
 @dataclass(frozen=True)
+class RareOrgansSettings:
+    """Slices with small and rare organs are drawn more often (:func:`pivm.segmentation.drawing_slices.batches_of`)."""
+
+    threshold: float = setting(
+        "share of the labelled pixels below which an organ makes its slices frequent; 0: all slices alike",
+        0.0,
+        minimum=0,
+        maximum=1,
+    )
+    of: Literal["both", "synthetic", "real"] = setting("slices that are drawn so", "both")
+
+
+@dataclass(frozen=True)
 class SegmenterSettings:
     """What the weights of a segmenter depend on."""
 
@@ -36,6 +49,16 @@ class SegmenterSettings:
     weight_decay: float = setting("of AdamW", 1.0e-4, minimum=0, maximum=1)
     window: tuple[float, float] = setting("HU shown to the network", (-200, 300), minimum=-2048, maximum=4096)
     augmentation: AugmentationSettings = AugmentationSettings()
+    ema_decay: float | None = setting(
+        "of the moving average of the weights; null: the last weights", None, above=0, below=1
+    )
+    synthetic_share: float | None = setting(
+        "of synthetic slices where a set holds both kinds; null: by their numbers", None, minimum=0, maximum=1
+    )
+    synthetic_first: float = setting(
+        "share of the steps on synthetic slices alone, before those on real ones alone", 0.0, minimum=0, below=1
+    )
+    rare_organs: RareOrgansSettings = RareOrgansSettings()
 
 
 @dataclass(frozen=True)
@@ -67,6 +90,12 @@ def check(settings: SegmentationSettings, image_size: int) -> None:
         raise ConfigError(
             "segmentation.decoder_channels",
             f"found {list(settings.decoder_channels)}, expected {settings.depth} widths, as many as segmentation.depth",
+        )
+    if settings.synthetic_share is not None and settings.synthetic_first:
+        raise ConfigError(
+            "segmentation.synthetic_share",
+            f"found {settings.synthetic_share} beside synthetic_first {settings.synthetic_first}, which never mixes "
+            "the two kinds; set synthetic_share to null or synthetic_first to 0",
         )
     if image_size % 2**settings.depth:
         raise ConfigError(

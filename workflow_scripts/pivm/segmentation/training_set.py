@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,10 +35,12 @@ class Part(NamedTuple):
     Attributes:
         hu: int16 [N, H, W].
         labels: uint8 [N, H, W].
+        synthetic: they are added to the real ones.
     """
 
     hu: np.ndarray | Rows
     labels: np.ndarray | Rows
+    synthetic: bool = False
 
 
 def real_part(store: SliceStore, count: int | str, subjects: set[str], fold: int | None = None) -> Part:
@@ -74,27 +77,36 @@ def synthetic_part(folder: Path, subjects: set[str], scores: Path | None = None)
     subjects.update(read_patient_csv(folder / "index.csv")["source_subject"])
     hu, labels = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
     if scores is None:
-        return Part(hu, labels)
+        return Part(hu, labels, synthetic=True)
     kept = np.flatnonzero(pd.read_csv(scores)["keep"])
-    return Part(Rows(hu, kept), Rows(labels, kept))
+    return Part(Rows(hu, kept), Rows(labels, kept), synthetic=True)
 
 
 class TrainingSlices:
     """The union of the parts of a training set.
 
     Args:
-        parts: in any order that is the same in every run.
+        parts: one of each kind at most, in any order that is the same in every run.
+
+    Attributes:
+        parts: the same.
+        starts: int [parts + 1], row of the first slice of each part, and the end.
+
+    Raises:
+        ValueError: two parts are of one kind.
     """
 
-    def __init__(self, parts: list[Part]):
-        self._parts, self._starts = parts, np.cumsum([0, *(len(part.hu) for part in parts)])
+    def __init__(self, parts: Sequence[Part]):
+        if len({part.synthetic for part in parts}) < len(parts):
+            raise ValueError("two parts are of one kind")
+        self.parts, self.starts = parts, np.cumsum([0, *(len(part.hu) for part in parts)])
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return int(self.starts[-1])
 
     def batch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """int16 HU and uint8 labels [n, H, W]."""
-        numbers = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
-        picked = [(self._parts[p], int(row) - self._starts[p]) for p, row in zip(numbers, rows, strict=True)]
+        numbers = np.searchsorted(self.starts, rows.numpy(), side="right") - 1
+        picked = [(self.parts[p], int(row) - self.starts[p]) for p, row in zip(numbers, rows, strict=True)]
         hu, labels = ([part.hu[row] for part, row in picked], [part.labels[row] for part, row in picked])
         return torch.from_numpy(np.stack(hu)), torch.from_numpy(np.stack(labels))
