@@ -117,10 +117,15 @@ def test_the_ablation_compares_all_labels_with_13(extended):
 def test_the_evidence_compares_arms_in_nested_draws(extended):
     results = extended.folder / "results/phantom"
     table, cases = (pd.read_csv(results / f"tables/evidence{kind}.csv") for kind in ("", "_cases"))
-    arms = table[table["organs"] == "all"].groupby("annotated")["arm"].agg(set).to_dict()
     # where all training patients keep their CT there are no label maps without
-    assert arms == {1: {"real", "augmented", "labels_only", "deformed"}, 2: {"real", "augmented", "deformed"}}
+    expected = {1: {"real", "augmented", "labels_only", "deformed"}, 2: {"real", "augmented", "deformed"}}
+    for test in ("same", "shifted"):
+        shown = table[(table["organs"] == "all") & (table["test"] == test)]
+        assert shown.groupby("annotated")["arm"].agg(set).to_dict() == expected
     assert cases["patient"].nunique() == 2
+    same, shifted = (cases[cases["test"] == test].reset_index(drop=True) for test in ("same", "shifted"))
+    assert shifted["truth_voxels"].tolist() == same["truth_voxels"].tolist()
+    assert shifted["predicted_voxels"].tolist() != same["predicted_voxels"].tolist()
     assert "add nothing that 2 test patients can show" in (results / "tables/evidence.md").read_text()
     assert (results / "figures/evidence.png").stat().st_size > 10_000
 
