@@ -173,7 +173,7 @@ class TestAnotherScanner:
         write_evidence(table, 0.95, PHANTOM, ShiftSettings(noise_hu=12), outputs)
         text = (tmp_path / "evidence.md").read_text()
         assert "| + synthetic, label maps without CT, small organs, another scanner ↑ |" in text
-        assert "keep 0.6 times what they have above 40 HU" in text
+        assert "have 0.6 times as much above 40 HU" in text
         assert "noise of 12 HU" in text
         assert "On another scanner, Dice of phantom slices alone changes by -0.3" in text
         assert "\n\nOn another scanner, with 4 annotated patients, + synthetic, label maps without CT adds" in text

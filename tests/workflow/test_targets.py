@@ -130,6 +130,16 @@ def test_the_evidence_compares_arms_in_nested_draws(extended):
     assert (results / "figures/evidence.png").stat().st_size > 10_000
 
 
+def test_another_scanner_reruns_no_training_and_no_score_of_the_tables(extended, tmp_path):
+    (tmp_path / "noisier.yaml").write_text("evidence: {shifted: {noise_hu: 20.0}}\n")
+    # the page shows the evidence where it is there
+    for target, others in (("evidence", set()), ("all", {"manifest", "page"})):
+        jobs = extended.dry_run(str(tmp_path / "noisier.yaml"), targets=(target,))
+        assert set(jobs) == {"test_segmenter", "evidence_table", target, *others}
+        assert len(jobs["test_segmenter"]) == 7  # arms of both draws
+        assert all("test=_shifted" in wildcards for wildcards in jobs["test_segmenter"])
+
+
 def test_the_evidence_learns_from_its_own_draw_alone(extended):
     results = extended.folder / "results/phantom"
     whole, drawn = (read_split(results / f"{d}cohort/split.csv") for d in ("", "evidence/annotated_1/"))

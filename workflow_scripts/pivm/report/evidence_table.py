@@ -51,7 +51,7 @@ def _scanner(shifted: ShiftSettings) -> str:
     """What the other scanner is."""
     return (
         "Another scanner: the same test slices and labels, where aorta, veins, kidneys, liver, spleen and pancreas "
-        f"keep {shifted.enhancement:g} times what they have above {UNENHANCED_HU:g} HU (another contrast phase), with "
+        f"have {shifted.enhancement:g} times as much above {UNENHANCED_HU:g} HU (another contrast phase), with "
         f"a Gaussian blur of {shifted.blur_mm:g} mm (FWHM) and Gaussian noise of {shifted.noise_hu:g} HU (standard "
         "deviation)."
     )
