@@ -109,6 +109,8 @@ ALL_SETS |= {one.folder: one for sets in pivm_evidence.arms(config).values() for
 RECIPES = pivm_evidence.recipes(config)
 EVIDENCE_DRAWS = pivm_evidence.draws(config)
 EVIDENCE_POINTS = pivm_evidence.points(config, any(not subject.ct for subject in LISTING.subjects.values()))
+# how the test slices are shown -> suffix of the scores
+EVIDENCE_TESTS = pivm_evidence.tests(config)
 # modules of the metrics, which are found by name: part of the code behind scores and tables
 SEGMENTATION_METRICS = [
     f"pivm.evaluation.segmentation_metrics.{key}" for key in segmentation_metrics.SEGMENTATION_METRICS
@@ -173,6 +175,7 @@ wildcard_constraints:
     generator_seed=r"\d+",
     training_set="|".join(ALL_SETS),
     segmenter_seed=r"\d+",
+    test=f"({'|'.join(EVIDENCE_TESTS.values())})",
     nnunet_dataset="|".join(NNUNET_DATASETS.values()),
     table="|".join(SCORES),
 

@@ -1,4 +1,5 @@
-# Draws of annotated patients -> arms -> Dice against annotated patients; target `evidence`.
+# Draws of annotated patients -> arms -> Dice against annotated patients, on the test slices as they are and as another
+# scanner would show them; target `evidence`.
 # in: cohort/split.csv, store/   out: evidence/annotated_<n>/, tables/evidence.*, figures/evidence.png
 rule evidence:
     input:
@@ -49,7 +50,10 @@ rule evidence_table:
         **needs("facts"),
     params:
         code=code("evidence", *SEGMENTATION_METRICS),
-        points=lambda wildcards: [(draw, steps, arm) for draw, steps, arm, _ in EVIDENCE_POINTS],
+        points=lambda wildcards: [
+            (test, draw, steps, arm) for test in EVIDENCE_TESTS for draw, steps, arm, _ in EVIDENCE_POINTS
+        ],
+        shifted=config["evidence"]["shifted"],
         confidence=config["tables"]["confidence"],
         procedural=DATASET.layout.procedural,
     script:

@@ -181,9 +181,11 @@ def evidence_demands(wildcards):
 
 
 def evidence_cases(wildcards):
-    """Scores of the segmenters of all arms and draws."""
+    """Scores of the segmenters of all arms and draws, on the test slices as they are and as another scanner's."""
     return [
-        f"{RESULTS}/{EVIDENCE_DRAWS[place]}segmentation/{one.folder}/cases.csv" for place, _, _, one in EVIDENCE_POINTS
+        f"{RESULTS}/{EVIDENCE_DRAWS[place]}segmentation/{one.folder}/cases{suffix}.csv"
+        for suffix in EVIDENCE_TESTS.values()
+        for place, _, _, one in EVIDENCE_POINTS
     ]
 
 

@@ -1,5 +1,6 @@
 # Training sets -> segmenters -> scores of every held-out patient and class.
 # in: store/, synthesis/<name>/seed_<n>/slices/, the scans themselves for volumes   out: segmentation/<set>/
+# The test slices as another scanner would show them (cases_shifted.csv) are scored for the evidence alone.
 rule train_segmenter:
     input:
         split=f"{RESULTS}/{{draw}}cohort/split.csv",
@@ -37,9 +38,9 @@ rule test_segmenter:
         store=rules.slice_store.output,
         models=segmenters_of,
     output:
-        cases=f"{RESULTS}/{{draw}}{{cohort}}segmentation/{{training_set}}/cases.csv",
+        cases=f"{RESULTS}/{{draw}}{{cohort}}segmentation/{{training_set}}/cases{{test}}.csv",
     log:
-        f"{RESULTS}/{{draw}}logs/{{cohort}}test_segmenter/{{training_set}}.log",
+        f"{RESULTS}/{{draw}}logs/{{cohort}}test_segmenter/{{training_set}}{{test}}.log",
     conda:
         "../envs/training.yaml"
     threads: THREADS
@@ -48,6 +49,8 @@ rule test_segmenter:
     params:
         code=code("test_segmenter", *SEGMENTATION_METRICS),
         part=scored_part,
+        shifted=lambda wildcards: config["evidence"]["shifted"] if wildcards.test else None,
+        noise_seed=lambda wildcards: config["split"]["seed"] if wildcards.test else None,
         generator_seed=lambda wildcards: ALL_SETS[wildcards.training_set].generator_seed,
         segmenter_seeds=lambda wildcards: ALL_SETS[wildcards.training_set].segmenter_seeds,
         batch=untracked(config["segmentation"]["test_batch"]),

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from pivm.cohort.store import LabelStore, SliceStore
 from pivm.config import evidence, validate
 from pivm.errors import CohortError, ConfigError
-from pivm.evaluation.evidence import EVIDENCE, evidence_table, patients_needed, sentence
+from pivm.evaluation.evidence import EVIDENCE, SAME, SHIFTED, evidence_table, loss_sentence, patients_needed, sentence
 from pivm.report.evidence_figure import plot_evidence
 from pivm.report.evidence_table import arm_title, write_evidence
 from pivm.report.words import PHANTOM, REAL
 from pivm.segmentation.arms import ARMS, EvidenceSettings
+from pivm.segmentation.other_scanner import ShiftSettings
 from pivm.synthesis.label_sources import apportion, labels_alone
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,9 @@ def config():
     return found
 
 
-def cases_of(dice: dict[tuple[int, str], float], patients: int = 12, sd: float = 0.01) -> pd.DataFrame:
+def cases_of(
+    dice: dict[tuple[int, str], float], patients: int = 12, sd: float = 0.01, test: str = SAME
+) -> pd.DataFrame:
     """Cases of two organs, one of them small; the arms of a draw differ by what is told and little noise."""
     rng, rows = np.random.default_rng(5), []
     level = rng.normal(0, 0.03, patients)
@@ -46,7 +49,7 @@ def cases_of(dice: dict[tuple[int, str], float], patients: int = 12, sd: float =
                     generator_seed = None if arm == "real" else 1
                     rows.append((annotated, 1.0, arm, generator_seed, seed, f"p{patient}", "s", label, score, voxels))
     columns = ["annotated", "steps", "method", "generator_seed", "segmenter_seed", "patient", "scan", "label", "dice"]
-    return pd.DataFrame(rows, columns=[*columns, "truth_voxels"])
+    return pd.DataFrame(rows, columns=[*columns, "truth_voxels"]).assign(test=test)
 
 
 class TestWorth:
@@ -113,17 +116,78 @@ class TestTable:
 
     def test_it_is_written_in_all_forms(self, table, tmp_path):
         outputs = type("Outputs", (), {f: tmp_path / f"evidence.{f}" for f in ("csv", "md", "tex", "html")})
-        write_evidence(table, 0.95, PHANTOM, outputs)
+        write_evidence(table, 0.95, PHANTOM, None, outputs)
         text = (tmp_path / "evidence.md").read_text()
         assert "With 4 annotated patients, + synthetic, label maps without CT adds" in text
         assert "phantom slices alone" in text
         assert "real" not in text
+        assert "scanner" not in text
         assert "| – " in text  # no arm of label maps where all patients keep their CT
         plot_evidence(table, 0.95, PHANTOM, tmp_path / "evidence.png")
         assert (tmp_path / "evidence.png").stat().st_size > 10_000
 
 
+# half the level, where label maps of others gain more: 0.35 is half way from 0.30 to 0.40
+ELSEWHERE = {(4, "real"): 0.30, (4, "labels_only"): 0.35, (8, "real"): 0.40, (8, "labels_only"): 0.48}
+
+
+class TestAnotherScanner:
+    @pytest.fixture
+    def cases(self):
+        same = {key: mean for key, mean in DICE.items() if key[0] < 24}
+        return pd.concat([cases_of(same), cases_of(ELSEWHERE, test=SHIFTED)], ignore_index=True)
+
+    @pytest.fixture
+    def table(self, cases):
+        return evidence_table(cases, "real", 0.95)
+
+    def test_each_test_is_a_table_of_its_own(self, cases, table):
+        assert list(dict.fromkeys(table["test"])) == [SAME, SHIFTED]
+        for test, part in table.groupby("test"):
+            alone = evidence_table(cases[cases["test"] == test], "real", 0.95)
+            pd.testing.assert_frame_equal(part.reset_index(drop=True), alone)
+
+    def test_what_a_gain_is_worth_is_read_off_the_curve_of_its_own_test(self, table):
+        row = table[(table["organs"] == "all") & (table["annotated"] == 4) & (table["arm"] == "labels_only")]
+        worth = row.set_index("test")["worth"]
+        assert worth[SAME] == pytest.approx(4, abs=0.6)
+        assert worth[SHIFTED] == pytest.approx(4 * 2**0.5 - 4, abs=0.3)
+
+    def test_the_sentences_speak_of_both(self, table):
+        said = sentence(table, ["labels_only"], 0.95, lambda arm: arm)
+        first, second, third, fourth = said.replace("On another scanner, with", "With (other)").split(". With ")
+        assert first.startswith("With 4 annotated patients, labels_only adds +0.0")
+        assert second.startswith("8 annotated patients, synthetic slices add nothing")
+        assert third.startswith("(other) 4 annotated patients, labels_only adds +0.0")
+        assert fourth.startswith("(other) 8 annotated patients, labels_only adds +0.0")
+
+    def test_the_loss_of_real_slices_is_told(self, table):
+        means = table[(table["organs"] == "all") & (table["arm"] == "real")].set_index(["test", "annotated"])["mean"]
+        least, most = sorted(means[SHIFTED, n] - means[SAME, n] for n in (4, 8))
+        said = f"On another scanner, Dice of real changes by {least:+.3f} to {most:+.3f}."
+        assert loss_sentence(table, "real", str) == said
+        assert loss_sentence(table[table["test"] == SAME], "real", str) == ""
+
+    def test_table_and_figure_show_both(self, table, tmp_path):
+        outputs = type("Outputs", (), {f: tmp_path / f"evidence.{f}" for f in ("csv", "md", "tex", "html")})
+        write_evidence(table, 0.95, PHANTOM, ShiftSettings(noise_hu=12), outputs)
+        text = (tmp_path / "evidence.md").read_text()
+        assert "| + synthetic, label maps without CT, small organs, another scanner ↑ |" in text
+        assert "have 0.6 times as much above 40 HU" in text
+        assert "noise of 12 HU" in text
+        assert "On another scanner, Dice of phantom slices alone changes by -0.3" in text
+        assert "\n\nOn another scanner, with 4 annotated patients, + synthetic, label maps without CT adds" in text
+        plot_evidence(table, 0.95, PHANTOM, tmp_path / "evidence.png")
+        assert (tmp_path / "evidence.png").stat().st_size > 10_000
+
+
 class TestConfig:
+    def test_another_scanner_can_be_left_out(self, config):
+        assert evidence.tests(config) == {"same": "", "shifted": "_shifted"}
+        config["evidence"]["shifted"] = None
+        validate(config)
+        assert evidence.tests(config) == {"same": ""}
+
     def test_arms_of_the_settings_are_those_that_there_are(self):
         assert EvidenceSettings().arms == tuple(ARMS)
         assert all(arm_title(arm, REAL) for arm in ARMS)

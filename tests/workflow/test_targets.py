@@ -117,13 +117,28 @@ def test_the_ablation_compares_all_labels_with_13(extended):
 def test_the_evidence_compares_arms_in_nested_draws(extended):
     results = extended.folder / "results/phantom"
     table, cases = (pd.read_csv(results / f"tables/evidence{kind}.csv") for kind in ("", "_cases"))
-    arms = table[table["organs"] == "all"].groupby("annotated")["arm"].agg(set).to_dict()
     # where all training patients keep their CT there are no label maps without
     everywhere = {"real", "augmented", "deformed", "rare_real"}
-    assert arms == {1: everywhere | {"labels_only", "pretrained"}, 2: everywhere}
+    expected = {1: everywhere | {"labels_only", "pretrained"}, 2: everywhere}
+    for test in ("same", "shifted"):
+        shown = table[(table["organs"] == "all") & (table["test"] == test)]
+        assert shown.groupby("annotated")["arm"].agg(set).to_dict() == expected
     assert cases["patient"].nunique() == 2
+    same, shifted = (cases[cases["test"] == test].reset_index(drop=True) for test in ("same", "shifted"))
+    assert shifted["truth_voxels"].tolist() == same["truth_voxels"].tolist()
+    assert shifted["predicted_voxels"].tolist() != same["predicted_voxels"].tolist()
     assert "add nothing that 2 test patients can show" in (results / "tables/evidence.md").read_text()
     assert (results / "figures/evidence.png").stat().st_size > 10_000
+
+
+def test_another_scanner_reruns_no_training_and_no_score_of_the_tables(extended, tmp_path):
+    (tmp_path / "noisier.yaml").write_text("evidence: {shifted: {noise_hu: 20.0}}\n")
+    # the page shows the evidence where it is there
+    for target, others in (("evidence", set()), ("all", {"manifest", "page"})):
+        jobs = extended.dry_run(str(tmp_path / "noisier.yaml"), targets=(target,))
+        assert set(jobs) == {"test_segmenter", "evidence_table", target, *others}
+        assert len(jobs["test_segmenter"]) == 7  # arms of both draws
+        assert all("test=_shifted" in wildcards for wildcards in jobs["test_segmenter"])
 
 
 def test_the_evidence_learns_from_its_own_draw_alone(extended):

@@ -7,6 +7,7 @@ from typing import Any
 from pivm.config import generator_seeds
 from pivm.config.training_sets import TrainingSet
 from pivm.errors import ConfigError, nearest
+from pivm.evaluation.evidence import SAME, SHIFTED
 from pivm.segmentation.arms import ARMS, GENERATED
 
 #: source of label maps -> recipe that takes all slices from it
@@ -28,6 +29,11 @@ def draws(config: dict[str, Any]) -> list[str]:
     return [
         "" if patients == whole else f"evidence/annotated_{patients}/" for patients in config["evidence"]["patients"]
     ]
+
+
+def tests(config: dict[str, Any]) -> dict[str, str]:
+    """How the test slices are shown -> suffix of the file of their scores."""
+    return {SAME: ""} | ({SHIFTED: f"_{SHIFTED}"} if config["evidence"]["shifted"] else {})
 
 
 def points(config: dict[str, Any], has_label_maps: bool) -> list[tuple[int, float, str, TrainingSet]]:

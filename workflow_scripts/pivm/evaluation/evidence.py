@@ -12,9 +12,11 @@ from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.crossed import CrossedMean
 from pivm.evaluation.statistics import small_organs, summarise_metric
 
-#: columns of the table, one row per draw, steps, organs and arm
+#: how the test slices are shown: as they are, and as another scanner would
+SAME, SHIFTED = "same", "shifted"
+#: columns of the table, one row per test, draw, steps, organs and arm
 EVIDENCE = [
-    *("annotated", "steps", "organs", "arm", "mean", "ci_low", "ci_high"),
+    *("test", "annotated", "steps", "organs", "arm", "mean", "ci_low", "ci_high"),
     *("difference", "difference_low", "difference_high", "p_holm", "worth", "worth_low", "worth_high"),
     *("patients", "generator_seeds", "segmenter_seeds"),
 ]
@@ -27,26 +29,28 @@ def evidence_table(cases: pd.DataFrame, reference: str, level: float) -> pd.Data
 
     Args:
         cases: as :func:`pivm.evaluation.cases.case_table`, with ``method`` (the arm), ``annotated`` (patients of the
-            draw) and ``steps`` (multiple of the segmenter's steps).
+            draw), ``steps`` (multiple of the segmenter's steps) and ``test`` (:data:`SAME` or :data:`SHIFTED`).
         reference: the arm of real slices alone.
         level: of the intervals.
 
     Returns:
-        Columns :data:`EVIDENCE`. ``difference`` is paired, arm less reference in the same draw; ``p_holm`` is corrected
-        for all pairs of arms in that draw. ``worth`` is how many more annotated patients the reference needs to reach
-        the mean of the arm, by :func:`patients_needed`, its ends those of the interval of the difference; infinite
-        where no draw reaches it. ``organs``: all, or the small ones (:func:`pivm.evaluation.statistics.small_organs`).
+        Columns :data:`EVIDENCE`. ``difference`` is paired, arm less reference in the same draw and test; ``p_holm`` is
+        corrected for all pairs of arms in these. ``worth`` is how many more annotated patients the reference needs to
+        reach the mean of the arm in the same test, by :func:`patients_needed`, its ends those of the interval of the
+        difference; infinite where no draw reaches it. ``organs``: all, or the small ones
+        (:func:`pivm.evaluation.statistics.small_organs`).
     """
     small = cases["label"].isin(small_organs(cases))
     rows = []
-    for organs, chosen in (("all", cases), ("small", cases[small])):
-        for steps, of_steps in chosen.groupby("steps", sort=False):
-            rows += _of_steps(of_steps, {"organs": organs, "steps": steps}, reference, level)
+    for test in cases["test"].unique():
+        for organs, chosen in (("all", cases), ("small", cases[small])):
+            for steps, of_steps in chosen[chosen["test"] == test].groupby("steps", sort=False):
+                rows += _of_steps(of_steps, {"test": test, "organs": organs, "steps": steps}, reference, level)
     return pd.DataFrame(rows, columns=EVIDENCE)
 
 
 def _of_steps(cases: pd.DataFrame, named: dict, reference: str, level: float) -> list[dict]:
-    """The rows of all draws of one length of training."""
+    """The rows of all draws of one length of training in one test."""
     # pairs are differences to the earlier method
     draws = {
         int(annotated): summarise_metric(part, _DICE, list(dict.fromkeys([reference, *part["method"]])), level)
@@ -105,7 +109,7 @@ def patients_needed(curve: Mapping[int, float], score: float) -> float:
 
 
 def sentence(table: pd.DataFrame, arms: Sequence[str], level: float, title: Callable[[str], str]) -> str:
-    """What the largest gain is, or that there is none that the test patients can show, for each draw.
+    """What the largest gain is, or that there is none that the test patients can show, for each test and draw.
 
     The arm with the largest difference speaks, with the p that is corrected for the choice among all pairs of arms.
 
@@ -117,10 +121,11 @@ def sentence(table: pd.DataFrame, arms: Sequence[str], level: float, title: Call
     """
     rows = table[(table["organs"] == "all") & table["arm"].isin(arms)]
     said = []
-    for (steps, annotated), part in rows.groupby(["steps", "annotated"]):
+    for (test, steps, annotated), part in rows.groupby(["test", "steps", "annotated"]):
         best = part.loc[part["difference"].idxmax()]
         more = f", {steps:g} times the steps" if steps != 1 else ""
-        start = f"With {annotated} annotated patient{'' if annotated == 1 else 's'}{more}, "
+        place = "On another scanner, with" if test == SHIFTED else "With"
+        start = f"{place} {annotated} annotated patient{'' if annotated == 1 else 's'}{more}, "
         ends = f"[{best.difference_low:+.3f}, {best.difference_high:+.3f}]"
         if pd.notna(best.p_holm) and best.p_holm <= 1 - level and best.difference > 0:
             gain = f"{title(best.arm)} adds {best.difference:+.3f} Dice {ends}: {_worth(best)}."
@@ -129,6 +134,23 @@ def sentence(table: pd.DataFrame, arms: Sequence[str], level: float, title: Call
             gain = f"synthetic slices add nothing that {best.patients} test patients can show {most}."
         said.append(start + gain)
     return " ".join(said)
+
+
+def loss_sentence(table: pd.DataFrame, reference: str, title: Callable[[str], str]) -> str:
+    """By how much Dice of the reference changes on another scanner; empty where that was not scored.
+
+    Args:
+        table: of :func:`evidence_table`.
+        reference: the arm of real slices alone.
+        title: of an arm.
+    """
+    rows = table[(table["organs"] == "all") & (table["arm"] == reference)]
+    means = rows.pivot_table("mean", ["annotated", "steps"], "test")
+    if SHIFTED not in means:
+        return ""
+    change = means[SHIFTED] - means[SAME]
+    low, high = f"{change.min():+.3f}", f"{change.max():+.3f}"
+    return f"On another scanner, Dice of {title(reference)} changes by {low if low == high else f'{low} to {high}'}."
 
 
 def _worth(row) -> str:

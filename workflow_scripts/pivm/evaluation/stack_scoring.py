@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ def score_stacks(
     names: Sequence[str],
     batch: int,
     seeds: tuple[int | None, int],
+    shift: Callable[[SliceStore, np.ndarray], np.ndarray] | None = None,
 ) -> list[SegmentationCase]:
     """Segment the slices of each scan and score every class.
 
@@ -29,12 +30,14 @@ def score_stacks(
         names: of the classes, in the order of their ids.
         batch: slices at once.
         seeds: of the generator of its training slices (None without any), and of its own training.
+        shift: what is shown in place of the slices of a scan: (store, its rows) -> int16 HU [N, H, W].
     """
     cases = []
     for (patient, scan), slices in store.index.iloc[rows].groupby(["patient", "subject"]):
         own, first = slices.index.to_numpy(), slices.iloc[0]
         spacing_mm = (first["step_mm"], first["pixel_mm"], first["pixel_mm"])
-        predicted = segmenter.predict(store.hu[own], batch)
+        hu = store.hu[own] if shift is None else shift(store, own)
+        predicted = segmenter.predict(hu, batch)
         scores = score_patient(np.asarray(store.labels[own]), predicted, names, spacing_mm)
         cases += [SegmentationCase(*seeds, patient, scan, **vars(score)) for score in scores]
     return cases

@@ -8,17 +8,20 @@ import pandas as pd
 from matplotlib.ticker import NullLocator
 
 from pivm.evaluation.all_metrics import METRICS
-from pivm.evaluation.evidence import ORGAN_GROUPS
+from pivm.evaluation.evidence import ORGAN_GROUPS, SAME, SHIFTED
 from pivm.report.drawing import calm_limits, method_colours, plt
 from pivm.report.evidence_table import arm_title
 from pivm.report.words import Words
 
 _TITLES = {"all": "all organs", "small": "small organs"}
+_TESTS = {SAME: "same scanner", SHIFTED: "another scanner"}
 _MARKS, _LINES = "osD^vPX<>*dp", ("-", "--")
 
 
 def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -> None:
-    """A panel for all organs and one for the small ones in each row, a row per length of the segmenters' training.
+    """A row of panels for each length of the segmenters' training and group of organs, a column for each test.
+
+    The panels of a row have one axis of Dice, so that what the other scanner costs is seen.
 
     Args:
         table: of :func:`pivm.evaluation.evidence.evidence_table`.
@@ -26,30 +29,36 @@ def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -
         words: of the scans.
         path: of the PNG.
     """
-    steps, arms = sorted(table["steps"].unique()), list(dict.fromkeys(table["arm"]))
+    arms, tests = list(dict.fromkeys(table["arm"])), list(dict.fromkeys(table["test"]))
+    lengths = sorted(table["steps"].unique())
+    rows = [(steps, organs) for steps in lengths for organs in ORGAN_GROUPS]
     colours = method_colours(arms)
     draws = sorted(table["annotated"].unique())
-    size = (11, 4.2 * len(steps) + 0.9)
-    figure, axes = plt.subplots(len(steps), len(ORGAN_GROUPS), figsize=size, squeeze=False, sharex=True)
-    for row, multiple in zip(axes, steps, strict=True):
-        for axis, organs in zip(row, ORGAN_GROUPS, strict=True):
-            part = table[(table["steps"] == multiple) & (table["organs"] == organs)]
+    size = (max(5.5 * len(tests), 7), 3.5 * len(rows) + 0.9)
+    figure, axes = plt.subplots(len(rows), len(tests), figsize=size, squeeze=False, sharex=True, sharey="row")
+    for row, (steps, organs) in zip(axes, rows, strict=True):
+        for axis, test in zip(row, tests, strict=True):
+            part = table[(table["steps"] == steps) & (table["organs"] == organs) & (table["test"] == test)]
             for i, arm in enumerate(arms):
                 _line(axis, part[part["arm"] == arm].sort_values("annotated"), i, len(arms), colours[arm], words)
-            more = f", {multiple:g} × steps" if len(steps) > 1 else ""
-            axis.set(xscale="log", title=f"{_TITLES[organs]}{more}", ylabel="Dice")
+            more = f", {steps:g} × steps" if len(lengths) > 1 else ""
+            where = f", {_TESTS[test]}" if len(tests) > 1 else ""
+            axis.set(xscale="log", title=f"{_TITLES[organs]}{more}{where}")
             axis.set_xticks(draws, [str(n) for n in draws])
             axis.xaxis.set_minor_locator(NullLocator())
             axis.grid(color="0.92")
             axis.set_axisbelow(True)
-            calm_limits(axis, METRICS["dice"])
             axis.spines[["top", "right"]].set_visible(False)
+        row[0].set_ylabel("Dice")
+        calm_limits(row[0], METRICS["dice"])
     for axis in axes[-1]:
         axis.set_xlabel("annotated patients")
     handles, titles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, titles, ncols=2, loc="lower center", frameon=False)
-    figure.suptitle(f"What synthetic slices add, by annotated patients; {level:.0%} intervals", fontsize=12)
-    figure.tight_layout(rect=(0, (0.25 * -(-len(arms) // 2) + 0.1) / size[1], 1, 1))
+    figure.legend(handles, titles, ncols=len(tests), loc="lower center", frameon=False)
+    heading = f"What synthetic slices add, by annotated patients; {level:.0%} intervals"
+    figure.suptitle(heading, fontsize=12, y=1 - 0.1 / size[1], va="top")
+    foot = 0.25 * -(-len(arms) // len(tests)) + 0.1
+    figure.tight_layout(rect=(0, foot / size[1], 1, 1))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

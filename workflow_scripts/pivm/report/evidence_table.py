@@ -7,10 +7,11 @@ from functools import partial
 
 import pandas as pd
 
-from pivm.evaluation.evidence import sentence
+from pivm.evaluation.evidence import SHIFTED, loss_sentence, sentence
 from pivm.report.forms import caption, write_forms
 from pivm.report.words import Words
 from pivm.segmentation.arms import ARMS, GENERATED, REFERENCE
+from pivm.segmentation.other_scanner import UNENHANCED_HU, ShiftSettings
 
 
 def arm_title(arm: str, words: Words) -> str:
@@ -18,16 +19,18 @@ def arm_title(arm: str, words: Words) -> str:
     return ARMS[arm].title.format(adjective=words.adjective)
 
 
-def write_evidence(table: pd.DataFrame, level: float, words: Words, outputs) -> None:
+def write_evidence(table: pd.DataFrame, level: float, words: Words, shifted: ShiftSettings | None, outputs) -> None:
     """Write all four forms.
 
     Args:
         table: of :func:`pivm.evaluation.evidence.evidence_table`.
         level: of the intervals.
         words: of the scans.
+        shifted: the other scanner; None where the test slices are shown as they are alone.
         outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``.
     """
     generated = [arm for arm in dict.fromkeys(table["arm"]) if ARMS[arm].generator == GENERATED]
+    title = partial(arm_title, words=words)
     seeds = table["segmenter_seeds"].max()
     notes = [
         f"{caption('evidence', words)}. Dice, mean over organs, then over {table['patients'].max()} test patients and "
@@ -36,9 +39,22 @@ def write_evidence(table: pd.DataFrame, level: float, words: Words, outputs) -> 
         "seeds, and how many more annotated patients gain as much. Bold: told apart from the "
         f"{words.adjective} slices alone after Holm's correction over all pairs of arms. The draws are nested, and one "
         "of many that could have been drawn.",
-        *([sentence(table, generated, level, partial(arm_title, words=words))] if generated else []),
     ]
+    if shifted:
+        notes.append(f"{_scanner(shifted)} {loss_sentence(table, REFERENCE, title)}")
+    if generated:
+        notes += [sentence(part, generated, level, title) for _, part in table.groupby("test")]
     write_forms(table, partial(_shape, table, level, words), notes, "evidence", outputs)
+
+
+def _scanner(shifted: ShiftSettings) -> str:
+    """What the other scanner is."""
+    return (
+        "Another scanner: the same test slices and labels, where aorta, veins, kidneys, liver, spleen and pancreas "
+        f"have {shifted.enhancement:g} times as much above {UNENHANCED_HU:g} HU (another contrast phase), with "
+        f"a Gaussian blur of {shifted.blur_mm:g} mm (FWHM) and Gaussian noise of {shifted.noise_hu:g} HU (standard "
+        "deviation)."
+    )
 
 
 def _shape(table: pd.DataFrame, level: float, words: Words, bold: str, arrows: dict[str, str]) -> pd.DataFrame:
@@ -47,7 +63,8 @@ def _shape(table: pd.DataFrame, level: float, words: Words, bold: str, arrows: d
     for row in table.itertuples():
         steps = f", {row.steps:g} × steps" if several else ""
         organs = "" if row.organs == "all" else f", {row.organs} organs"
-        cells = rows.setdefault(f"{arm_title(row.arm, words)}{organs}{steps} {arrows['higher']}", {})
+        test = ", another scanner" if row.test == SHIFTED else ""
+        cells = rows.setdefault(f"{arm_title(row.arm, words)}{organs}{steps}{test} {arrows['higher']}", {})
         cells[f"{row.annotated} annotated"] = _cell(row, level, bold)
     return pd.DataFrame.from_dict(rows, orient="index").fillna("–")
 

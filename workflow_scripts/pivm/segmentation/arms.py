@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from pivm.segmentation.other_scanner import ShiftSettings
 from pivm.settings import setting
 
 #: stands for `tables.generated` in :data:`ARMS`
@@ -99,3 +100,6 @@ class EvidenceSettings:
         "of the segmenters, as multiples of segmentation.steps", (1.0, 2.0), above=0, min_items=1, unique=True
     )
     slices: int = setting("synthetic slices that an arm adds", 360, minimum=1)
+    shifted: ShiftSettings | None = setting(
+        "the test slices also as another scanner would show them; null: as they are alone", ShiftSettings()
+    )
