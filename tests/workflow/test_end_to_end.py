@@ -295,6 +295,12 @@ def test_real_slices_count_where_there_are_any(finished):
     }
 
 
+@pytest.mark.parametrize("key", ["synthetic_share", "synthetic_first"])
+def test_how_two_kinds_are_mixed_counts_where_there_are_two(finished, key):
+    jobs = finished.dry_run(finished.overlay(f"o12_{key}", {"segmentation": {key: 0.5}}))
+    assert {w.split(", ")[1] for w in jobs["train_segmenter"]} == {"training_set=combined/generator_seed_1"}
+
+
 def test_a_later_stage_of_maisi_reruns_no_earlier_one(finished):
     jobs = finished.dry_run(finished.overlay("o5", {"maisi": {"controlnet": {"steps": 5}}}))
     assert jobs["maisi_controlnet"] == ["generator=maisi, generator_seed=1"]
