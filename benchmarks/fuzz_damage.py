@@ -73,9 +73,9 @@ def change_tag(content: bytes, rng: np.random.Generator) -> bytes:
         if rng.integers(5) == 0:
             del ds[tag]
             continue
-        kind = (
-            ds[tag].VR if rng.integers(3) else str(rng.choice(["DS", "IS", "US", "SS", "FD", "LO", "UI", "OB", "UN"]))
-        )
+        kind = ds.get_item(tag).VR  # its value is not decoded, which a tag that is damaged already would not stand
+        if not rng.integers(3):
+            kind = str(rng.choice(["DS", "IS", "US", "SS", "FD", "LO", "UI", "OB", "UN"]))
         value = ODD_VALUES[int(rng.integers(len(ODD_VALUES)))]
         value += b" " * (len(value) % 2)
         ds._dict[tag] = RawDataElement(tag, "UN" if kind == "SQ" else kind, len(value), value, 0, False, True)

@@ -78,8 +78,8 @@ def chunk(name: str, numbers: range, seconds: int, gigabytes: float, results) ->
         for number in numbers:
             target = files[number % len(files)]
             sound = target.read_bytes()
-            target.write_bytes(kind.damage(sound, np.random.default_rng(number)))
             results.send((number, "started", "", 0.0))
+            target.write_bytes(kind.damage(sound, np.random.default_rng(number)))
             start = time.perf_counter()
             signal.alarm(seconds)
             verdict, text = one(kind, Path(place), gigabytes)
@@ -88,17 +88,17 @@ def chunk(name: str, numbers: range, seconds: int, gigabytes: float, results) ->
             target.write_bytes(sound)
 
 
-def fuzz(name: str, numbers: range, options: argparse.Namespace) -> Counter:
-    """Read damaged files of one kind, chunk by chunk, one process at a time."""
+def fuzz(name: str, numbers: range, options: argparse.Namespace, read=chunk) -> Counter:
+    """Read damaged files of one kind, chunk by chunk, one process at a time; each of the numbers is counted once."""
     counts, slowest = Counter(), 0.0
     context, start = multiprocessing.get_context("spawn"), numbers.start
     while start < numbers.stop:
         receive, send = context.Pipe(duplex=False)
         part = range(start, min(start + CHUNK, numbers.stop))
-        process = context.Process(target=chunk, args=(name, part, options.seconds, options.gigabytes, send))
+        process = context.Process(target=read, args=(name, part, options.seconds, options.gigabytes, send))
         process.start()
         send.close()
-        last, done = part.start, True
+        last, done = part.start - 1, True
         try:
             # reading in C ignores the alarm, so the other end is watched as well
             while receive.poll(2 * options.seconds + 60):
@@ -113,10 +113,12 @@ def fuzz(name: str, numbers: range, options: argparse.Namespace) -> Counter:
         except EOFError:
             pass
         process.join()
+        if done and last + 1 < part.stop:  # it died between two files; the next one counts
+            last, done = last + 1, False
         if not done:
             counts["dies"] += 1
             print(f"{name} {last}: the process died or hung (exit status {process.exitcode})", flush=True)
-        start = part.stop if done else last + 1
+        start = last + 1
     print(f"{name}: {json.dumps(counts)}, slowest {slowest:.1f} s", flush=True)
     return counts
 

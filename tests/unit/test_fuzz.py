@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import os
+from argparse import Namespace
+
 import numpy as np
+import pydicom
 import pytest
 from pivm.datasets import Dataset
 from pivm.errors import DataError, PivmError
 
+from benchmarks.fuzz_damage import change_tag
 from benchmarks.fuzz_inputs import KINDS, read_all
+from benchmarks.fuzz_readers import fuzz
 
 #: first seed and number of files of each kind; the seeds of the benchmark start with 0
 SEEDS = {"slices": 40, "contours": 25, "segments": 12, "nifti": 120, "dataset_json": 120}
@@ -49,3 +56,32 @@ def test_a_dataset_json_that_is_none_is_named(tmp_path, content):
     (tmp_path / "d/dataset.json").write_text(content, encoding="utf-8")
     with pytest.raises(DataError):
         Dataset("d", {"layout": "nnunet", "path": str(tmp_path / "d")}).listing()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_one_tag_can_be_damaged_twice():
+    header = pydicom.Dataset()
+    header.ImageType = "ORIGINAL"
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, header, implicit_vr=False, little_endian=True, force_encoding=True)
+    changed = [change_tag(out.getvalue(), np.random.default_rng(seed)) for seed in range(200)]
+    assert len(set(changed)) > 50
+
+
+def dies_now_and_then(name, numbers, seconds, gigabytes, results):
+    """Stands in for the process that reads: number 2 kills it, and between 4 and 5 it dies by itself."""
+    for number in numbers:
+        if number == 5 != numbers.start:
+            os._exit(1)
+        results.send((number, "started", "", 0.0))
+        if number == 2:
+            os._exit(1)
+        results.send((number, "selected", "", 0.0))
+
+
+def test_every_damaged_file_is_counted_where_the_process_dies(capsys):
+    options = Namespace(seconds=1, gigabytes=1.0, show=False)
+    assert fuzz("nifti", range(8), options, dies_now_and_then) == {"selected": 6, "dies": 2}
+    told = capsys.readouterr().out
+    assert "nifti 2: the process died" in told
+    assert "nifti 5: the process died" in told
