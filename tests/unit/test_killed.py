@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from pivm.job import killed
+from pivm.job import job, killed
 from pivm.job.killed import Note, note_process, note_scheduler, noted_job
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -152,6 +153,44 @@ def test_jobs_of_a_killed_run_are_stopped_with_their_processes(folder, sleeper, 
     assert {"other.json", "kept.json"} <= notes()
     assert "Its jobs that still ran were stopped" in capsys.readouterr().err
     assert locked(), "another run of this folder is alive"
+
+
+def come_to_the_note(kind: str, log: Path) -> None:
+    if kind == "script":
+        with job(SimpleNamespace(log=[log], rule="rule")):
+            raise AssertionError
+    note_process(False, False, False)
+
+
+@pytest.mark.parametrize("kind", ["script", "job of a scheduler"])
+def test_a_job_that_was_starting_when_its_run_was_killed_does_nothing(folder, sleeper, monkeypatch, kind):
+    process = sleeper()
+    killed_run = put(note_of(process), "run")
+    end(process)
+    start_run()
+    log = Path("job.log")
+    log.write_text("of the job that does it again")
+    monkeypatch.setenv("PIVM_RUN", killed_run)  # as the job that is still importing has it
+    with pytest.raises(SystemExit, match="another one goes on in its place"):
+        come_to_the_note(kind, log)
+    assert log.read_text() == "of the job that does it again"
+
+
+def test_a_job_that_is_noted_during_a_take_over_is_stopped(folder, sleeper, monkeypatch):
+    run, orphan = sleeper(), sleeper()
+    killed_run, listed = put(note_of(run), "run"), killed._notes
+    end(run)
+
+    def list_then_note() -> dict[str, Note]:
+        found = listed()
+        if Path(".snakemake/pivm_processes", killed_run).exists():
+            put(note_of(orphan, killed_run), "job")
+        return found
+
+    monkeypatch.setattr(killed, "_notes", list_then_note)
+    start_run()
+    assert orphan.poll() is not None
+    assert "job.json" not in notes()
 
 
 def test_a_job_is_noted_while_it_runs(folder):

@@ -85,14 +85,9 @@ def job(snakemake) -> Iterator[None]:
     """
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    to_file, to_terminal = logging.FileHandler(path, "w", "utf-8", errors="backslashreplace"), logging.StreamHandler()
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    to_terminal.setFormatter(logging.Formatter(f"%(levelname)s {snakemake.rule}: %(message)s"))
-    to_terminal.setLevel(logging.WARNING)
-    log.setLevel(logging.INFO)
-    log.handlers[:] = [to_file, to_terminal]
     try:
-        with noted_job():
+        with noted_job():  # before the log is emptied, which belongs to another job where this one was left behind
+            _log_to(path, snakemake.rule)
             yield
     except (PivmError, OSError) as error:
         _fail(explain(error), path)
@@ -103,6 +98,15 @@ def job(snakemake) -> Iterator[None]:
             f"{type(error).__name__}: {error}\nThis is not an error this workflow knows; the traceback is in {path}",
             path,
         )
+
+
+def _log_to(path: Path, rule: str) -> None:
+    to_file, to_terminal = logging.FileHandler(path, "w", "utf-8", errors="backslashreplace"), logging.StreamHandler()
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal.setFormatter(logging.Formatter(f"%(levelname)s {rule}: %(message)s"))
+    to_terminal.setLevel(logging.WARNING)
+    log.setLevel(logging.INFO)
+    log.handlers[:] = [to_file, to_terminal]
 
 
 def explain(error: Exception) -> str:

@@ -113,12 +113,17 @@ def _notes() -> dict[str, Note]:
 
 @contextlib.contextmanager
 def noted_job() -> Iterator[None]:
-    """Note this process as a job of its run while the body runs; nothing outside a run."""
+    """Note this process as a job of its run while the body runs; nothing outside a run.
+
+    Raises:
+        SystemExit: the run was killed, and another one took over before this note was there.
+    """
     if _RUN not in os.environ or not _NOTES.is_dir():
         yield
         return
     path = _write(Note.of_this_process(os.environ[_RUN]))
     try:
+        _require_run()
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -131,12 +136,16 @@ def note_process(is_main: bool, dry: bool, unlock: bool) -> None:
         is_main: it is the one that people start, not one of its jobs.
         dry: it makes nothing and so takes nothing over.
         unlock: it was started to remove the lock, whoever holds it.
+
+    Raises:
+        SystemExit: it is a job whose run was killed, and another one took over before its note was there.
     """
     if dry:
         return
     if not is_main:
         if _RUN in os.environ and _NOTES.is_dir():
             _forget_at_exit(_write(Note.of_this_process(os.environ[_RUN])))
+            _require_run()
         return
     _NOTES.mkdir(parents=True, exist_ok=True)
     with open(
@@ -178,10 +187,13 @@ def _take_over(unlock: bool) -> None:
     notes = _notes()
     runs = {name: note for name, note in notes.items() if not note.run}
     killed = {name: note for name, note in runs.items() if note.gone and (unlock or not note.elsewhere)}
-    jobs = {name: note for name, note in notes.items() if note.run and (note.run in killed or note.run not in runs)}
-    stopped = [note for note in jobs.values() if note.here and not note.gone and _stop(note)]
     foreign = [name for name, note in runs.items() if unlock and not note.here]
-    for name in (*killed, *jobs, *foreign):
+    for name in (*killed, *foreign):  # first: a job that is noted from here on sees that its run is gone
+        (_NOTES / name).unlink(missing_ok=True)
+    left = _notes()
+    jobs = {name: note for name, note in left.items() if note.run and note.run not in left}
+    stopped = [note for note in jobs.values() if note.here and not note.gone and _stop(note)]
+    for name in jobs:
         (_NOTES / name).unlink(missing_ok=True)
     others = [note for name, note in runs.items() if name not in killed]
     text = ""
@@ -198,6 +210,12 @@ def _take_over(unlock: bool) -> None:
             text += " Its lock on this folder is taken over."
     if text:
         print(f"Note: {text.strip()}", file=sys.stderr)
+
+
+def _require_run() -> None:
+    """End a job that was still starting when its run was killed and taken over: its files belong to another job now."""
+    if not (_NOTES / os.environ[_RUN]).exists():
+        sys.exit("The run that started this job was killed, and another one goes on in its place: this job ends.")
 
 
 def _who_may_hold(others: list[Note]) -> str:
