@@ -3,10 +3,10 @@
 PHANTOM = DATASET.roots[0]
 PHANTOM_SETTINGS = {key: getattr(DATASET.settings, key) for key in ("seed", "matrix", "slice_spacing")}
 
-
-def phantoms(with_ct):
-    """Wildcard constraint: the patients with a CT, or those without."""
-    return "|".join(name for name, one in LISTING.subjects.items() if bool(one.ct) == with_ct) or "(?!)"
+# wildcard constraints: the patients with a CT, and those without
+WITH_CT, WITHOUT_CT = (
+    "|".join(name for name, one in LISTING.subjects.items() if bool(one.ct) == ct) or "(?!)" for ct in (True, False)
+)
 
 
 rule phantom_patient:
@@ -16,7 +16,7 @@ rule phantom_patient:
     log:
         f"{RESULTS}/logs/phantom_patient/{{subject}}.log",
     wildcard_constraints:
-        subject=phantoms(with_ct=True),
+        subject=WITH_CT,
     conda:
         "../envs/data.yaml"
     resources:
@@ -34,7 +34,7 @@ rule phantom_labels:
     log:
         f"{RESULTS}/logs/phantom_labels/{{subject}}.log",
     wildcard_constraints:
-        subject=phantoms(with_ct=False),
+        subject=WITHOUT_CT,
     conda:
         "../envs/data.yaml"
     resources:
