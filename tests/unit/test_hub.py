@@ -28,7 +28,7 @@ from pivm.generators.kinds import GeneratorSettings
 from pivm.generators.model_folder import MODEL_FILES, BelowMm, ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.hub import remote
-from pivm.hub.publication import require_nobody
+from pivm.hub.publication import public_facts, require_nobody
 from pivm.learning.model_files import file_hash
 from pivm.report.generator_card import write_model_card
 from pivm.report.words import PHANTOM
@@ -190,6 +190,21 @@ def test_what_cannot_be_left_out_is_refused(model, hub, capsys, spoil, found):
     assert not hub.calls
 
 
+def test_the_folder_of_released_weights_stays_behind_and_their_licence_is_asked_for(model, hub, capsys, monkeypatch):
+    facts = {
+        "format": 5,
+        "settings": {"kind": "maisi", "weights": "/data/maisi"},
+        "patients": [],
+        "unmapped": ["sacrum"],
+    }
+    public, left_out = public_facts(facts, {})
+    assert public["settings"] == {"kind": "maisi", "weights": "released"}
+    assert (public["unmapped"], left_out) == (["sacrum"], ("settings.weights",))
+    monkeypatch.setattr(GeneratorSettings, "weights", "/data/maisi", raising=False)
+    assert send(model) == 1
+    assert "name it with --license" in error_of(capsys)
+
+
 def append(path: Path, text: str) -> None:
     path.write_text(path.read_text("utf-8") + text, "utf-8")
 
@@ -338,6 +353,13 @@ def test_other_refusals_of_the_hub(model, hub, tmp_path, capsys, place, status, 
     hub.broken[place] = status
     assert fetch(tmp_path / "pulled") == code
     assert said in error_of(capsys)
+
+
+def test_a_server_without_xet_is_named(model, hub, capsys, monkeypatch):
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", False)
+    assert send(model) == 4
+    assert "HF_HUB_DISABLE_XET=1" in error_of(capsys)
 
 
 def test_a_page_of_another_server_is_no_hub(model, hub, capsys):

@@ -29,11 +29,10 @@ def part_folder(folder: Path) -> Path:
     Raises:
         PivmError: ``folder`` holds something.
     """
-    if folder.is_dir() and not any(folder.iterdir()):
-        return folder.absolute().with_name(f".{folder.absolute().name}.pivm-pull")
-    if folder.exists() or folder.is_symlink():
+    if (folder.exists() and not folder.is_dir()) or (folder.is_dir() and any(folder.iterdir())):
         raise PivmError(f"{folder}: exists, and nothing is written over; name another folder, or delete it")
-    return folder.absolute().with_name(f".{folder.absolute().name}.pivm-pull")
+    place = folder.resolve()
+    return place.with_name(f".{place.name}.pivm-pull")
 
 
 def wanted_files(snapshot: Snapshot) -> tuple[str, ...]:
@@ -112,9 +111,10 @@ def _require_hashes(folder: Path, snapshot: Snapshot) -> None:
 def settle(part: Path, folder: Path) -> None:
     """Move a checked model to its place."""
     shutil.rmtree(part / ".cache", ignore_errors=True)  # notes of huggingface_hub on what it fetched
-    if folder.is_dir():
-        folder.rmdir()  # an empty one, which Windows does not replace
-    part.rename(folder)
+    place = folder.resolve()
+    if place.is_dir():
+        place.rmdir()  # an empty one, which Windows does not replace
+    part.rename(place)
 
 
 def abilities(opened: ModelFolder) -> dict[str, Any]:

@@ -16,6 +16,11 @@ from pivm.errors import HubUnreachableError, PivmError, disk_error, first_line
 #: statuses of a server that is there and cannot serve for now
 _BUSY = (429, 500, 502, 503, 504)
 _TOKEN_HELP = "set HF_TOKEN, or log in once with `hf auth login`"
+#: what huggingface_hub raises, beside errors of programming
+_RAISED = (
+    *(OSError, RuntimeError, ValueError, LookupError, TypeError),
+    *(httpx2.HTTPError, httpx2.InvalidURL, errors.XetDownloadError),
+)
 
 
 class Snapshot(NamedTuple):
@@ -131,22 +136,28 @@ def _in_words(repository: str, revision: str | None, folder: Path | None = None)
         yield
     except PivmError:
         raise
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError, httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except _RAISED as error:
         raise _said(_cause(error), repository, revision, folder) from None
 
 
-def _cause(error: BaseException) -> BaseException:
+def _cause(error: Exception) -> Exception:
     """What a wrapper of huggingface_hub was raised from: it says what went wrong."""
     wraps = isinstance(error, errors.LocalEntryNotFoundError) or type(error) is RuntimeError
-    return _cause(error.__cause__) if wraps and error.__cause__ else error
+    return _cause(error.__cause__) if wraps and isinstance(error.__cause__, Exception) else error
 
 
-def _said(error: BaseException, repository: str, revision: str | None, folder: Path | None) -> PivmError:
+def _said(error: Exception, repository: str, revision: str | None, folder: Path | None) -> PivmError:
     server = endpoint()
     if isinstance(error, errors.HfHubHTTPError):
         return _refused(error, repository, revision)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachableError(f"{server}: HF_HUB_OFFLINE is set, which forbids all calls; unset it")
+    # hf_xet names no kinds of its own
+    if isinstance(error, RuntimeError | errors.XetDownloadError) or "/xet-" in str(error):
+        return HubUnreachableError(
+            f"{server}: the transfer failed ({first_line(error)}); run again, with HF_HUB_DISABLE_XET=1 where the "
+            "server has no Xet storage"
+        )
     if isinstance(error, httpx2.TransportError | httpx2.InvalidURL | ConnectionError | TimeoutError):
         return HubUnreachableError(
             f"{server}: cannot be reached ({first_line(error) or type(error).__name__}); check the network, the proxy "
@@ -161,11 +172,6 @@ def _said(error: BaseException, repository: str, revision: str | None, folder: P
         where = error.filename or folder or repository
         return PivmError(
             f"{where}: cannot be written: {known.strerror or known}; free some space or name another folder"
-        )
-    if isinstance(error, RuntimeError):  # of hf_xet, which names no kinds
-        return HubUnreachableError(
-            f"{server}: the transfer failed ({first_line(error)}); run again, with HF_HUB_DISABLE_XET=1 where the "
-            "server has no Xet storage"
         )
     text = " ".join(str(error).split())
     if "Invalid metadata" in text:
