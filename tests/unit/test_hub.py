@@ -176,7 +176,7 @@ def edit(path: Path, **more) -> None:
     [
         (lambda m: edit(m / "model.json", data={"/home/anna/split.csv": "a" * 64}), "model.json: data: holds '/home"),
         (lambda m: edit(m / "model.json", data={"s0007.csv": "a" * 64}), "model.json: data: holds 's0007'"),
-        (lambda m: append(m / "README.md", "\nAs for mueller_anna.\n"), "README.md: holds 'Mueller_Anna'"),
+        (lambda m: append(m / "README.md", "\nAs for mueller_anna.\n"), "README.md: holds 'mueller_anna'"),
         (lambda m: append(m / "README.md", "\nSlices: /data/study/ct\n"), "README.md: holds '/data/study/ct'"),
         (lambda m: append(m / "README.md", "\nFrom C:\\study\n"), r"README.md: holds 'C:\\study'"),
         (lambda m: append(m / "README.md", "\nMade on scanner-07.\n"), "holds 'scanner-07'"),
@@ -207,6 +207,12 @@ def test_the_folder_of_released_weights_stays_behind_and_their_licence_is_asked_
 
 def append(path: Path, text: str) -> None:
     path.write_text(path.read_text("utf-8") + text, "utf-8")
+
+
+def test_a_prior_that_is_written_otherwise_keeps_its_hash(model, hub, tmp_path):
+    edit(model / "prior.json")
+    assert "\n" not in (model / "prior.json").read_text("utf-8")
+    assert (send(model), fetch(tmp_path / "pulled")) == (0, 0)
 
 
 def test_short_names_and_addresses_do_not_refuse_every_card(tmp_path):
@@ -304,6 +310,13 @@ def test_a_hub_out_of_reach_has_a_status_of_its_own(model, hub, tmp_path, capsys
     assert said in message
     assert "HF_ENDPOINT" in message
     assert not (tmp_path / "pulled").exists()
+
+
+def test_no_call_is_made_where_the_environment_forbids_them(model, hub, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert (send(model), fetch(tmp_path / "pulled")) == (4, 4)
+    assert capsys.readouterr().err.count("HF_HUB_OFFLINE is set") == 2
+    assert not hub.calls
 
 
 @pytest.mark.parametrize(
@@ -437,7 +450,7 @@ def test_pickles_are_never_fetched(model, hub, tmp_path, capsys):
     assert fetch(tmp_path / "other", repo="clinic/other") == 1
     message = error_of(capsys)
     assert "it lacks model.safetensors, model.json, prior.json, sampler.json" in message
-    assert "pytorch_model.bin are not read" in message
+    assert "'pytorch_model.bin' are not read" in message
 
 
 def test_damage_on_the_way_is_seen(model, hub, tmp_path, capsys):
@@ -506,7 +519,7 @@ def test_labels_that_a_model_was_not_trained_for_are_refused(model, tmp_path, ca
     command = ["generate", "--model", str(model), "--labels", str(given), "--ids", "model"]
     assert cli.main([*command, "--any-region", "--out", str(tmp_path / "ct.nii.gz")]) == 1
     message = error_of(capsys)
-    assert "needs labels of some of these: liver, spleen; found colon" in message
+    assert "the organs of the model (liver, spleen), which needs labels of some of them; found colon" in message
     given = labels(tmp_path / "both.nii.gz", (1, 3))
     assert cli.main([*command[:4], str(given), *command[5:], "--out", str(tmp_path / "ct.nii.gz")]) == 0
     assert "1 not known to the model, tissue without a label of its own: colon" in capsys.readouterr().out

@@ -46,7 +46,7 @@ def wanted_files(snapshot: Snapshot) -> tuple[str, ...]:
         return tuple(name for name in (*MODEL_FILES, CARD) if name in snapshot.files)
     text = f"{snapshot.repository}: no model of pivm: it lacks {', '.join(lacking)}"
     if pickles := [name for name in snapshot.files if name.lower().endswith(_PICKLES)]:
-        text += f"; {', '.join(pickles[:3])} are not read, as reading them could run code"
+        text += f"; {', '.join(map(repr, pickles[:3]))} are not read, as reading them could run code"
     raise StateError(text)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from safetensors import safe_open
 
 from pivm.errors import PivmError, StateError
-from pivm.generators.model_folder import MODEL_FILES, ModelFolder
+from pivm.generators.model_folder import ModelFolder
 from pivm.hub.card import CARD, hub_card
 from pivm.learning.device import memory_advice
 from pivm.learning.model_files import file_hash, load_facts
@@ -77,16 +78,20 @@ def prepare_publication(folder: Path, repository: str, licence: str | None) -> P
             f"{folder}: its weights were made by others (settings.weights in model.json), whose licence decides "
             "whether they may be passed on; name it with --license"
         )
-    files: dict[str, bytes | Path] = {"model.safetensors": folder / "model.safetensors"}
-    files |= {name: _plain_copy(folder / name, sort=name == "sampler.json") for name in ("prior.json", "sampler.json")}
-    hashes = {name: file_hash(folder / name) for name in ("model.safetensors", "prior.json")}
+    weights, prior = folder / "model.safetensors", _plain_copy(folder / "prior.json", sort=False)
+    hashes = {weights.name: file_hash(weights), "prior.json": hashlib.sha256(prior).hexdigest()}
     public, left_out = public_facts(facts, hashes)
-    files["model.json"] = _json(public, sort=True)
-    files[CARD] = hub_card(folder, repository, opened.kind.name, licence).encode("utf-8")
+    files: dict[str, bytes | Path] = {
+        weights.name: weights,
+        "model.json": _json(public, sort=True),
+        "prior.json": prior,
+        "sampler.json": _plain_copy(folder / "sampler.json", sort=True),
+        CARD: hub_card(folder, repository, opened.kind.name, licence).encode("utf-8"),
+    }
     names = [*map(str, facts.get("patients", [])), platform.node()]
     require_nobody(folder, files, names)
     stays = sorted(place.name for place in folder.iterdir() if place.name not in files)
-    return Publication(opened, {name: files[name] for name in (*MODEL_FILES, CARD)}, tuple(stays), left_out)
+    return Publication(opened, files, tuple(stays), left_out)
 
 
 def require_whole(opened: ModelFolder) -> None:
@@ -142,20 +147,28 @@ def require_nobody(folder: Path, files: Mapping[str, bytes | Path], names: Itera
     Raises:
         PivmError: the first place where one is named.
     """
-    words = [name for name in names if name]
+    words = {name for name in names if name}
+    telling = {name for name in words if len(name) >= _TELLING}
+    in_values = _any_of(telling)
+    in_text = _any_of({name for name in telling if not name.isdigit()})  # a number in a card is a number
     for file, content in files.items():
         if not isinstance(content, bytes):
             continue
         text = content.decode("utf-8")
         said = _strings(json.loads(text)) if file.endswith(".json") else [("", text)]
         for key, value in said:
-            place = f"{folder / file}{f': {key}' if key else ''}"
-            found = _path_in(value, whole=bool(key)) or next((word for word in words if _names(value, word, key)), None)
+            named = (in_values if key else in_text).search(value)
+            found = _path_in(value, whole=bool(key)) or (named[0] if named else value if value in words else None)
             if found:
                 raise PivmError(
-                    f"{place}: holds {found!r}, a path or the name of a training patient or of this machine, which "
-                    "must not be published; take it out"
+                    f"{folder / file}{f': {key}' if key else ''}: holds {found!r}, a path or the name of a training "
+                    "patient or of this machine, which must not be published; take it out"
                 )
+
+
+def _any_of(words: Set[str]) -> re.Pattern[str]:
+    """One of the words as a whole; of none of them nothing."""
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words))) or '(?!)'})(?!\w)", re.IGNORECASE)
 
 
 def _path_in(text: str, whole: bool) -> str | None:
@@ -164,12 +177,6 @@ def _path_in(text: str, whole: bool) -> str | None:
         return text if re.search(r"[/\\]|^~", text) else None
     found = _PATH.search(_URL.sub("", text))
     return found[0] if found else None
-
-
-def _names(text: str, word: str, key: str) -> bool:
-    if len(word) < _TELLING or (not key and word.isdigit()):  # a number in a card is a number
-        return text == word
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
 
 
 def _strings(value: Any, key: str = "top") -> Iterator[tuple[str, str]]:

@@ -102,7 +102,7 @@ def find_snapshot(repository: str, revision: str | None) -> Snapshot:
     hashes = {file.rfilename: file.lfs.sha256 for file in files if file.lfs}
     if not info.sha:
         raise PivmError(f"{repository}: {endpoint()} names no commit, so it is no hub; check HF_ENDPOINT")
-    return Snapshot(info.id, info.sha, tuple(file.rfilename for file in files), hashes)
+    return Snapshot(repository, info.sha, tuple(file.rfilename for file in files), hashes)
 
 
 def download(snapshot: Snapshot, names: tuple[str, ...], folder: Path) -> None:
@@ -152,6 +152,8 @@ def _said(error: Exception, repository: str, revision: str | None, folder: Path 
         return _refused(error, repository, revision)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachableError(f"{server}: HF_HUB_OFFLINE is set, which forbids all calls; unset it")
+    if known := disk_error(error):
+        return _not_written(error, known, folder or repository)
     # hf_xet names no kinds of its own
     if isinstance(error, RuntimeError | errors.XetDownloadError) or "/xet-" in str(error):
         return HubUnreachableError(
@@ -168,20 +170,21 @@ def _said(error: Exception, repository: str, revision: str | None, folder: Path 
     if isinstance(error, errors.HFValidationError):
         return PivmError(f"{repository}: no name of a repository, expected owner/name ({first_line(error)})")
     if isinstance(error, OSError):
-        known = disk_error(error) or error
-        where = error.filename or folder or repository
-        return PivmError(
-            f"{where}: cannot be written: {known.strerror or known}; free some space or name another folder"
-        )
+        return _not_written(error, error, folder or repository)
     text = " ".join(str(error).split())
     if "Invalid metadata" in text:
         return PivmError(f"{repository}: the hub does not take the card: {text}")
     return PivmError(f"{server}: does not answer as a hub does ({type(error).__name__}: {text}); check HF_ENDPOINT")
 
 
+def _not_written(error: Exception, known: OSError, place: Path | str) -> PivmError:
+    where = getattr(error, "filename", None) or place
+    return PivmError(f"{where}: cannot be written: {known.strerror or known}; free some space or name another folder")
+
+
 def _refused(error: errors.HfHubHTTPError, repository: str, revision: str | None) -> PivmError:
     status, server = error.response.status_code, endpoint()
-    reason = error.server_message or error.response.reason_phrase
+    reason = " ".join((error.server_message or error.response.reason_phrase).split())
     if isinstance(error, errors.RevisionNotFoundError):
         return PivmError(f"{repository}: no revision {revision!r}, expected a branch, a tag or a commit of it")
     if isinstance(error, errors.RemoteEntryNotFoundError):

@@ -46,8 +46,8 @@ def require_trained(
     if not there.any():
         found = f"; found {', '.join(given.not_understood)}" if given.not_understood else ""
         raise DataError(
-            f"{given.name}: holds none of the organs of the model, which needs labels of some of these: "
-            f"{', '.join(label_set.names)}{found}"
+            f"{given.name}: holds none of the organs of the model ({', '.join(label_set.names)}), which needs labels "
+            f"of some of them{found}"
         )
     named = list(zip(label_set.names, there, strict=True))
     if lacking := [organ for organ, found in named if not found]:
