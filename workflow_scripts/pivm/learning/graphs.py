@@ -67,8 +67,11 @@ def replayed(model: torch.nn.Module, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
+    # gradients are summed on the stream of the training and come from that of the capture, which torch waits for
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
     model.forward = _Replayed(model)
     try:
         yield
     finally:
         del model.forward
+        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(True)
