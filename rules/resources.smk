@@ -75,7 +75,12 @@ if workflow.is_main_process and workflow.nodes is None and "gpu" not in workflow
 def slurm_jobs_here():
     """Ids of the jobs that an executor of Snakemake has in the queue for this folder."""
     command = ["squeue", "--me", "--noheader", "--format=%i|%Z|%k"]
-    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    try:
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    except FileNotFoundError:
+        refuse("no SLURM here: there is no command squeue. Without a cluster: snakemake --cores all, no --profile")
+    except subprocess.CalledProcessError as error:
+        refuse(f"no answer from SLURM; `squeue` fails without Snakemake as well: {error.stderr.strip()}")
     jobs = [line.split("|", 2) for line in lines]
     return [
         job for job, folder, comment in jobs if folder == str(workflow.workdir_init) and comment.startswith("rule_")
@@ -85,10 +90,11 @@ def slurm_jobs_here():
 def cancel_what_was_left():
     """Cancel what a Snakemake that was killed in this folder left in the queue, so that it is not done twice.
 
-    The lock says that no other Snakemake works here; with `--nolock` nothing is cancelled.
+    The lock says that no other Snakemake works here; with `--nolock` nothing is cancelled. Ends where SLURM does not
+    answer: what it still has would be queued twice.
     """
-    jobs = slurm_jobs_here() if workflow.execution_settings.lock else []
-    if not jobs:
+    jobs = slurm_jobs_here()
+    if not jobs or not workflow.execution_settings.lock:
         return
     print(
         f"Cancelling {', '.join(jobs)}: SLURM jobs of an earlier call in this folder that was killed", file=sys.stderr

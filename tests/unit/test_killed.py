@@ -112,7 +112,10 @@ def test_the_lock_of_a_run_that_may_be_alive_stays(folder, sleeper, capsys, who)
     assert locked()
     assert "run.json" in notes()
     message = capsys.readouterr().err
-    assert f"locked by another run: process {process.pid} on " in message
+    if who == "jobs at a scheduler":
+        assert f"(process {process.pid}) was killed, but its jobs are with a scheduler" in message
+    else:
+        assert f"locked by another run: process {process.pid} on " in message
     assert "`snakemake --unlock` removes it" in message
     assert ("the next call cancels its jobs" in message) == (who == "jobs at a scheduler")
     start_run(unlock=True)

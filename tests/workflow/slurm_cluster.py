@@ -192,4 +192,5 @@ if __name__ == "__main__":
     if reason := missing():
         sys.exit(reason)
     with tempfile.TemporaryDirectory() as folder, Cluster(Path(folder)) as cluster:
+        print(f"For squeue in another terminal: export SLURM_CONF={cluster.env['SLURM_CONF']}", file=sys.stderr)
         sys.exit(subprocess.run(sys.argv[1:], env=cluster.env, check=False).returncode)

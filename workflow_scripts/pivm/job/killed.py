@@ -219,9 +219,15 @@ def _require_run() -> None:
 
 
 def _who_may_hold(others: list[Note]) -> str:
-    """Runs that may be alive; what to do where they are not."""
+    """Runs that may be alive, or whose jobs may be; what to do where they are not."""
+    last = others[-1]
+    if all(note.gone for note in others):
+        return (
+            f" The run of {last.since} (process {last.pid}) was killed, but its jobs are with a scheduler and go on."
+            " `snakemake --unlock` removes its lock; the next call cancels its jobs that are still in the queue."
+        )
     there = ", ".join(f"process {note.pid} on {note.machine[0]} since {note.since}" for note in others)
-    jobs = "; the next call cancels its jobs that are still in the queue" if others[-1].elsewhere else ""
+    jobs = "; the next call cancels its jobs that are still in the queue" if last.elsewhere else ""
     return f" This folder is locked by another run: {there}. Where that is gone, `snakemake --unlock` removes it{jobs}."
 
 
