@@ -1,0 +1,87 @@
+"""docs/tutorial.md, from its first command to its last, as its rehearsal: the scans and the config that it names itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import ROOT, Workflow
+
+PAGE = (ROOT / "docs/tutorial.md").read_text()
+REHEARSAL = "configs/smoke.yaml"
+COMMANDS = "".join(re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)).splitlines()
+
+
+def shown_after(command: str) -> list[str]:
+    """Lines of the output that the page shows below a block of commands."""
+    block = re.search(re.escape(command) + r"\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+    assert block, command
+    return block[1].splitlines()
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory, warm):
+    """The folder where all commands were run, and what each said."""
+    workflow = Workflow(tmp_path_factory.mktemp("tutorial") / "workflow", warm=warm)
+    folder = workflow.folder
+    (folder / "docs").mkdir()
+    (folder / "docs/make_tutorial_scans.py").write_bytes((ROOT / "docs/make_tutorial_scans.py").read_bytes())
+    (folder / "my.yaml").write_text(re.search(r"```yaml\n(# my\.yaml\n.*?)```", PAGE, re.DOTALL)[1])
+    # no browser is opened, and one core keeps the machine free for what is tested beside it
+    own = {"BROWSER": "true %s", "PYTHONPATH": str(folder / "workflow_scripts")}
+    said = {}
+    for command in COMMANDS:
+        typed = re.sub(r"(--config(?:file)? my\.yaml)", rf"\1 {REHEARSAL}", command)
+        done = subprocess.run(
+            ["bash", "-c", typed],
+            cwd=folder,
+            env={**os.environ, **warm, **own},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, f"{typed}\n{done.stdout}{done.stderr}"
+        said[command] = done.stdout + done.stderr
+    return folder, said
+
+
+def test_the_page_has_the_commands_of_its_ten_steps():
+    assert len(re.findall(r"^## \d+\. ", PAGE, re.MULTILINE)) == 10
+    assert {command.split()[0] for command in COMMANDS} == {"python", "pivm", "snakemake"}
+    assert f"--configfile my.yaml {REHEARSAL}" in PAGE
+
+
+def test_every_command_leaves_what_the_page_promises(rehearsed):
+    folder, _ = rehearsed
+    results = folder / "results/mine"
+    for path in (
+        *("selection.csv", "p01.png", "results/mine/report/index.html", "results/mine/report/evidence.png"),
+        *("results/mine/tables/evidence.md", "results/mine/figures/evidence.png"),
+    ):
+        assert (folder / path).is_file(), path
+    assert len(list((folder / "synthetic").rglob("ct.nii.gz"))) == 2
+    assert len(list((folder / "synthetic").rglob("*.png"))) == 2
+    export = results / "export/nnUNet_raw/Dataset503_mine_combined"
+    assert {path.name for path in export.iterdir()} >= {"imagesTr", "labelsTr", "imagesTs", "splits_final.json"}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "pivm check" in c or "snakemake -n" in c])
+def test_the_output_on_the_page_is_that_of_its_command(rehearsed, command):
+    _, said = rehearsed
+    lines = [line.strip() for line in said[command].splitlines()]
+    missing = [line for line in shown_after(command) if line.strip() not in lines]
+    assert not missing, said[command]
+
+
+def test_the_config_on_the_page_is_one_without_the_rehearsal(rehearsed):
+    from pivm.cli.config_files import read_config
+
+    folder, _ = rehearsed
+    config = read_config([folder / "my.yaml"])
+    own = yaml.safe_load((folder / "my.yaml").read_text())
+    assert config["dataset"] == own["dataset"]
