@@ -1,8 +1,8 @@
 """Accessibility, first view and size of the page: python benchmarks/accessibility.py RESULTS/report AXE.js
 
-RESULTS/report is the page of a finished run. AXE.js is axe.min.js of the npm package axe-core (`npm pack axe-core`), which
-is no dependency of this project. Needs Chromium and the extra `test`. The page is read from the disk, in the light scheme,
-with every section opened. Exit status 1: findings that axe calls serious or critical, or a bound that is missed.
+RESULTS/report is the page of a finished run. AXE.js is axe.min.js of the npm package axe-core (`npm pack axe-core`),
+which is no dependency of this project. Needs Chromium and the extra `test`. The page is read from the disk, in the
+light scheme, with every section opened. Exit status 1: serious or critical findings of axe, or a bound is missed.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ def main(folder: Path, axe: Path, chromium: str) -> int:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=SOFTWARE_WEBGL)
         load, paint = first_view(browser, folder)
-        print(
-            f"load event {load:.2f} s, first contentful paint {paint:.2f} s, median of {REPEATS} (bound {FIRST_VIEW_S:g})"
-        )
+        print(f"load event {load:.2f} s, first contentful paint {paint:.2f} s, medians (bound {FIRST_VIEW_S:g} s)")
         grave = 0
         for width in WIDTHS:
             version, counts = findings(browser, folder, width, axe)

@@ -1,4 +1,4 @@
-"""docs/tutorial.md, from its first command to its last, as its rehearsal: the scans and the config that it names itself."""
+"""docs/tutorial.md from its first command to its last, as the rehearsal that it names itself."""
 
 from __future__ import annotations
 

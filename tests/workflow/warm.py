@@ -7,8 +7,8 @@ without. The library itself is imported in every process, from the copy of the w
     python warm.py serve SOCKET        the process that is forked; ends when its standard input is closed
     python warm.py start SCRIPT ...    run a script; the environment names the socket, as PIVM_WARM_SOCKET
 
-What calls ``start`` are files of their own: one is named ``snakemake``, the other, which the environment names as
-PIVM_WARM_PYTHON, is what Snakemake takes for the Python of its jobs.
+What calls ``start`` are files of their own: two are named ``snakemake`` and ``pivm``, the third, which the environment
+names as PIVM_WARM_PYTHON, is what Snakemake takes for the Python of its jobs.
 """
 
 import json
