@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
-import yaml
+from pivm.cli.config_files import read_config
+from pivm.cli.doctor import training_jobs, training_slices
 
 from tests.workflow.conftest import ROOT, Workflow
 
@@ -17,21 +19,20 @@ COMMANDS = "".join(re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.D
 
 
 def shown_after(command: str) -> list[str]:
-    """Lines of the output that the page shows below a block of commands."""
-    block = re.search(re.escape(command) + r"\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
-    assert block, command
-    return block[1].splitlines()
+    """Lines of the first output that the page shows after a command."""
+    return re.findall(r"^```text\n(.*?)^```$", PAGE.split(f"\n{command}\n")[1], re.MULTILINE | re.DOTALL)[
+        0
+    ].splitlines()
 
 
 @pytest.fixture(scope="module")
 def rehearsed(tmp_path_factory, warm):
-    """The folder where all commands were run, and what each said."""
+    """The folder where all commands were run, without a browser, and what each said."""
     workflow = Workflow(tmp_path_factory.mktemp("tutorial") / "workflow", warm=warm)
     folder = workflow.folder
     (folder / "docs").mkdir()
     (folder / "docs/make_tutorial_scans.py").write_bytes((ROOT / "docs/make_tutorial_scans.py").read_bytes())
     (folder / "my.yaml").write_text(re.search(r"```yaml\n(# my\.yaml\n.*?)```", PAGE, re.DOTALL)[1])
-    # no browser is opened, and one core keeps the machine free for what is tested beside it
     own = {"BROWSER": "true %s", "PYTHONPATH": str(folder / "workflow_scripts")}
     said = {}
     for command in COMMANDS:
@@ -60,7 +61,7 @@ def test_every_command_leaves_what_the_page_promises(rehearsed):
     folder, _ = rehearsed
     results = folder / "results/mine"
     for path in (
-        *("selection.csv", "p01.png", "results/mine/report/index.html", "results/mine/report/evidence.png"),
+        *("selection.csv", "p01.png", "results/mine/report/index.html", "results/mine/report/figures/evidence.png"),
         *("results/mine/tables/evidence.md", "results/mine/figures/evidence.png"),
     ):
         assert (folder / path).is_file(), path
@@ -78,10 +79,10 @@ def test_the_output_on_the_page_is_that_of_its_command(rehearsed, command):
     assert not missing, said[command]
 
 
-def test_the_config_on_the_page_is_one_without_the_rehearsal(rehearsed):
-    from pivm.cli.config_files import read_config
-
+def test_the_doctor_on_the_page_counted_the_trainings_of_its_config(rehearsed, monkeypatch):
     folder, _ = rehearsed
-    config = read_config([folder / "my.yaml"])
-    own = yaml.safe_load((folder / "my.yaml").read_text())
-    assert config["dataset"] == own["dataset"]
+    monkeypatch.chdir(folder)
+    config = read_config([Path("my.yaml")])  # as it stands on the page, without the rehearsal's
+    counted = [(row["network"], row["jobs"], row["steps"]) for row in training_jobs(config, training_slices(config))]
+    shown = [line.split() for line in shown_after("pivm doctor --config my.yaml")[1:3]]
+    assert [(name, int(jobs), int(steps)) for name, jobs, steps, *_ in shown] == counted

@@ -117,6 +117,8 @@ def run(connection: socket.socket, own_path: list[str]) -> None:
     for standard, descriptor in enumerate(descriptors):
         os.dup2(descriptor, standard)
         os.close(descriptor)
+    # those of this process know what the server's could do, such as to seek
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     os.chdir(task["folder"])
     os.environ.clear()
     os.environ.update(task["environment"])

@@ -36,7 +36,7 @@ function verdict(page, put) {
 }
 
 function evidence(page, put) {
-  if (page.evidence === null) { document.getElementById("evidence").remove(); return; }
+  if (page.evidence === null) { document.querySelectorAll("#evidence, nav a[href='#evidence']").forEach((one) => one.remove()); return; }
   put("evidence", lacks(page.evidence) ?? [
     page.evidence.notes.map((text) => el("p", {}, text)), figure(page, "evidence"), el("p", { class: "note" }, page.evidence.caption),
   ]);
