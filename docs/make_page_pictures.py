@@ -25,8 +25,9 @@ def save(page: Page, name: str) -> None:
     assert first
     assert last
     top = max(first["y"] - MARGIN, 0)
-    clip = {"x": 160, "y": top, "width": 1280, "height": last["y"] + last["height"] + MARGIN / 4 - top}
-    picture = Image.open(io.BytesIO(page.screenshot(full_page=True, clip=clip))).convert("RGB")
+    height = last["y"] + last["height"] + MARGIN / 4 - top
+    shot = page.screenshot(full_page=True, clip={"x": 160, "y": top, "width": 1280, "height": height})
+    picture = Image.open(io.BytesIO(shot)).convert("RGB")
     # the palette of the median cut gives the colours of small organs away to greys, that of an octree the light greys
     small = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     small.save(DOCS / f"page_{name}.png", optimize=True)
