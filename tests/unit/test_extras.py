@@ -44,6 +44,7 @@ STARTS = {
         *((m, TOP) for folder in ("diffusion", "controls") for m in modules(f"pivm/generators/{folder}")),
     ],
     "dicom": [(m, ALL) for m in modules("pivm/datasets/dicom")],
+    "hub": [("pivm.cli.push", "_run"), ("pivm.cli.pull", "_run")],
     "maisi": [(MAISI, TOP), (MAISI, "MaisiGenerator")],
     "all": [(script.stem, ALL) for script in sorted(LIBRARY.glob("*.py"))],
 }

@@ -9,7 +9,7 @@ LIBRARY = Path(__file__).parents[2] / "workflow_scripts/pivm"
 #: what a stage may import: itself and what stands before it
 ORDER = (
     *("errors", "seeds", "labels", "settings", "provenance", "scans", "datasets", "cohort", "learning"),
-    *("generators", "synthesis", "segmentation", "evaluation", "report", "config", "job", "cli"),
+    *("generators", "synthesis", "segmentation", "evaluation", "report", "hub", "config", "job", "cli"),
 )
 
 

@@ -312,7 +312,8 @@ def test_a_training_depends_on_its_own_code_alone():
     library = Library(SCRIPTS)
     reached = reached_by("train_generator", library, [KINDS["diffusion"]]).definitions
     own = {symbol for symbol in reached if symbol[0].startswith("pivm")}
-    assert library.lines(own) <= 1850
+    # 1,817 before the passes of a network became CUDA graphs, which a training does depend on
+    assert library.lines(own) <= 1900
     assert not {module for module, _ in own if module.startswith(("pivm.scans", "pivm.datasets", "pivm.evaluation"))}
     assert not {name for _, name in own if "outline" in name or "margins" in name}
 

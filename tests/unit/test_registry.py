@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pivm
 import pytest
 import yaml
@@ -112,6 +114,21 @@ def test_the_entries_of_the_shipped_config_fit(tmp_path):
         validate({**config, "datasets": {"phantom": wrong}})
 
 
+def test_a_phantom_without_ct_has_the_labels_of_the_one_with_it(tmp_path):
+    from pivm.datasets.phantom.scan import write_labels, write_patient
+
+    size = {"seed": 1, "index": 2, "matrix": 40, "slice_spacing": 20.0}
+    write_patient(tmp_path / "with", **size)
+    write_labels(tmp_path / "without", **size)
+    assert not (tmp_path / "without" / "ct.nii.gz").exists()
+    masks = sorted((tmp_path / "with" / "segmentations").iterdir())
+    assert len(masks) == 34
+    for mask in masks:
+        other = nib.load(tmp_path / "without" / "segmentations" / mask.name)
+        assert np.array_equal(other.dataobj, nib.load(mask).dataobj)
+        assert np.array_equal(other.affine, nib.load(mask).affine)
+
+
 def test_the_phantom_is_known_before_it_is_made(tmp_path):
     entry = {"layout": "phantom", "path": str(tmp_path), "patients": 2, "seed": 1, "matrix": 48, "slice_spacing": 9.0}
     from pivm.datasets import Dataset
@@ -121,4 +138,7 @@ def test_the_phantom_is_known_before_it_is_made(tmp_path):
     assert isinstance(listing, Listing)
     assert listing.files == [f"{tmp_path}/meta.csv"]
     assert len(dataset.layout.watched(listing.subjects["phantom_0001"])) == 35
+    more = Dataset("p", {**entry, "labels_only": 3}).listing().subjects
+    assert [name for name, subject in more.items() if not subject.ct] == [f"phantom_000{i}" for i in (2, 3, 4)]
+    assert len(dataset.layout.watched(more["phantom_0004"])) == 34
     assert dataset_schema()["properties"]["layout"]["enum"] == list(layouts())

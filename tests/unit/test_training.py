@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -219,6 +220,15 @@ def test_losses_repeat_and_timings_stand_beside_them(tmp_path):
         assert float(row["samples_per_second"]) == pytest.approx(1 / float(row["step_seconds"]))
         assert int(row["memory_mib"]) > 50
         assert row["gpu_memory_mib"] == ""
+
+
+def test_the_log_says_how_far_a_training_is(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="pivm"):
+        linear(tmp_path, lambda step: 1.0, name="toy")
+    *halfway, last = [record.getMessage() for record in caplog.records]
+    assert [line.split(",")[0] for line in halfway] == [f"toy: step {step} of 20" for step in (5, 10, 15)]
+    assert all(re.search(r"loss [\d.e+-]+, [\d.e+]+ samples/s, \d+\.\d min to go$", line) for line in halfway)
+    assert re.search(r"^toy: step 20 of 20, .* took \d+\.\d min, \d+ MiB$", last)
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path):

@@ -38,6 +38,10 @@ class StateError(PivmError):
     """A checkpoint, model or stored array that does not fit what is asked of it."""
 
 
+class HubUnreachableError(PivmError):
+    """The hub does not answer; the same command may succeed later."""
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """A hint `` (did you mean 'x'?)`` for the closest candidate, or an empty string."""
     close = difflib.get_close_matches(str(word), [str(c) for c in candidates], n=1, cutoff=0.5)

@@ -10,9 +10,9 @@ import logging
 import sys
 
 from pivm import __version__
-from pivm.cli import check, doctor, generate, preview, report
-from pivm.cli.command import FAILED, INTERRUPTED, Command
-from pivm.errors import PivmError
+from pivm.cli import check, doctor, generate, preview, pull, push, report
+from pivm.cli.command import FAILED, INTERRUPTED, UNREACHABLE, Command
+from pivm.errors import HubUnreachableError, PivmError
 
 COMMANDS: tuple[Command, ...] = (
     generate.COMMAND,
@@ -20,6 +20,8 @@ COMMANDS: tuple[Command, ...] = (
     preview.COMMAND,
     report.COMMAND,
     doctor.COMMAND,
+    push.COMMAND,
+    pull.COMMAND,
 )
 
 
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         return options.run(options)
     except (PivmError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
-        return FAILED
+        return UNREACHABLE if isinstance(error, HubUnreachableError) else FAILED
     except KeyboardInterrupt:
         print("Interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         return INTERRUPTED

@@ -13,8 +13,9 @@ from pivm.datasets.mappings import MAPPINGS
 from pivm.errors import PivmError
 
 #: exit statuses; 2 is that of a command line which is not understood
-DONE, FAILED, SOME_FAILED, INTERRUPTED = 0, 1, 3, 130
+DONE, FAILED, SOME_FAILED, UNREACHABLE, INTERRUPTED = 0, 1, 3, 4, 130
 EXIT_HELP = "exit status: 0 done, 1 nothing could be used, 2 wrong options, 3 some could not be used, 130 interrupted"
+HUB_EXIT_HELP = "exit status: 0 done, 1 refused, 2 wrong options, 4 the hub does not answer, 130 interrupted"
 
 
 class Command(NamedTuple):

@@ -130,7 +130,7 @@ def train(
     half = low_precision(run.precision, device) == torch.float16
     scaler = torch.amp.GradScaler(device.type, enabled=half)
     parts = _Parts(model, optimizer, scaler, Ema(model, ema_decay) if ema_decay else None)
-    monitor = Monitor(name, device, batch, half, run.tensorboard, run.resume.path)
+    monitor = Monitor(name, device, batch, schedule.steps, half, run.tensorboard, run.resume.path)
     first = parts.restore(run.resume.load(), monitor)
     compiled = pays_to_compile(run.compile, device, schedule.steps - first)
     if compiled:

@@ -29,15 +29,23 @@ class Monitor:
 
     Args:
         batch: slices per step.
+        steps: of the whole training.
         scaled: whether a step with an infinite gradient is skipped (fp16) and no fault.
         tensorboard: folder of the event files.
         kept: path of the saved state, named when the loss explodes.
     """
 
     def __init__(
-        self, name: str, device: torch.device, batch: int, scaled: bool, tensorboard: Path | None, kept: Path | None
+        self,
+        name: str,
+        device: torch.device,
+        batch: int,
+        steps: int,
+        scaled: bool,
+        tensorboard: Path | None,
+        kept: Path | None,
     ):
-        self.name, self.batch, self.scaled, self.kept = name, batch, scaled, kept
+        self.name, self.batch, self.steps, self.scaled, self.kept = name, batch, steps, scaled, kept
         self.rows: list[dict] = []
         self._sums = torch.zeros(2, device=device)
         self._bad = torch.full((), float("inf"), device=device)
@@ -75,7 +83,7 @@ class Monitor:
         row |= {"seconds": before + spent, "step_seconds": spent / steps}
         row |= {"samples_per_second": self.batch * steps / spent, **_peak_memory(self._sums.device)}
         self.rows.append(row)
-        log.info("%s: %s", self.name, row)
+        log.info("%s: %s", self.name, _told(row, self.steps))
         self._show(row)
         self._sums.zero_()
         self._spent, self._clock = 0.0, time.perf_counter()
@@ -113,6 +121,20 @@ class Monitor:
         for key, value in row.items():
             if key != "step" and value is not None:
                 self._writer.add_scalar(key, value, row["step"])
+
+
+def _told(row: dict, steps: int) -> str:
+    """A row for people."""
+    parts = [f"step {row['step']} of {steps}", f"loss {row['loss']:.4g}"]
+    if row["validation_loss"] is not None:
+        parts.append(f"validation loss {row['validation_loss']:.4g}")
+    parts.append(f"{row['samples_per_second']:.3g} samples/s")
+    if left := steps - row["step"]:
+        parts.append(f"{left * row['step_seconds'] / 60:.1f} min to go")
+    else:
+        gpu = f", {row['gpu_memory_mib']} MiB on the GPU" if row["gpu_memory_mib"] else ""
+        parts.append(f"took {row['seconds'] / 60:.1f} min, {row['memory_mib']} MiB{gpu}")
+    return ", ".join(parts)
 
 
 def _peak_memory(device: torch.device) -> dict:

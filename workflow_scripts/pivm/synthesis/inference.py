@@ -27,7 +27,7 @@ from pivm.seeds import derived_seed
 from pivm.synthesis.given_labels import GivenLabels, read_body, read_given
 from pivm.synthesis.marks import write_synthetic_ct
 from pivm.synthesis.organ_hu import ask_for
-from pivm.synthesis.region import require_trained
+from pivm.synthesis.region import require_trained, trained_organs
 from pivm.synthesis.source import LabelSource, Surroundings, standard_source
 from pivm.synthesis.z_step import warn_of_step
 
@@ -125,10 +125,15 @@ class CTGenerator:
             check_grid(grid, GRID)
         except DataError as error:
             raise DataError(f"{given.name}: {error}; resample the labels to axial slices") from None
-        per_slice = voxels_per_slice(given.label_map.array)[:, 1 : len(self.label_set) + 1]
-        organs, untrained = require_trained(per_slice, grid.spacing, self.label_set, given, any_region)
-        around = given.around if body is None else Surroundings(None, read_body(body, grid))
         size, prior = self.opened.trained_on.image_size, self.opened.prior
+        trained = LabelSet(trained_organs(prior))
+        per_slice = voxels_per_slice(given.label_map.array)
+        never = [organ for organ in self.label_set.names if organ not in trained.names]
+        there = [organ for organ in never if per_slice[:, self.label_set.id_of(organ)].any()]
+        given = given._replace(not_understood=(*given.not_understood, *there))
+        known = per_slice[:, [self.label_set.id_of(organ) for organ in trained.names]]
+        organs, untrained = require_trained(known, grid.spacing, trained, given, any_region)
+        around = given.around if body is None else Surroundings(None, read_body(body, grid))
         return Anatomy(
             given, standard_source(given.name, given.label_map, None, size, prior, around), organs, untrained
         )

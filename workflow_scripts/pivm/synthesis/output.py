@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pivm.errors import DataError, PivmError
+from pivm.generators.model_folder import MODEL_FILES
 from pivm.labels import LabelSet
 from pivm.learning.model_files import file_hash, file_hashes
 from pivm.scans.label_names import write_label_names
@@ -22,8 +23,6 @@ from pivm.synthesis.marks import DESCRIPTION, facts_beside, write_facts, write_s
 
 LAYOUTS = ("totalsegmentator", "nnunet")
 _SUFFIXES = (".nii.gz", ".nii")
-#: what a folder of a model needs to generate
-_MODEL_FILES = ("model.safetensors", "model.json", "prior.json", "sampler.json")
 
 
 class Wanted(NamedTuple):
@@ -109,7 +108,7 @@ def _name(place: Path) -> str:
 
 def model_files(folder: Path) -> dict[str, str]:
     """SHA-256 of the files of a model that a CT depends on."""
-    return file_hashes(folder / name for name in _MODEL_FILES)
+    return file_hashes(folder / name for name in MODEL_FILES)
 
 
 def made_from(wanted: Wanted, model: dict[str, str], ids: str | None, body: Path | None, any_region: bool) -> dict:

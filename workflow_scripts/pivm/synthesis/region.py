@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from pivm.cohort.prior import Prior
 from pivm.errors import DataError
 from pivm.labels import LabelSet
 from pivm.synthesis.given_labels import GivenLabels
@@ -21,6 +22,11 @@ ORGANS = 5
 ORGAN_ML = 1.0
 
 
+def trained_organs(prior: Prior) -> tuple[str, ...]:
+    """Organs that a generator was trained for: it knows them by an id of their own, and has seen them."""
+    return tuple(name for name in prior.names if name not in prior.never_seen)
+
+
 def require_trained(
     per_slice: np.ndarray, spacing: tuple[float, ...], label_set: LabelSet, given: GivenLabels, any_region: bool
 ) -> tuple[tuple[str, ...], int]:
@@ -29,7 +35,7 @@ def require_trained(
     Args:
         per_slice: voxels of each organ in each axial slice [S, K].
         spacing: voxel sides, mm.
-        label_set: organs of the model.
+        label_set: organs that the model was trained for.
         given: for messages.
         any_region: warn where else it is refused.
 
@@ -39,7 +45,10 @@ def require_trained(
     there = np.asarray(per_slice.any(0))
     if not there.any():
         found = f"; found {', '.join(given.not_understood)}" if given.not_understood else ""
-        raise DataError(f"{given.name}: holds none of the organs of the model ({', '.join(label_set.names)}){found}")
+        raise DataError(
+            f"{given.name}: holds none of the organs of the model ({', '.join(label_set.names)}), which needs labels "
+            f"of some of them{found}"
+        )
     named = list(zip(label_set.names, there, strict=True))
     if lacking := [organ for organ, found in named if not found]:
         log.warning("%s: not in the labels, and so unlabelled tissue: %s", given.name, ", ".join(lacking))
@@ -56,7 +65,7 @@ def require_trained(
     if len(large) < fewest or known.mean() < KNOWN_SHARE:
         wanted = (
             f"expected {fewest} organs and {KNOWN_SHARE:.0%} of the slices: the generator was "
-            "trained on abdominal slices"
+            f"trained on abdominal slices, with {', '.join(label_set.names)}"
         )
         if not any_region:
             raise DataError(

@@ -18,10 +18,11 @@ class PhantomSettings:
     """An entry of ``datasets`` that is made on the spot."""
 
     path: str | tuple[str, ...] = setting("the folder to write the scans to", pattern=r"\S", min_items=1)
-    patients: int = setting("number of patients", minimum=1, maximum=9999)
+    patients: int = setting("number of patients with a CT", minimum=1, maximum=9999)
     seed: int = setting("of the cohort; another seed gives other patients", minimum=0)
     matrix: int = setting("voxels per side of an axial slice", minimum=32, maximum=512)
     slice_spacing: float = setting("distance between axial slices, mm", minimum=1, maximum=20)
+    labels_only: int = setting("number of further patients, who have labels and no CT", 0, minimum=0, maximum=9999)
 
 
 def check(key: str, settings: PhantomSettings, known: tuple[str, ...]) -> None:
@@ -34,15 +35,16 @@ def list_subjects(settings: PhantomSettings) -> Listing:
     """The patients of the config; their files need not exist yet."""
     root = Path(settings.path[0])
     listing = Listing(files=[f"{root}/meta.csv"])
-    for i in range(settings.patients):
+    for i in range(settings.patients + settings.labels_only):
         folder = root / f"phantom_{i:04d}"
-        listing.add(folder.name, str(folder), subject(folder, "ct.nii.gz"))
+        listing.add(folder.name, str(folder), subject(folder, "ct.nii.gz" if i < settings.patients else ""))
     return listing
 
 
 def watched(patient: Subject) -> list[str]:
-    """CT and all masks of a patient, which the rules of the phantom make."""
-    return [patient.ct, *(f"{patient.labels}/{organ}.nii.gz" for organ in ORGANS_34)]
+    """CT, where there is one, and all masks of a patient, which the rules of the phantom make."""
+    masks = [f"{patient.labels}/{organ}.nii.gz" for organ in ORGANS_34]
+    return [patient.ct, *masks] if patient.ct else masks
 
 
 def label_names(patient: Subject, organs: tuple[str, ...]) -> LabelNames:

@@ -16,16 +16,13 @@ from pivm.labels import ORGANS_34
 from pivm.scans.nifti import write_volume
 
 
-def scan_patient(seed: int, index: int, matrix: int, slice_spacing: float):
-    """Paint and "scan" one patient.
+def paint_patient(seed: int, index: int, matrix: int, slice_spacing: float) -> tuple[Canvas, Patient]:
+    """Draw one patient's anatomy.
 
     Args:
         seed: of the cohort; index: of the patient, counted from 0; together they fix every voxel.
         matrix: voxels per side of a slice.
         slice_spacing: mm between slices.
-
-    Returns:
-        (hu int16 [R, A, S], labels uint8 of the same shape with ids of the 34 organs, affine 4x4, patient)
     """
     patient = Patient.draw(seed, index, matrix, slice_spacing)
     canvas = Canvas(
@@ -39,10 +36,23 @@ def scan_patient(seed: int, index: int, matrix: int, slice_spacing: float):
     ids = {name: k for k, name in enumerate(ORGANS_34, start=1)}
     cavity = paint_torso(canvas, patient, ids)
     paint_organs(canvas, patient, cavity, ids)
-    hu = _acquire(canvas.hu, patient)
+    return canvas, patient
+
+
+def scan_patient(seed: int, index: int, matrix: int, slice_spacing: float):
+    """Paint and "scan" one patient; arguments as of :func:`paint_patient`.
+
+    Returns:
+        (hu int16 [R, A, S], labels uint8 of the same shape with ids of the 34 organs, affine 4x4, patient)
+    """
+    canvas, patient = paint_patient(seed, index, matrix, slice_spacing)
+    return _acquire(canvas.hu, patient), canvas.label, _affine(canvas, patient), patient
+
+
+def _affine(canvas: Canvas, patient: Patient) -> np.ndarray:
     affine = np.diag([*patient.spacing, 1.0])
-    affine[:3, 3] = -0.5 * patient.spacing * (np.array(hu.shape) - 1)
-    return hu, canvas.label, affine, patient
+    affine[:3, 3] = -0.5 * patient.spacing * (np.array(canvas.label.shape) - 1)
+    return affine
 
 
 def _acquire(hu: np.ndarray, patient: Patient) -> np.ndarray:
@@ -59,11 +69,20 @@ def _acquire(hu: np.ndarray, patient: Patient) -> np.ndarray:
 def write_patient(folder: Path, seed: int, index: int, matrix: int, slice_spacing: float) -> Patient:
     """Write ``ct.nii.gz`` and ``segmentations/<organ>.nii.gz`` for all 34 organs into ``folder``."""
     hu, labels, affine, patient = scan_patient(seed, index, matrix, slice_spacing)
-    masks = Path(folder) / "segmentations"
     write_volume(hu, affine, Path(folder) / "ct.nii.gz")
-    for k, name in enumerate(ORGANS_34, start=1):
-        write_volume((labels == k).astype(np.uint8), affine, masks / f"{name}.nii.gz")
+    _write_masks(labels, affine, folder)
     return patient
+
+
+def write_labels(folder: Path, seed: int, index: int, matrix: int, slice_spacing: float) -> None:
+    """The masks of :func:`write_patient` without a CT."""
+    canvas, patient = paint_patient(seed, index, matrix, slice_spacing)
+    _write_masks(canvas.label, _affine(canvas, patient), folder)
+
+
+def _write_masks(labels: np.ndarray, affine: np.ndarray, folder: Path) -> None:
+    for k, name in enumerate(ORGANS_34, start=1):
+        write_volume((labels == k).astype(np.uint8), affine, Path(folder) / "segmentations" / f"{name}.nii.gz")
 
 
 def write_meta(path: Path, seed: int, patients: int, matrix: int, slice_spacing: float) -> None:
