@@ -56,6 +56,11 @@ def test_the_page_opens_and_hostile_names_stay_text(results, tmp_path, width):  
         assert "manifest.json is not there" in page.inner_text("#provenance")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("img:not([alt])").count() == 0
+        assert page.locator(".thumbs button").count() > 1
+        assert page.evaluate(
+            "[...document.querySelectorAll('.thumbs button')].every(b => b.ariaLabel.includes(b.textContent))"
+        )
+        assert page.locator("th:empty").count() == 0
 
 
 def test_without_webgl_pictures_stand_in_place_of_the_viewer(results, tmp_path):  # noqa: F811

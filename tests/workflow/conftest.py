@@ -85,8 +85,8 @@ def warm() -> Iterator[dict[str, str]]:
         yield {}
         return
     with tempfile.TemporaryDirectory(prefix="pivm") as folder:  # the path of a socket must be short
-        path, python, snakemake = (Path(folder) / name for name in ("socket", "python", "snakemake"))
-        for file, script in ((python, ""), (snakemake, shutil.which("snakemake"))):
+        path, python, snakemake, pivm = (Path(folder) / name for name in ("socket", "python", "snakemake", "pivm"))
+        for file, script in ((python, ""), (snakemake, shutil.which("snakemake")), (pivm, shutil.which("pivm"))):
             file.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {WARM} start {script} "$@"\n')
             file.chmod(0o755)
         library = os.pathsep.join(filter(None, [str(ROOT / "workflow_scripts"), os.environ.get("PYTHONPATH")]))

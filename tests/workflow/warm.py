@@ -7,8 +7,8 @@ without. The library itself is imported in every process, from the copy of the w
     python warm.py serve SOCKET        the process that is forked; ends when its standard input is closed
     python warm.py start SCRIPT ...    run a script; the environment names the socket, as PIVM_WARM_SOCKET
 
-What calls ``start`` are files of their own: one is named ``snakemake``, the other, which the environment names as
-PIVM_WARM_PYTHON, is what Snakemake takes for the Python of its jobs.
+What calls ``start`` are files of their own: two are named ``snakemake`` and ``pivm``, the third, which the environment
+names as PIVM_WARM_PYTHON, is what Snakemake takes for the Python of its jobs.
 """
 
 import json
@@ -117,6 +117,8 @@ def run(connection: socket.socket, own_path: list[str]) -> None:
     for standard, descriptor in enumerate(descriptors):
         os.dup2(descriptor, standard)
         os.close(descriptor)
+    # those of this process know what the server's could do, such as to seek
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     os.chdir(task["folder"])
     os.environ.clear()
     os.environ.update(task["environment"])

@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from pivm.evaluation.evidence import SHIFTED, loss_sentence, sentence
+from pivm.evaluation.evidence import SAME, SHIFTED, loss_sentence, sentence
 from pivm.report.forms import caption, write_forms
 from pivm.report.words import Words
 from pivm.segmentation.arms import ARMS, GENERATED, REFERENCE
@@ -40,10 +40,10 @@ def write_evidence(table: pd.DataFrame, level: float, words: Words, shifted: Shi
         f"{words.adjective} slices alone after Holm's correction over all pairs of arms. The draws are nested, and one "
         "of many that could have been drawn.",
     ]
-    if shifted:
-        notes.append(f"{_scanner(shifted)} {loss_sentence(table, REFERENCE, title)}")
-    if generated:
-        notes += [sentence(part, generated, level, title) for _, part in table.groupby("test")]
+    # the answer first: on the test slices as they are, then what the other scanner is, then the same on it
+    said = {test: sentence(part, generated, level, title) for test, part in table.groupby("test")} if generated else {}
+    scanner = f"{_scanner(shifted)} {loss_sentence(table, REFERENCE, title)}" if shifted else None
+    notes += filter(None, [said.get(SAME), scanner, said.get(SHIFTED)])
     write_forms(table, partial(_shape, table, level, words), notes, "evidence", outputs)
 
 

@@ -69,8 +69,9 @@ function gallery(page) {
     const scored = part.scored ? slice.dice[part.scored] : null, n = Math.max(part.tiles.indexOf(part.scored), 2);
     const made = strip(i);
     made.onload = () => small.getContext("2d").drawImage(made, n * size, 0, size, size, 0, 0, 96, 96);
-    return el("button", { type: "button", onclick: () => show(i), "aria-label": `Slice ${slice.z} of patient ${slice.patient}` },
-      small, scored === null || scored === undefined ? `slice ${slice.z}` : scored.toFixed(2));
+    const [text, what] = scored === null || scored === undefined ? [`slice ${slice.z}`, ""] : [scored.toFixed(2), `, slice ${slice.z}`];
+    // begins with what is seen, so that who speaks to the browser can say it
+    return el("button", { type: "button", onclick: () => show(i), "aria-label": `${text}${what} of patient ${slice.patient}` }, small, text);
   });
   const step = (by) => show((chosen + by + part.slices.length) % part.slices.length);
   show(0);

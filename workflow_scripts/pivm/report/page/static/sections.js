@@ -36,7 +36,7 @@ function verdict(page, put) {
 }
 
 function evidence(page, put) {
-  if (page.evidence === null) { document.getElementById("evidence").remove(); return; }
+  if (page.evidence === null) { document.querySelectorAll("#evidence, nav a[href='#evidence']").forEach((one) => one.remove()); return; }
   put("evidence", lacks(page.evidence) ?? [
     page.evidence.notes.map((text) => el("p", {}, text)), figure(page, "evidence"), el("p", { class: "note" }, page.evidence.caption),
   ]);
@@ -47,10 +47,11 @@ function tableSection(page, name) {
   const part = page[name], heading = el("h3", {}, titles[name]);
   if (lacks(part)) return [heading, lacks(part)];
   const rows = part.rows.map((row) => el("tr", {},
-    el("th", { scope: "row", class: "text" }, row.title, " ", el("span", { title: `${row.better} is better` }, row.better === "lower" ? "↓" : "↑")),
+    el("th", { scope: "row", class: "text" }, row.title, " ",
+      el("span", { title: `${row.better} is better`, role: "img", "aria-label": `${row.better} is better` }, row.better === "lower" ? "↓" : "↑")),
     row.cells.map((cell) => cell === null ? el("td", {}, "–") : el("td", { class: cell.best ? "best" : "" },
       cell.best ? el("b", {}, cell.mean) : cell.mean, el("span", { class: "interval" }, cell.interval)))));
-  return [heading, table(["", ...part.columns], rows, part.caption),
+  return [heading, table(["Score", ...part.columns], rows, part.caption),
     el("details", {}, el("summary", {}, "Every pair of columns, and what the numbers do not say"), part.notes.map((text) => el("p", {}, text))),
     el("details", {}, el("summary", {}, "Patients behind the means"), figure(page, name) ?? el("p", {}, "No figure."))];
 }
