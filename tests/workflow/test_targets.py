@@ -137,7 +137,7 @@ def test_another_scanner_reruns_no_training_and_no_score_of_the_tables(extended,
     for target, others in (("evidence", set()), ("all", {"manifest", "page"})):
         jobs = extended.dry_run(str(tmp_path / "noisier.yaml"), targets=(target,))
         assert set(jobs) == {"test_segmenter", "evidence_table", target, *others}
-        assert len(jobs["test_segmenter"]) == 7  # arms of both draws
+        assert len(jobs["test_segmenter"]) == 10  # six arms of one draw, four of the other
         assert all("test=_shifted" in wildcards for wildcards in jobs["test_segmenter"])
 
 
