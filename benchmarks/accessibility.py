@@ -14,9 +14,9 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
+from browser import SOFTWARE_WEBGL
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
-SOFTWARE_WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 WIDTHS = (1600, 400)
 REPEATS = 5
 FIRST_VIEW_S, FOLDER_MB = 2.0, 25.0

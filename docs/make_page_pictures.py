@@ -14,7 +14,10 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 DOCS = Path(__file__).parent
-SOFTWARE_WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+sys.path.insert(0, str(DOCS.parent))
+
+from benchmarks.browser import SOFTWARE_WEBGL  # noqa: E402
+
 #: picture -> where it begins and what it ends with
 PICTURES = {"top": ("header", "#slices [aria-live]"), "volumes": ("#volumes", "#viewer")}
 MARGIN = 16

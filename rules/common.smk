@@ -19,6 +19,7 @@ from pivm.config.data import check_data
 from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
+from pivm.generators.kinds import MODEL_FILES
 from pivm.generators.maisi.checkpoints import checkpoint_files
 from pivm.job.failures import Failures
 from pivm.job.killed import note_process, note_scheduler

@@ -68,7 +68,7 @@ def scored_part(wildcards):
 
 def model_of(wildcards):
     folder = f"{RESULTS}/{draw_of(wildcards)}generators/{wildcards.generator}/seed_{wildcards.generator_seed}"
-    return [f"{folder}/{name}" for name in ("model.safetensors", "model.json", "prior.json", "sampler.json")]
+    return [f"{folder}/{name}" for name in MODEL_FILES]
 
 
 def generators_of(rules, released=False):

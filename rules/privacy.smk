@@ -10,9 +10,7 @@ PRIVACY_CONTROLS = {
 # may be missing, as long as nobody asks for the audit: what is read of it is read late
 CONTROL_OF = PRIVACY["controls"]["generator"]
 CONTROL_FOLDER = f"{RESULTS}/privacy/controls/{{control}}"
-CONTROL_MODEL = [
-    f"{CONTROL_FOLDER}/{name}" for name in ("model.safetensors", "model.json", "prior.json", "sampler.json")
-]
+CONTROL_MODEL = [f"{CONTROL_FOLDER}/{name}" for name in MODEL_FILES]
 SYNTHETIC_FILES = ("index.csv", "hu.npy", "labels.npy")
 # folder below privacy/ of every audit, with what it is called and the split that it goes by
 PRIVACY_AUDITS = {f"{name}/seed_{seed}": (name, seed) for name, seed in RUNS}

@@ -20,12 +20,10 @@ from pivm.segmentation.settings import AugmentationSettings, SegmenterSettings
 from pivm.segmentation.training_set import Part, TrainingSlices
 from pivm.settings import read_settings
 
+from tests.unit.stopped import Stopped, stop_at_save
+
 CPU = torch.device("cpu")
 SIZE = 32
-
-
-class Stopped(Exception):
-    pass
 
 
 def blocks(n=4, size=SIZE) -> tuple[torch.Tensor, torch.Tensor]:
@@ -160,15 +158,7 @@ def fit(folder: Path, kind: str, resume: Path | None = None) -> dict[str, torch.
 
 @pytest.mark.parametrize("kind", ["light", "strong"])
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatch, kind):
-    straight, saves, save = fit(tmp_path, kind), [], Resume.save
-
-    def stopping(self, make):
-        save(self, make)
-        saves.append(1)
-        if len(saves) == 3:
-            raise Stopped
-
-    monkeypatch.setattr(Resume, "save", stopping)
+    straight, saves = fit(tmp_path, kind), stop_at_save(monkeypatch, 3)
     with pytest.raises(Stopped):
         fit(tmp_path, kind, tmp_path / "state.pt")
     np.random.seed(77)  # noqa: NPY002

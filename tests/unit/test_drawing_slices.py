@@ -24,6 +24,8 @@ from pivm.segmentation.settings import AugmentationSettings, RareOrgansSettings,
 from pivm.segmentation.training_set import Part, TrainingSlices
 from pivm.settings import read_settings
 
+from tests.unit.stopped import Stopped, stop_at_save
+
 ROOT = Path(__file__).parents[2]
 REAL, SYNTHETIC, SIZE = 10, 6, 16
 
@@ -185,10 +187,6 @@ class TestResume:
         assert [other.at(step).tolist() for step in range(20)] != straight
 
 
-class Stopped(Exception):
-    pass
-
-
 def test_a_stopped_training_goes_on_to_the_same_averaged_weights(both, tmp_path, monkeypatch):
     def fit(resume: Path | None = None) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
@@ -196,15 +194,7 @@ def test_a_stopped_training_goes_on_to_the_same_averaged_weights(both, tmp_path,
         segmenter.fit(both, 1, Run(tmp_path / "losses.csv", Resume(resume, every=0)))
         return segmenter.net.state_dict()
 
-    straight, saves, save = fit(), [], Resume.save
-
-    def stopping(self, make):
-        save(self, make)
-        saves.append(1)
-        if len(saves) == 4:
-            raise Stopped
-
-    monkeypatch.setattr(Resume, "save", stopping)
+    straight, saves = fit(), stop_at_save(monkeypatch, 4)
     with pytest.raises(Stopped):
         fit(tmp_path / "state.pt")
     resumed = fit(tmp_path / "state.pt")

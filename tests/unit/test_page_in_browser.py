@@ -11,11 +11,11 @@ import pytest
 from pivm.report.page import niivue
 from pivm.report.page.build import write_page
 
+from benchmarks.browser import SOFTWARE_WEBGL
 from tests.unit.test_page import CHROMIUM, HOSTILE, a_run, results  # noqa: F401
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install playwright)")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
-SOFTWARE_WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 #: a busy machine draws in software, which takes its time
 WAIT_MS = 120_000

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from pivm import cli
-from pivm.generators.model_folder import MODEL_FILES
+from pivm.generators.kinds import MODEL_FILES
 from pivm.hub import remote
 from pivm.learning.model_files import file_hash
 

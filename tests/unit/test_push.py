@@ -21,8 +21,8 @@ from pivm.cli import push
 from pivm.cohort.prior import Prior
 from pivm.errors import PivmError
 from pivm.generators.controls.gaussian import GaussianOrgans
-from pivm.generators.kinds import GeneratorSettings
-from pivm.generators.model_folder import MODEL_FILES, BelowMm, ModelFolder, TrainedOn, save_generator
+from pivm.generators.kinds import MODEL_FILES, GeneratorSettings
+from pivm.generators.model_folder import BelowMm, ModelFolder, TrainedOn, save_generator
 from pivm.generators.sampler_file import write_sampler
 from pivm.hub.publication import public_facts, require_nobody
 from pivm.report.generator_card import write_model_card
@@ -97,6 +97,13 @@ def error_of(capsys) -> str:
     return lines[0]
 
 
+def require_refusal(model, hub, capsys, found: str) -> None:
+    """The folder is refused by name, and before anything is asked of the hub."""
+    assert send(model) == 1
+    assert found in error_of(capsys)
+    assert not hub.calls
+
+
 def edit(path: Path, **more) -> None:
     facts = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**facts, **more}), "utf-8")
@@ -155,9 +162,7 @@ def test_nothing_of_patients_or_of_the_place_leaves(model, hub, capsys):
 )
 def test_what_cannot_be_left_out_is_refused(model, hub, capsys, spoil, found):
     spoil(model)
-    assert send(model) == 1
-    assert found in error_of(capsys)
-    assert not hub.calls
+    require_refusal(model, hub, capsys, found)
 
 
 def test_the_folder_of_released_weights_stays_behind_and_their_licence_is_asked_for(model, hub, capsys, monkeypatch):
@@ -234,9 +239,7 @@ def drop_section(model: Path) -> None:
 )
 def test_an_incomplete_or_foreign_folder_is_refused_before_any_call(model, hub, capsys, spoil, found):
     spoil(model)
-    assert send(model) == 1
-    assert found in error_of(capsys)
-    assert not hub.calls
+    require_refusal(model, hub, capsys, found)
 
 
 def test_nothing_is_sent_without_a_yes(model, hub, capsys, monkeypatch):

@@ -23,6 +23,9 @@ from pivm.settings import plain, read_settings, schema_of, setting, type_hints
 if TYPE_CHECKING:
     from pivm.generators.protocol import Generator
 
+#: what the folder of a trained generator of any kind needs to generate
+MODEL_FILES = ("model.safetensors", "model.json", "prior.json", "sampler.json")
+
 
 class Misfit(NamedTuple):
     """A key of the sampler that does not go with the training, and what is wrong with it."""

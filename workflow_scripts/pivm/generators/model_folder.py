@@ -19,8 +19,6 @@ from pivm.settings import plain, read_settings
 if TYPE_CHECKING:
     from pivm.generators.protocol import Generator
 
-#: what a folder needs to generate
-MODEL_FILES = ("model.safetensors", "model.json", "prior.json", "sampler.json")
 #: of the folder; raised when what is in it changes
 FORMAT = 5
 

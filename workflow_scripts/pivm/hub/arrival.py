@@ -9,7 +9,8 @@ from typing import Any
 
 from pivm.cohort.prior import Prior
 from pivm.errors import PivmError, StateError, first_line
-from pivm.generators.model_folder import MODEL_FILES, ModelFolder
+from pivm.generators.kinds import MODEL_FILES
+from pivm.generators.model_folder import ModelFolder
 from pivm.hub.card import CARD
 from pivm.hub.publication import HASHES, require_whole
 from pivm.hub.remote import Snapshot

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pivm.errors import DataError, PivmError
-from pivm.generators.model_folder import MODEL_FILES
+from pivm.generators.kinds import MODEL_FILES
 from pivm.labels import LabelSet
 from pivm.learning.model_files import file_hash, file_hashes
 from pivm.scans.label_names import write_label_names
