@@ -15,7 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm import config as pivm_config, errors
 from pivm.config import ablation as pivm_ablation, evidence as pivm_evidence, privacy as pivm_privacy
 from pivm.config.training_sets import judges, segmenter_settings as settings_of_set, training_sets
-from pivm.config.data import check_data
+from pivm.config.data import check_data, settle
 from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
@@ -66,6 +66,7 @@ try:
     DATASET = Dataset(config["dataset"], config["datasets"][config["dataset"]])
     ARCHIVE = DATASET.to_fetch()
     LISTING = Listing() if ARCHIVE else DATASET.listing()
+    settle(config, DATASET, LISTING)
     if not ARCHIVE:
         check_data(config, DATASET, LISTING)
     if config["split"]["source"] == "auto":

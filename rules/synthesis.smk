@@ -37,6 +37,8 @@ rule labels_only:
         **needs("scans"),
     params:
         code=code("labels_only"),
+        # with `auto`, subjects without CT may all have been set aside
+        required=RECIPES["slices"]["sources"]["labels_only"] not in (0, "auto"),
     script:
         "../workflow_scripts/labels_only.py"
 

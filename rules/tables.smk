@@ -101,11 +101,7 @@ rule figure_panel:
     input:
         store=rules.slice_store.output,
         prior=f"{RESULTS}/prior.json",
-        synthetic=expand(
-            f"{RESULTS}/synthesis/{{generator}}/seed_{FIRST_SEED}/slices/{{name}}",
-            generator=config["tables"]["generators"],
-            name=["index.csv", "hu.npy"],
-        ),
+        synthetic=paired_slices([(name, FIRST_SEED) for name in config["tables"]["generators"]], cohort=""),
     output:
         report(
             f"{RESULTS}/figures/panel.png",

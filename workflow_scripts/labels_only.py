@@ -13,5 +13,5 @@ with job(snakemake):
     store = SliceStore(Path(given.store[0]).parent, read_split(given.split))
     subjects = {Path(path).parent.name: Path(path).parent for path in given.records}
     margins_mm = Prior.load(given.prior).outline_margins_mm
-    parts = labels_alone(store, split_table(given.split), subjects, margins_mm)
+    parts = labels_alone(store, split_table(given.split), subjects, margins_mm, snakemake.params.required)
     LabelStore.write(Path(snakemake.output.index).parent, parts, store.size)

@@ -9,7 +9,7 @@ from pivm.job import device, job
 from pivm.labels import LabelSet
 from pivm.learning.model_files import model_hash
 from pivm.seeds import derived_seed
-from pivm.synthesis.label_sources import Chosen, apportion
+from pivm.synthesis.label_sources import Chosen, slices_by_source
 from pivm.synthesis.slices import choose_sources, rows_of_patients, synthesise_slices
 
 with job(snakemake):
@@ -18,12 +18,11 @@ with job(snakemake):
     # the same label maps and noise for every generator
     seed = derived_seed(params.seed, params.purpose)
     if params.part == "train":
-        count = len(store.rows("train")) if params.slices == "as_real" else params.slices
-        chosen = []
-        for source, wanted in apportion(count, params.sources).items():
-            labels = store if source == "train" else LabelStore(Path(snakemake.input[source][0]).parent)
-            rows = labels.rows(LABELS_ONLY if source == LABELS_ONLY else "train")
-            chosen.append(Chosen(source, labels, choose_sources(rows, wanted, seed)))
+        files = {source: snakemake.input[source] for source in ("labels_only", "augmented") if snakemake.input[source]}
+        stores = {"train": store} | {source: LabelStore(Path(some[0]).parent) for source, some in files.items()}
+        rows = {source: s.rows(LABELS_ONLY if source == LABELS_ONLY else "train") for source, s in stores.items()}
+        wanted = slices_by_source(params.slices, params.sources, {source: len(some) for source, some in rows.items()})
+        chosen = [Chosen(one, stores[one], choose_sources(rows[one], n, seed)) for one, n in wanted.items()]
     else:
         chosen = [Chosen(params.part, store, rows_of_patients(store, params.part, params.patients))]
     for one in chosen:

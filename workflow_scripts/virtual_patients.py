@@ -12,7 +12,7 @@ from pivm.labels import LabelSet
 from pivm.scans.label_maps import Policy
 from pivm.seeds import derived_seed
 from pivm.settings import read_settings
-from pivm.synthesis.label_sources import apportion
+from pivm.synthesis.label_sources import slices_by_source
 from pivm.synthesis.settings import AnatomySettings
 from pivm.synthesis.virtual.patients import Stack
 from pivm.synthesis.virtual.spread import fit_spread
@@ -25,9 +25,9 @@ with job(snakemake):
     label_set, folder = LabelSet.from_config(params.labels), Path(snakemake.output.index).parent
     how = (label_set, store.size, Policy(params.overlap, params.other_grid), params.padding)
     rows, bones = store.rows("train"), bones_of(label_set)
-    # as many slices as the largest recipe takes
-    counts = [len(rows) if one["slices"] == "as_real" else one["slices"] for one in params.recipes]
-    slices = max(apportion(n, one["sources"])["augmented"] for n, one in zip(counts, params.recipes, strict=True))
+    # as many slices as the largest recipe takes where there are no label maps without CT for its `auto`
+    counts = [slices_by_source(one["slices"], one["sources"], {"train": len(rows)}) for one in params.recipes]
+    slices = max(count.get("augmented", 0) for count in counts)
 
     def read(name: str) -> Stack:
         """A training scan, read when it is needed."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from pivm.config import validate
-from pivm.config.data import check_data
+from pivm.config.data import check_data, settle
 from pivm.datasets import Dataset
 from pivm.datasets.dicom import labels
 from pivm.datasets.dicom.headers import read_dicom
@@ -47,11 +47,12 @@ def cases(folder: Path, subjects: int = 20, names: tuple[str, ...] = MASKS) -> d
 def check(entry: dict, **changes) -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["datasets"]["mine"], config["dataset"] = copy.deepcopy(entry), "mine"
-    config["split"] = {"source": "auto", "seed": 1, "val": 4, "test": 12}
+    config["split"] = {"source": "auto", "seed": 1, "val": 4, "test": 12, "annotated": "auto"}
     for key, value in changes.items():
         config[key] = {**config[key], **value} if isinstance(value, dict) else value
     validate(config)
     dataset = Dataset("mine", config["datasets"]["mine"])
+    settle(config, dataset, dataset.listing())
     check_data(config, dataset, dataset.listing())
 
 

@@ -36,8 +36,11 @@ class SplitSettings:
         "patients that choose between models, a whole number or a share below 1", 4, minimum=0, whole_from=1
     )
     test: float = setting("patients of the tables, a whole number or a share below 1", 40, above=0, whole_from=1)
-    annotated: int | Literal["all"] = setting(
-        "training patients whose CT is used; the label maps of the others serve synthesis alone", "all", minimum=1
+    annotated: int | Literal["auto", "all"] = setting(
+        "training patients whose CT is used; the label maps of the others serve synthesis alone; auto: as the data set "
+        "says (the phantom), otherwise all",
+        "auto",
+        minimum=1,
     )
 
 

@@ -160,8 +160,10 @@ def _check_selection(config: dict[str, Any]) -> None:
 
 def _check_sources(config: dict[str, Any]) -> None:
     shares = config["synthesis"]["sources"]
-    if not sum(shares.values()):
-        raise ConfigError("synthesis.sources", f"found {shares}, expected at least one share above 0")
+    rest = {name: share for name, share in shares.items() if share != "auto"}
+    if not sum(rest.values()):
+        hint = "for the slices that labels_only: auto leaves, " if "auto" in shares.values() else ""
+        raise ConfigError("synthesis.sources", f"found {shares}, {hint}expected at least one share above 0")
 
 
 def _check_windows(config: dict[str, Any]) -> None:

@@ -30,14 +30,35 @@ def check_data(config: dict[str, Any], dataset: Dataset, listing: Listing) -> No
     _check_names(config, dataset, listing)
     _check_split(config, listing)
     wanted = config["synthesis"]
-    if wanted["volumes"] and wanted["volumes_from"] == "labels_only" and all(s.ct for s in listing.subjects.values()):
+    if wanted["volumes"] and wanted["volumes_from"] == "labels_only" and not has_label_maps(config, listing):
         raise ConfigError(
             "synthesis.volumes_from",
-            f"found labels_only, but every subject of {dataset.name} has a CT; set it to train, or volumes to 0",
+            f"found labels_only, but every subject of {dataset.name} has a CT that is used; set it to train, or volumes to 0",
         )
     weights = config["tables"]["extractor"]["weights"]
     if weights and not os.path.isfile(os.path.expanduser(weights)):
         raise ConfigError("tables.extractor.weights", f"{weights}: no such file")
+
+
+def settle(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:
+    """Put in place of ``auto`` what the data set says, in place: annotated patients, and whether label maps without CT
+    are a source of synthetic slices.
+
+    Args:
+        config: valid, as merged from all files.
+        dataset: the one it names.
+        listing: its subjects.
+    """
+    split, sources = config["split"], config["synthesis"]["sources"]
+    if split["annotated"] == "auto":
+        split["annotated"] = getattr(dataset.settings, "annotated", "all")
+    if sources["labels_only"] == "auto" and not has_label_maps(config, listing):
+        sources["labels_only"] = 0.0
+
+
+def has_label_maps(config: dict[str, Any], listing: Listing) -> bool:
+    """Whether there are patients whose labels alone serve."""
+    return config["split"]["annotated"] != "all" or any(not subject.ct for subject in listing.subjects.values())
 
 
 def _check_names(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:

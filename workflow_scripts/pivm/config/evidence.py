@@ -68,7 +68,9 @@ def arms(config: dict[str, Any]) -> dict[tuple[float, str], list[TrainingSet]]:
                 continue
             augmentation = {**segmentation["augmentation"], "kind": evidence["augmentation"]}
             augmentation |= arm.overrides.get("augmentation", {})
-            overrides = {**arm.overrides, "steps": steps, "augmentation": augmentation}
+            # all slices alike where an arm does not say otherwise: the tables' own way of use is the arm `half`
+            usage = {"synthetic_share": None, "synthetic_first": 0.0}
+            overrides = {**usage, **arm.overrides, "steps": steps, "augmentation": augmentation}
             seeds = [None] if generator is None else generator_seeds(config, generator)
             found[multiple, name] = [
                 TrainingSet(

@@ -28,21 +28,18 @@ def plot_panel(
 ) -> None:
     """Per slice two lines: the CT, its labels and each generator's CT; below, the variation of each and the prior map.
 
-    The slices come from the synthetic training sets, so the label maps are those of training patients; rows
-    are spread from the lowest to the highest slice that all generators have made.
+    The slices are of patients that no generator saw; rows are spread from the lowest to the highest slice that all
+    generators have made.
 
     Args:
         store: the slice store of the run.
         prior: organ means of the run.
-        folders: generator -> folder of its synthetic slices.
+        folders: generator -> folder of its synthetic slices of held-out patients.
         words: of the scans.
         path: of the PNG.
         rows: label maps shown.
     """
-    index = {
-        g: read_patient_csv(f / "index.csv").drop_duplicates("source_row").set_index("source_row")
-        for g, f in folders.items()
-    }
+    index = {g: read_patient_csv(f / "index.csv").set_index("source_row") for g, f in folders.items()}
     shared = sorted(set.intersection(*(set(table.index) for table in index.values())))
     by_height = sorted(shared, key=lambda r: _relative_height(store, r))
     picks = [by_height[int(f * (len(by_height) - 1))] for f in np.linspace(0.12, 0.85, min(rows, len(by_height)))][::-1]

@@ -53,7 +53,7 @@ class SegmenterSettings:
         "of the moving average of the weights; null: the last weights", None, above=0, below=1
     )
     synthetic_share: float | None = setting(
-        "of synthetic slices where a set holds both kinds; null: by their numbers", None, minimum=0, maximum=1
+        "of synthetic slices where a set holds both kinds; null: by their numbers", 0.5, minimum=0, maximum=1
     )
     synthetic_first: float = setting(
         "share of the steps on synthetic slices alone, before those on real ones alone", 0.0, minimum=0, below=1

@@ -48,6 +48,37 @@ class Chosen(NamedTuple):
         )
 
 
+def slices_by_source(slices: int | str, shares: Mapping[str, float | str], there: Mapping[str, int]) -> dict[str, int]:
+    """How many synthetic slices are made from the label maps of each source.
+
+    Args:
+        slices: config key ``synthesis.slices``.
+        shares: config section ``synthesis.sources``, or a part of it.
+        there: source -> label maps of it; ``train`` is needed.
+
+    >>> slices_by_source("auto", {"train": 1, "labels_only": "auto"}, {"train": 120, "labels_only": 240})
+    {'labels_only': 240}
+    >>> slices_by_source("auto", {"train": 1, "labels_only": "auto"}, {"train": 120, "labels_only": 50})
+    {'labels_only': 50, 'train': 70}
+    """
+    auto, others = shares.get(LABELS_ONLY) == "auto", there.get(LABELS_ONLY, 0)
+    count = slices if isinstance(slices, int) else there["train"]
+    if auto and slices == "auto":
+        count = max(count, others)
+    first = {LABELS_ONLY: min(others, count)} if auto and others else {}
+    fixed = {source: float(share) for source, share in shares.items() if share != "auto"}
+    wanted = first | apportion(count - sum(first.values()), fixed)
+    return {source: number for source, number in wanted.items() if number}
+
+
+def no_label_maps() -> CohortError:
+    """What is said where label maps without CT are asked for, and there are none."""
+    return CohortError(
+        "label maps without CT are asked for (synthesis.sources, or an arm of the evidence), but no subject has "
+        "labels alone; add some, of other persons than those of val and test, or lower split.annotated"
+    )
+
+
 def apportion(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     """Split a number of slices by shares; they sum up to it, the largest remainders are rounded up.
 
@@ -63,7 +94,7 @@ def apportion(count: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def labels_alone(
-    store: SliceStore, split: pd.DataFrame, subjects: Mapping[str, Path], margins_mm: Margins
+    store: SliceStore, split: pd.DataFrame, subjects: Mapping[str, Path], margins_mm: Margins, required: bool
 ) -> Iterator[tuple[pd.DataFrame, Arrays]]:
     """The label maps of all subjects whose labels alone serve, each with an outline that is estimated from them.
 
@@ -74,19 +105,19 @@ def labels_alone(
         split: as :func:`pivm.cohort.split.split_table` reads it.
         subjects: name -> folder of what preparation wrote.
         margins_mm: anterior, posterior and at the sides, of the training patients.
+        required: there must be one.
 
     Yields:
-        Rows and arrays of a subject, for :meth:`pivm.cohort.store.LabelStore.write`.
+        Rows and arrays of a subject, for :meth:`pivm.cohort.store.LabelStore.write`; without any, those of no slice.
 
     Raises:
-        CohortError: there is no such subject.
+        CohortError: one is required, and there is none.
     """
     chosen = split[split["split"] == LABELS_ONLY]
     if not len(chosen):
-        raise CohortError(
-            "label maps without CT are asked for (synthesis.sources, or an arm of the evidence), but no subject has "
-            "labels alone; add some, of other persons than those of val and test, or lower split.annotated"
-        )
+        if required:
+            raise no_label_maps()
+        yield store.index.iloc[:0], {"labels": np.asarray(store.labels[:0]), "body": np.asarray(store.body[:0])}
     for subject in chosen.itertuples():
         if subject.source == WITHOUT_CT:
             rows, labels = _prepared(subject, subjects[subject.subject])

@@ -14,7 +14,12 @@ class SourceShares:
 
     train: float = setting("the label maps of the training patients", 1.0, minimum=0)
     augmented: float = setting("new anatomies: deformed label maps of the training patients", 0.0, minimum=0)
-    labels_only: float = setting("subjects without CT, and training patients beyond split.annotated", 0.0, minimum=0)
+    labels_only: float | Literal["auto"] = setting(
+        "subjects without CT, and training patients beyond split.annotated; auto: each of their label maps once before "
+        "the other sources share the rest",
+        "auto",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,10 @@ class GateSettings:
 class SynthesisSettings:
     """Synthetic data from the labels of training patients (paper, section 3.4)."""
 
-    slices: int | Literal["as_real"] = setting(
-        "per generator, as_real: as many as the training patients have; every training slice serves once before any "
-        "serves twice",
-        "as_real",
+    slices: int | Literal["auto", "as_real"] = setting(
+        "per generator; as_real: as many as the training patients have; auto: or as many as there are label maps without "
+        "CT, where sources.labels_only is auto and these are more",
+        "auto",
         minimum=1,
     )
     sources: SourceShares = SourceShares()

@@ -14,7 +14,7 @@ from pivm.errors import CohortError
 from pivm.generators.protocol import Generator
 from pivm.learning.device import memory_hint
 from pivm.seeds import derived_seed
-from pivm.synthesis.label_sources import Chosen
+from pivm.synthesis.label_sources import Chosen, no_label_maps
 
 
 def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -24,7 +24,12 @@ def choose_sources(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
         rows: candidate rows.
         count: how many synthetic slices are wanted.
         seed: of the order.
+
+    Raises:
+        CohortError: there are no rows, which label maps without CT alone may have none of.
     """
+    if not len(rows):
+        raise no_label_maps()
     rng = np.random.default_rng(seed)
     rounds = [rng.permutation(rows) for _ in range(-(-count // len(rows)))]
     return np.concatenate(rounds)[:count]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pivm.datasets.layout import LabelNames, Layout
 from pivm.datasets.listing import Listing, Subject
@@ -23,6 +24,7 @@ class PhantomSettings:
     matrix: int = setting("voxels per side of an axial slice", minimum=32, maximum=512)
     slice_spacing: float = setting("distance between axial slices, mm", minimum=1, maximum=20)
     labels_only: int = setting("number of further patients, who have labels and no CT", 0, minimum=0, maximum=9999)
+    annotated: int | Literal["all"] = setting("what `split.annotated: auto` means here", "all", minimum=1)
 
 
 def check(key: str, settings: PhantomSettings, known: tuple[str, ...]) -> None:
