@@ -15,6 +15,7 @@ from pivm.config.data import check_data, settle
 from pivm.datasets import Dataset
 from pivm.datasets.dicom import labels
 from pivm.datasets.dicom.headers import read_dicom
+from pivm.datasets.listing import Listing, Subject
 from pivm.errors import ConfigError
 from pivm.segmentation.encoders import ENCODERS, check_network, timm_networks
 
@@ -174,3 +175,44 @@ def test_encoders_are_those_that_are_installed():
 
     assert sorted(ENCODERS) == sorted(smp.encoders.get_encoder_names())
     assert timm_networks() == set(timm.list_models())
+
+
+def settled(entry: dict, labels_only: int, **split) -> dict:
+    """The config for a data set where so many subjects have no CT."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["datasets"]["mine"], config["dataset"] = entry, "mine"
+    config["split"] |= split
+    validate(config)
+    subjects = {f"s{i}": Subject("phantom", "" if i < labels_only else "ct.nii.gz", "masks") for i in range(60)}
+    settle(config, Dataset("mine", entry), Listing(subjects=subjects))
+    return config
+
+
+PHANTOM = {"layout": "phantom", "path": "p", "patients": 60, "seed": 1, "matrix": 64, "slice_spacing": 5.0}
+OWN = {"layout": "totalsegmentator", "path": "p"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "labels_only", "split", "annotated", "source"),
+    [
+        (OWN, 0, {}, "all", 0.0),
+        (OWN, 3, {}, "all", "auto"),
+        (OWN, 0, {"annotated": 5}, 5, "auto"),
+        (PHANTOM, 0, {}, "all", 0.0),
+        (PHANTOM | {"annotated": 8}, 0, {}, 8, "auto"),
+        (PHANTOM | {"annotated": 8}, 0, {"annotated": "all"}, "all", 0.0),
+        (PHANTOM | {"annotated": 8}, 0, {"annotated": 3}, 3, "auto"),
+    ],
+)
+def test_auto_is_what_the_data_set_says(entry, labels_only, split, annotated, source):
+    """Own scans all keep their CT; label maps without CT are a source where there are any."""
+    config = settled(entry, labels_only, **split)
+    assert config["split"]["annotated"] == annotated
+    assert config["synthesis"]["sources"]["labels_only"] == source
+
+
+def test_what_auto_leaves_needs_a_source():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["synthesis"]["sources"] |= {"train": 0.0}
+    with pytest.raises(ConfigError, match="for the slices that labels_only: auto leaves, expected at least one share"):
+        validate(config)

@@ -60,9 +60,9 @@ def is_synthetic(row: int) -> bool:
 
 
 class TestAsBefore:
-    def test_the_default_is_one_pool(self, both):
+    def test_without_a_share_there_is_one_pool(self, both):
         whole = Batches(REAL + SYNTHETIC, 4, 3)
-        assert rows(both, 20) == [whole.at(step).tolist() for step in range(20)]
+        assert rows(both, 20, synthetic_share=None) == [whole.at(step).tolist() for step in range(20)]
 
     @pytest.mark.parametrize("kind", [False, True])
     def test_what_parts_two_kinds_leaves_a_set_of_one_alone(self, kind):
@@ -150,7 +150,7 @@ class TestRareOrgans:
 
     @pytest.mark.parametrize("of", ["both", "synthetic", "real"])
     def test_the_kinds_asked_for_are_drawn_so_and_keep_their_part(self, both, of):
-        seen = rows(both, 1600, rare_organs=RareOrgansSettings(0.05, of))
+        seen = rows(both, 1600, synthetic_share=None, rare_organs=RareOrgansSettings(0.05, of))
         counts = np.bincount(np.concatenate(seen), minlength=REAL + SYNTHETIC) / 400
         kinds = {"real": slice(None, REAL), "synthetic": slice(REAL, None)}
         for kind, slices in kinds.items():
@@ -236,12 +236,13 @@ class TestConfig:
         (original,), (combined, *_), (pivm, *_) = (training_sets(config, n) for n in ("original", "combined", "pivm"))
         before = {one.folder: segmenter_settings(config, one) for one in (original, combined, pivm)}
         assert "rare_organs" not in before[original.folder]
-        config["segmentation"]["synthetic_share"] = 0.5
+        config["segmentation"]["synthetic_share"] = 0.25
         changed = [one.folder for one in (original, combined, pivm) if differs(config, one, before)]
         assert changed == [combined.folder]
         config["segmentation"] |= {"synthetic_share": None, "synthetic_first": 0.5}
         assert [one.folder for one in (original, combined, pivm) if differs(config, one, before)] == [combined.folder]
-        config["segmentation"] |= {"synthetic_first": 0.0, "rare_organs": {"threshold": 0.0, "of": "real"}}
+        config["segmentation"] |= {"synthetic_share": 0.5, "synthetic_first": 0.0}
+        config["segmentation"]["rare_organs"] = {"threshold": 0.0, "of": "real"}
         assert not any(differs(config, one, before) for one in (original, combined, pivm))
         for of, those in (("real", [original, combined]), ("synthetic", [combined, pivm])):
             config["segmentation"]["rare_organs"] = {"threshold": 0.01, "of": of}
@@ -270,7 +271,8 @@ class TestConfig:
             keys = arms[arm].keys() | arms[other].keys()
             return {k: arms[arm].get(k) for k in keys if arms[arm].get(k) != arms[other].get(k)}
 
-        assert difference("pretrained", "labels_only") == {"synthetic_share": None, "synthetic_first": 0.5}
+        assert difference("pretrained", "labels_only") == {"synthetic_first": 0.5}
+        assert arms["labels_only"]["synthetic_share"] is None
         assert difference("half", "labels_only") == {"synthetic_share": 0.5}
         assert difference("rare", "labels_only") == {"rare_organs": {"threshold": 0.01, "of": "synthetic"}}
         assert difference("rare_real", "real") == {"rare_organs": {"threshold": 0.01, "of": "real"}}

@@ -21,10 +21,12 @@ from pivm.report.evidence_table import arm_title, write_evidence
 from pivm.report.words import PHANTOM, REAL
 from pivm.segmentation.arms import ARMS, EvidenceSettings
 from pivm.segmentation.other_scanner import ShiftSettings
-from pivm.synthesis.label_sources import apportion, labels_alone
+from pivm.synthesis.label_sources import apportion, labels_alone, slices_by_source
+from pivm.synthesis.slices import choose_sources
 
 ROOT = Path(__file__).parents[2]
 
+MARGINS = (10.0, 10.0, 5.0)
 SCORES = st.floats(0.05, 0.95)
 
 
@@ -207,6 +209,7 @@ class TestConfig:
         assert "labels_only" in {arm for place, _, arm, _ in everywhere if place == last}
 
     def test_the_draw_of_the_run_is_not_made_twice(self, config):
+        config["split"]["annotated"] = "all"
         assert evidence.draws(config)[-1] == ""
         config["split"]["annotated"] = 8
         assert evidence.draws(config)[2] == ""
@@ -257,7 +260,7 @@ class TestLabelSources:
             SliceStore.write(tmp_path / f"store_{seed}", [(index, arrays)], size)
             store = SliceStore(tmp_path / f"store_{seed}", {"a": "train", "b": "labels_only"})
             split = pd.DataFrame({"subject": ["a", "b"], "split": ["train", "labels_only"], "source": "random"})
-            LabelStore.write(tmp_path / f"maps_{seed}", labels_alone(store, split, {}, (10.0, 10.0, 5.0)), size)
+            LabelStore.write(tmp_path / f"maps_{seed}", labels_alone(store, split, {}, MARGINS, True), size)
             maps = LabelStore(tmp_path / f"maps_{seed}")
             assert maps.index["subject"].tolist() == ["b", "b"]
             assert maps.rows("labels_only").tolist() == [0, 1]
@@ -267,7 +270,40 @@ class TestLabelSources:
         assert found[0][1][:, 4:9, 5:12].all()
         assert not found[0][1].all()
 
-    def test_no_label_map_at_all(self):
-        split = pd.DataFrame({"subject": ["a"], "split": ["train"], "source": "random"})
+    def test_no_label_map_at_all(self, tmp_path):
+        """Refused where they are asked for; no slice, and a store that says so, where they may be missing."""
+        labels = np.ones((2, 16, 16), np.uint8)
+        index = pd.DataFrame(
+            {"subject": ["a", "a"], "patient": "a", "split": "train", "role": "target", "previous": -1}
+        )
+        arrays = {"hu": labels.astype(np.int16), "labels": labels, "body": labels > 0}
+        SliceStore.write(tmp_path / "store", [(index, arrays)], 16)
+        store, split = (
+            SliceStore(tmp_path / "store"),
+            pd.DataFrame({"subject": ["a"], "split": ["train"], "source": "random"}),
+        )
         with pytest.raises(CohortError, match="no subject has labels alone"):
-            list(labels_alone(None, split, {}, (0.0, 0.0, 0.0)))
+            list(labels_alone(store, split, {}, MARGINS, True))
+        LabelStore.write(tmp_path / "maps", labels_alone(store, split, {}, MARGINS, False), 16)
+        rows = LabelStore.checked(tmp_path / "maps").rows("labels_only")
+        assert len(rows) == 0
+        with pytest.raises(CohortError, match="no subject has labels alone"):
+            choose_sources(rows, 1, 1)
+
+    @given(st.integers(1, 300), st.integers(0, 600), st.sampled_from(["auto", "as_real", 7, 500]), st.floats(0, 2))
+    def test_auto_takes_each_label_map_without_ct_once_before_the_rest_is_shared(
+        self, train, others, slices, augmented
+    ):
+        shares = {"train": 1.0, "augmented": augmented, "labels_only": "auto"}
+        found = slices_by_source(slices, shares, {"train": train, "labels_only": others})
+        total = {"auto": max(train, others), "as_real": train}.get(slices, slices)
+        assert sum(found.values()) == total
+        assert found.get("labels_only", 0) == min(others, total)
+        rest = total - found.get("labels_only", 0)
+        assert found.get("train", 0) == pytest.approx(rest / (1 + augmented), abs=1)
+
+    @given(st.integers(1, 300), st.integers(1, 600), st.floats(0.1, 5), st.sampled_from(["auto", "as_real"]))
+    def test_with_shares_of_ones_own_there_are_as_many_slices_as_real_ones(self, train, others, share, slices):
+        shares = {"train": 1.0, "labels_only": share}
+        found = slices_by_source(slices, shares, {"train": train, "labels_only": others})
+        assert found == {k: n for k, n in apportion(train, shares).items() if n}

@@ -42,7 +42,12 @@ def test_where_when_and_how_long(written):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", written["date"])
     assert 60 <= written["duration_s"]["call"] <= 120
     assert written["duration_s"]["trainings"] == {"generators/pivm/seed_1": 12.5}
-    assert written["seeds"] == {"generators": [1], "split": 1, "segmentation": [1, 2], "segmentation_of_controls": [1]}
+    assert written["seeds"] == {
+        "generators": [1],
+        "split": 1,
+        "segmentation": [1, 2, 3],
+        "segmentation_of_controls": [1],
+    }
 
 
 def test_the_commit_is_that_of_the_checkout(tmp_path, monkeypatch):

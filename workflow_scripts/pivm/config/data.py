@@ -33,7 +33,7 @@ def check_data(config: dict[str, Any], dataset: Dataset, listing: Listing) -> No
     if wanted["volumes"] and wanted["volumes_from"] == "labels_only" and not has_label_maps(config, listing):
         raise ConfigError(
             "synthesis.volumes_from",
-            f"found labels_only, but every subject of {dataset.name} has a CT that is used; set it to train, or volumes to 0",
+            f"found labels_only, but the CT of every subject of {dataset.name} is used; set it to train, or volumes to 0",
         )
     weights = config["tables"]["extractor"]["weights"]
     if weights and not os.path.isfile(os.path.expanduser(weights)):
@@ -41,8 +41,9 @@ def check_data(config: dict[str, Any], dataset: Dataset, listing: Listing) -> No
 
 
 def settle(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:
-    """Put in place of ``auto`` what the data set says, in place: annotated patients, and whether label maps without CT
-    are a source of synthetic slices.
+    """Replace ``auto`` by what the data set says, in place.
+
+    It stands for the annotated patients, and for whether label maps without CT are a source of synthetic slices.
 
     Args:
         config: valid, as merged from all files.

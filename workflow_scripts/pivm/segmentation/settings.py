@@ -66,7 +66,7 @@ class SegmentationSettings(SegmenterSettings):
     """The whole section."""
 
     test_batch: int = setting("test slices at once; the training has its own", 32, minimum=1)
-    seeds: tuple[int, ...] = setting("one training each", (1, 2), minimum=0, min_items=1, unique=True)
+    seeds: tuple[int, ...] = setting("one training each", (1, 2, 3), minimum=0, min_items=1, unique=True)
     control_seeds: tuple[int, ...] = setting(
         "the same for the generators of tables.controls", (1,), minimum=0, min_items=1, unique=True
     )

@@ -83,8 +83,8 @@ class SynthesisSettings:
     """Synthetic data from the labels of training patients (paper, section 3.4)."""
 
     slices: int | Literal["auto", "as_real"] = setting(
-        "per generator; as_real: as many as the training patients have; auto: or as many as there are label maps without "
-        "CT, where sources.labels_only is auto and these are more",
+        "per generator; as_real: as many as the training patients have; auto: or as many as there are label maps "
+        "without CT, where sources.labels_only is auto and these are more",
         "auto",
         minimum=1,
     )
