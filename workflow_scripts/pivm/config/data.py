@@ -33,7 +33,7 @@ def check_data(config: dict[str, Any], dataset: Dataset, listing: Listing) -> No
     if wanted["volumes"] and wanted["volumes_from"] == "labels_only" and not has_label_maps(config, listing):
         raise ConfigError(
             "synthesis.volumes_from",
-            f"found labels_only, but the CT of every subject of {dataset.name} is used; set it to train, or volumes to 0",
+            f"found labels_only, but every CT of {dataset.name} is used; set it to train, or volumes to 0",
         )
     weights = config["tables"]["extractor"]["weights"]
     if weights and not os.path.isfile(os.path.expanduser(weights)):
