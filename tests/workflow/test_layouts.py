@@ -24,7 +24,7 @@ SETTINGS = {
     },
     "split": {"val": 0, "test": 1},
     "diffusion": {"training": {"epochs": 1}},
-    "synthesis": {"slices": 4, "volumes": 1},
+    "synthesis": {"slices": 6, "volumes": 1},
     "segmentation": {"steps": 2, "batch": 2},
     "tables": {"generators": ["pivm"]},
 }
@@ -80,6 +80,15 @@ def test_the_chain_runs_from_a_layout_to_the_tables(workflow, tmp_path, make):
     without_ct = split.loc[split["split"] == "labels_only", "subject"].tolist()
     assert without_ct == (["masks_only"] if labels_only else [])
     assert sorted(set(split["subject"]) - set(without_ct)) == list(NAMES)
+    slices = pd.read_csv(results / "synthesis" / "pivm" / "seed_1" / "slices" / "index.csv")
+    if labels_only:  # each of its label maps serves once, and the training patients' for the rest
+        maps = pd.read_csv(results / "sources" / "labels_only" / "index.csv")
+        alone = slices[slices["source"] == "labels_only"]
+        assert sorted(alone["source_row"]) == maps.index[maps["role"] == "target"].tolist()
+        assert set(alone["source_subject"]) == {"masks_only"}
+    rest = slices.loc[slices["source"] == "train", "source_subject"]
+    assert set(rest) <= set(split.loc[split["split"] == "train", "subject"])
+    assert len(rest) > 0
     volumes = pd.read_csv(results / "synthesis" / "pivm" / "seed_1" / "volumes" / "meta.csv", sep=";")
     training = split.loc[split["split"] == "train", "subject"].min()
     assert volumes["source"].tolist() == ["masks_only" if labels_only else training]
