@@ -15,7 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 from pivm import config as pivm_config, errors
 from pivm.config import ablation as pivm_ablation, evidence as pivm_evidence, privacy as pivm_privacy
 from pivm.config.training_sets import judges, segmenter_settings as settings_of_set, training_sets
-from pivm.config.data import check_data, settle
+from pivm.config.data import check_data, has_subjects_without_ct, settle
 from pivm.cohort.own_split import require_fitting
 from pivm.datasets import Dataset, Listing
 from pivm.evaluation import segmentation_metrics
@@ -110,7 +110,7 @@ ALL_SETS |= {one.folder: one for sets in pivm_evidence.arms(config).values() for
 # synthetic slices of the tables, and of each source of label maps alone for the evidence -> how they are made
 RECIPES = pivm_evidence.recipes(config)
 EVIDENCE_DRAWS = pivm_evidence.draws(config)
-EVIDENCE_POINTS = pivm_evidence.points(config, any(not subject.ct for subject in LISTING.subjects.values()))
+EVIDENCE_POINTS = pivm_evidence.points(config, has_subjects_without_ct(LISTING))
 # how the test slices are shown -> suffix of the scores
 EVIDENCE_TESTS = pivm_evidence.tests(config)
 # modules of the metrics, which are found by name: part of the code behind scores and tables

@@ -316,12 +316,24 @@ def test_the_page_is_found_or_its_absence_said(tmp_path, monkeypatch, capsys):
 
 def test_the_trainings_of_a_config_are_counted():
     config = config_files.read_config([])
-    slices = doctor.training_slices(config)
+    listing = doctor.listing_of(config)
+    slices = doctor.training_slices(config, listing)
     assert slices == 24 * 15
     rows = {row["network"]: (row["jobs"], row["steps"]) for row in doctor.training_jobs(config, slices)}
     assert rows["pivm"] == rows["cddpm"] == (1, 3600)
     assert rows["maisi/autoencoder"] == (1, 500)
     assert rows["segmenter"] == (17, 1600)
+
+
+def test_the_trainings_of_the_evidence_are_counted():
+    """Two draws, the larger of them all who have a CT, of whom nobody is left for label maps without CT."""
+    config = config_files.read_config([config_files.CHECKOUT.parent / "configs/evidence_small.yaml"])
+    config["evidence"] |= {"patients": [4, "all"], "arms": ["real", "labels_only", "augmented"], "steps": [1.0, 2.0]}
+    listing = doctor.listing_of(config)
+    rows = doctor.evidence_jobs(config, doctor.training_slices(config, listing), listing)
+    found = [(row["network"], row["jobs"], row["steps"]) for row in rows]
+    # a generator for each draw; two seeds of three and of two arms
+    assert found == [("pivm", 2, 3600), ("segmenter", 10, 1600), ("segmenter", 10, 3200)]
 
 
 def test_what_does_not_fit_is_said():

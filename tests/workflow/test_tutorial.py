@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from pivm.cli.config_files import read_config
-from pivm.cli.doctor import training_jobs, training_slices
+from pivm.cli.doctor import listing_of, training_jobs, training_slices
 
 from tests.workflow.conftest import ROOT, Workflow
 
@@ -86,8 +86,9 @@ def test_the_doctor_on_the_page_counted_the_trainings_of_its_config(rehearsed, m
     folder, _ = rehearsed
     monkeypatch.chdir(folder)
     config = read_config([Path("my.yaml")])  # as it stands on the page, without the rehearsal's
-    slices = training_slices(config)
-    assert slices
+    listing = listing_of(config)
+    assert listing
+    slices = training_slices(config, listing)
     counted = [(row["network"], row["jobs"], row["steps"]) for row in training_jobs(config, slices)]
     shown = [line.split() for line in shown_after("pivm doctor --config my.yaml")[1:3]]
     assert [(name, int(jobs), int(steps)) for name, jobs, steps, *_ in shown] == counted

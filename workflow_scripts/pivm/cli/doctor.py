@@ -8,14 +8,18 @@ import os
 import platform
 import shutil
 import sys
+from collections import Counter
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from pivm import __version__
 from pivm.cli.command import DONE, EXIT_HELP, FAILED, Command, print_json, require
+
+if TYPE_CHECKING:
+    from pivm.datasets.listing import Listing
 
 PACKAGES = ("torch", "numpy", "nibabel", "diffusers", "monai", "snakemake", "segmentation-models-pytorch", "pydicom")
 _GIB, _MIB = 2**30, 2**20
@@ -28,6 +32,12 @@ def _options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cores", type=int, help="as --cores of the workflow; all that there are where it is not given"
+    )
+    parser.add_argument(
+        "--target",
+        choices=("all", "evidence"),
+        default="all",
+        help="whose trainings are counted",
     )
     parser.add_argument("--no-steps", action="store_true", help="do not time training steps")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
@@ -61,14 +71,22 @@ def machine(results: Path) -> dict[str, Any]:
     }
 
 
-def training_slices(config: dict[str, Any]) -> int | None:
-    """Slices of the training patients, at most; ``None`` where the data set is not there yet."""
+def listing_of(config: dict[str, Any]) -> Listing | None:
+    """The subjects of the data set, by which ``auto`` is settled in the config; ``None`` where it is not there yet."""
+    from pivm.config.data import settle
     from pivm.datasets import Dataset
 
     dataset = Dataset(config["dataset"], config["datasets"][config["dataset"]])
     if dataset.to_fetch():
         return None
-    scans = sum(bool(subject.ct) for subject in dataset.listing().subjects.values())
+    listing = dataset.listing()
+    settle(config, dataset, listing)
+    return listing
+
+
+def training_slices(config: dict[str, Any], listing: Listing) -> int:
+    """Slices of the training patients, at most; those beyond ``split.annotated`` count, as they do in an epoch."""
+    scans = sum(bool(subject.ct) for subject in listing.subjects.values())
     held = sum(n if n >= 1 else round(n * scans) for n in (config["split"]["val"], config["split"]["test"]))
     return max(scans - held, 1) * config["selection"]["slices_per_scan"]
 
@@ -83,24 +101,46 @@ def training_jobs(config: dict[str, Any], slices: int) -> list[dict[str, Any]]:
     Returns:
         ``network`` as :func:`pivm.cli.measure.trainings` names it, ``jobs`` and ``steps`` of each.
     """
-    from pivm.config import generator_seeds, generator_settings, kind_named, table_generators
+    from pivm.config import generator_seeds, table_generators
     from pivm.config.training_sets import judges, training_sets
 
-    rows, names = [], list(dict.fromkeys([*table_generators(config), config["tables"]["generated"]]))
-    for name in names:
-        kind, settings = kind_named(config, name), generator_settings(config, name)
-        jobs = len(generator_seeds(config, name))
-        if kind.rules == "maisi" and not settings.weights:
-            stages = ("autoencoder", "diffusion", "controlnet")
-            rows += [{"network": f"{name}/{s}", "jobs": jobs, "steps": getattr(settings, s).steps} for s in stages]
-        elif kind.learnt and kind.rules != "maisi":
-            training = settings.training
-            rows.append({"network": name, "jobs": jobs, "steps": training.epochs * -(-slices // training.batch)})
+    names = dict.fromkeys([*table_generators(config), config["tables"]["generated"]])
+    rows = [row for name in names for row in generator_jobs(config, name, len(generator_seeds(config, name)), slices)]
     columns = [*table_generators(config), "original", config["tables"]["generated"], "combined"]
     sets = {one.folder: one for name in columns for one in training_sets(config, name)}
     sets |= {one.folder: one for one in judges(config)}
     jobs = sum(len(one.segmenter_seeds) for one in sets.values())
     return [*rows, {"network": "segmenter", "jobs": jobs, "steps": config["segmentation"]["steps"]}]
+
+
+def generator_jobs(config: dict[str, Any], name: str, jobs: int, slices: int) -> list[dict[str, Any]]:
+    """Rows of so many trainings of one generator; none where there is nothing to train."""
+    from pivm.config import generator_settings, kind_named
+
+    kind, settings = kind_named(config, name), generator_settings(config, name)
+    if kind.rules == "maisi" and not settings.weights:
+        stages = ("autoencoder", "diffusion", "controlnet")
+        return [{"network": f"{name}/{s}", "jobs": jobs, "steps": getattr(settings, s).steps} for s in stages]
+    if not kind.learnt or kind.rules == "maisi":
+        return []
+    training = settings.training
+    return [{"network": name, "jobs": jobs, "steps": training.epochs * -(-slices // training.batch)}]
+
+
+def evidence_jobs(config: dict[str, Any], slices: int, listing: Listing) -> list[dict[str, Any]]:
+    """The trainings of the target ``evidence``: generators and segmenters of all draws, as in :func:`training_jobs`."""
+    from pivm.config.data import has_subjects_without_ct
+    from pivm.config.evidence import points
+
+    found = points(config, has_subjects_without_ct(listing))
+    trained = {(place, one.generator, one.generator_seed) for place, _, _, one in found if one.generator}
+    rows = []
+    for name in dict.fromkeys(generator for _, generator, _ in sorted(trained)):
+        rows += generator_jobs(config, name, sum(generator == name for _, generator, _ in trained), slices)
+    steps: Counter[int] = Counter()
+    for *_, one in found:
+        steps[one.overrides["steps"]] += len(one.segmenter_seeds)
+    return [*rows, *({"network": "segmenter", "jobs": jobs, "steps": n} for n, jobs in steps.items())]
 
 
 def disk_gib(config: dict[str, Any], slices: int) -> float:
@@ -165,11 +205,12 @@ def _run(options: argparse.Namespace) -> int:
     from pivm.cli.config_files import read_config
 
     config = read_config(options.config)
-    facts, slices = machine(Path(config["results"])), training_slices(config)
+    facts, listing = machine(Path(config["results"])), listing_of(config)
     cores = options.cores or facts["processors"]
     found: dict[str, Any] = {"machine": facts, "trainings": [], "misfits": []}
-    if slices is not None:
-        rows = training_jobs(config, slices)
+    if listing is not None:
+        slices = training_slices(config, listing)
+        rows = evidence_jobs(config, slices, listing) if options.target == "evidence" else training_jobs(config, slices)
         found |= {"training_slices": slices, "disk_gib": disk_gib(config, slices), "trainings": rows}
         if not options.no_steps:
             found |= estimate(config, facts, rows, cores)

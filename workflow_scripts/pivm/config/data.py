@@ -59,7 +59,12 @@ def settle(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:
 
 def has_label_maps(config: dict[str, Any], listing: Listing) -> bool:
     """Whether there are patients whose labels alone serve."""
-    return config["split"]["annotated"] != "all" or any(not subject.ct for subject in listing.subjects.values())
+    return config["split"]["annotated"] != "all" or has_subjects_without_ct(listing)
+
+
+def has_subjects_without_ct(listing: Listing) -> bool:
+    """Whether there are subjects with labels and no CT."""
+    return any(not subject.ct for subject in listing.subjects.values())
 
 
 def _check_names(config: dict[str, Any], dataset: Dataset, listing: Listing) -> None:
