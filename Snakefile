@@ -21,7 +21,9 @@ if IMAGE := os.getenv("PIVM_CONTAINER"):
 
 
 include: "rules/common.smk"
+include: "rules/code.smk"
 include: "rules/functions.smk"
+include: "rules/demands.smk"
 include: "rules/resources.smk"
 
 
@@ -53,7 +55,9 @@ include: "rules/ablation.smk"
 include: "rules/evidence.smk"
 include: "rules/nnunet.smk"
 include: "rules/privacy.smk"
+include: "rules/privacy_controls.smk"
 include: "rules/tables.smk"
+include: "rules/figures.smk"
 include: "rules/page.smk"
 
 

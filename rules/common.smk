@@ -1,4 +1,4 @@
-# Config validation, names, hashes of code; no rule.
+# Config validation and names; no rule.
 import atexit
 import os
 import sys
@@ -180,26 +180,3 @@ wildcard_constraints:
     test=f"({'|'.join(EVIDENCE_TESTS.values())})",
     nnunet_dataset="|".join(NNUNET_DATASETS.values()),
     table="|".join(SCORES),
-
-
-LIBRARY = Library(SCRIPTS)
-PINS = code_hash.read_pins(*(ROOT / "envs").glob("*.lock"))
-
-
-def code(name, *found):
-    """Hash of the code and the package versions behind a script; see pivm.provenance.code_hash.
-
-    `found` are modules, or (module, definition), that the script finds by name.
-    """
-    symbols = [(symbol, ALL) if isinstance(symbol, str) else symbol for symbol in found]
-    return code_hash.code_hash(name, LIBRARY, PINS, symbols)
-
-
-def implementation_of(generator):
-    """(Module, class) of the kind of a generator, which is found by name."""
-    return tuple(pivm_config.kind_named(config, generator).implementation.split(":"))
-
-
-def generator_code(name, *found):
-    """The same for a script that works with the generator of the wildcard."""
-    return lambda wildcards: code(name, implementation_of(wildcards.generator), *found)
