@@ -58,15 +58,17 @@ def _scanner(shifted: ShiftSettings) -> str:
 
 
 def _shape(table: pd.DataFrame, level: float, words: Words, bold: str, arrows: dict[str, str]) -> pd.DataFrame:
-    rows: dict[str, dict[str, str]] = {}
-    several = table["steps"].nunique() > 1
-    for row in table.itertuples():
-        steps = f", {row.steps:g} × steps" if several else ""
-        organs = "" if row.organs == "all" else f", {row.organs} organs"
-        test = ", another scanner" if row.test == SHIFTED else ""
-        cells = rows.setdefault(f"{arm_title(row.arm, words)}{organs}{steps}{test} {arrows['higher']}", {})
-        cells[f"{row.annotated} annotated"] = _cell(row, level, bold)
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("–")
+    """Arms below the heading of what their scores are of: organs, length of the training, scanner."""
+    several, index, rows = table["steps"].nunique() > 1, [], []
+    for (test, steps, organs), part in table.groupby(["test", "steps", "organs"], sort=False):
+        heading = f"{organs} organs{f', {steps:g} × steps' if several else ''}"
+        heading += ", another scanner" if test == SHIFTED else ""
+        index.append(f"{heading[0].upper()}{heading[1:]}: Dice {arrows['higher']}")
+        rows.append(dict.fromkeys((f"{annotated} annotated" for annotated in table["annotated"].unique()), ""))
+        for arm, cells in part.groupby("arm", sort=False):
+            index.append(arm_title(str(arm), words))
+            rows.append({f"{row.annotated} annotated": _cell(row, level, bold) for row in cells.itertuples()})
+    return pd.DataFrame(rows, index=index).fillna("–")
 
 
 def _cell(row, level: float, bold: str) -> str:
