@@ -46,12 +46,12 @@ def test_hu_are_those_of_the_file(real_ct):
 
 
 def test_the_whole_chain_runs_on_real_scans(real_ct, workflow):
-    anatomies = real_ct.parent / "labels_only"
+    anatomies, trunk = real_ct.parent / "labels_only", real_ct.parent / "labels_trunk"
     own = workflow.overlay(
         "own",
         {
-            "datasets": {"ct_sample": {"path": [str(real_ct), str(anatomies)]}},
-            "synthesis": {"slices": 4, "volumes": 1, "volumes_from": "labels_only"},
+            "datasets": {"ct_sample": {"path": [str(real_ct), str(anatomies), str(trunk)]}},
+            "synthesis": {"slices": 24, "volumes": 1, "volumes_from": "labels_only"},
         },
     )
     smaller = workflow.overlay(
@@ -66,7 +66,11 @@ def test_the_whole_chain_runs_on_real_scans(real_ct, workflow):
     assert table["mean"].notna().all()
     assert table["ci_low"].isna().all()
     selection = pd.read_csv(results / "cohort" / "selection.csv").set_index("subject")
-    assert selection["status"].value_counts().to_dict() == {"set aside": 3, "selected": 2, "labels only": 3}
+    assert selection["status"].value_counts().to_dict() == {"set aside": 3, "selected": 2, "labels only": 4}
+    # label maps of others come first, and all of these are of people without a CT
+    slices = pd.read_csv(results / "synthesis" / "pivm" / "seed_1" / "slices" / "index.csv")
+    assert set(slices["source"]) == {"labels_only"}
+    assert {"s0001", "s0327"} <= set(slices["source_subject"]) <= {"s0001", "s0004", "s0006", "s0000", "s0327"}
     # a volume from labels without CT: their grid and masks, air before and behind the patient, tissue inside
     made, given = results / "synthesis" / "pivm" / "seed_1" / "volumes" / "s0001_pivm", anatomies / "s0001"
     ct, masks = nib.load(made / "ct.nii.gz"), {}
