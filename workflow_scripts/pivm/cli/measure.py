@@ -99,7 +99,7 @@ def trainings(
             if not settings.weights:
                 yield from _maisi(name, settings, prior, store, device, threads, config)
         elif kind.learnt:
-            fit = _fit_diffusion(kind.load(), settings, prior, store, device)
+            fit = _fit_diffusion(kind.load_trainer(), settings, prior, store, device)
             yield name, _time(fit, device, threads, config)
     yield "segmenter", _time(_fit_segmenter(config, store, len(organs) + 1, device), device, threads, config)
 
