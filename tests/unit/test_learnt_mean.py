@@ -226,7 +226,7 @@ class TestFolder:
             ({"means": "dataset"}, r"weight 'mean\.net\..* is none of the network"),
             ({"means": "patient"}, r"weight 'mean\.net\..* is none of the network"),
             ({"means": "regressed"}, r"model\.json: settings\.prior\.means: found 'regressed'.*regression"),
-            ({"channels": [8]}, r"found \[8\]|prior\.channels|mean\.net"),
+            ({"channels": [8]}, r"weight 'mean\.net\."),
         ],
     )
     def test_settings_that_do_not_go_with_the_weights_are_refused(self, folder, prior, message):

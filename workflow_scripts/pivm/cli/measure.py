@@ -109,7 +109,9 @@ def _fit_diffusion(implementation: Any, settings: Any, prior: Prior, store: Any,
     below = np.where(store.index["z"] > 0, rows - 1, -1)
 
     def fit(steps: int, run: Run) -> None:
-        generator.settings = dataclasses.replace(settings, training=dataclasses.replace(settings.training, epochs=1))
+        few = {"prior": {"steps": steps}, "training": {"epochs": 1}}
+        short = {name: dataclasses.replace(getattr(settings, name), **values) for name, values in few.items()}
+        generator.settings = dataclasses.replace(settings, **short)
         generator.fit(TrainingData(store, prior, rows, below, steps * settings.training.batch), None, 1, run)
 
     return fit
