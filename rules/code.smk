@@ -12,11 +12,12 @@ def code(name, *found):
     return code_hash.code_hash(name, LIBRARY, PINS, symbols)
 
 
-def implementation_of(generator):
-    """(Module, class) of the kind of a generator, which is found by name."""
-    return tuple(pivm_config.kind_named(config, generator).implementation.split(":"))
+def implementation_of(generator, training=False):
+    """(Module, class) of the kind of a generator, which is found by name; of what alone a training needs of it."""
+    kind = pivm_config.kind_named(config, generator)
+    return tuple(((training and kind.trainer) or kind.implementation).split(":"))
 
 
-def generator_code(name, *found):
-    """The same for a script that works with the generator of the wildcard."""
-    return lambda wildcards: code(name, implementation_of(wildcards.generator), *found)
+def generator_code(name, *found, training=False):
+    """The same for a script that works with the generator of the wildcard, or trains it."""
+    return lambda wildcards: code(name, implementation_of(wildcards.generator, training), *found)

@@ -24,7 +24,7 @@ rule train_generator:
     resources:
         **needs("training", gpus=TRAINING_GPUS),
     params:
-        code=generator_code("train_generator"),
+        code=generator_code("train_generator", training=True),
         settings=lambda wildcards: pivm_config.training_settings(config, wildcards.generator),
         seed=generator_seed,
         compute=COMPUTE,

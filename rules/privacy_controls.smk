@@ -25,7 +25,7 @@ rule privacy_control:
     resources:
         **needs("training", gpus=1),
     params:
-        code=lambda wildcards: code("privacy_control", implementation_of(CONTROL_OF)),
+        code=lambda wildcards: code("privacy_control", implementation_of(CONTROL_OF, training=True)),
         settings=lambda wildcards: pivm_config.training_settings(config, CONTROL_OF),
         plan=lambda wildcards: PRIVACY_CONTROLS[wildcards.control]
         | {key: PRIVACY["controls"][key] for key in ("steps", "channels")},

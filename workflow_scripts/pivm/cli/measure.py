@@ -99,7 +99,7 @@ def trainings(
             if not settings.weights:
                 yield from _maisi(name, settings, prior, store, device, threads, config)
         elif kind.learnt:
-            fit = _fit_diffusion(kind.load(), settings, prior, store, device)
+            fit = _fit_diffusion(kind.load_trainer(), settings, prior, store, device)
             yield name, _time(fit, device, threads, config)
     yield "segmenter", _time(_fit_segmenter(config, store, len(organs) + 1, device), device, threads, config)
 
@@ -109,7 +109,9 @@ def _fit_diffusion(implementation: Any, settings: Any, prior: Prior, store: Any,
     below = np.where(store.index["z"] > 0, rows - 1, -1)
 
     def fit(steps: int, run: Run) -> None:
-        generator.settings = dataclasses.replace(settings, training=dataclasses.replace(settings.training, epochs=1))
+        few = {"prior": {"steps": steps}, "training": {"epochs": 1}}
+        short = {name: dataclasses.replace(getattr(settings, name), **values) for name, values in few.items()}
+        generator.settings = dataclasses.replace(settings, **short)
         generator.fit(TrainingData(store, prior, rows, below, steps * settings.training.batch), None, 1, run)
 
     return fit

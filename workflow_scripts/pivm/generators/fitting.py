@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +20,6 @@ from pivm.learning.loop import Run
 from pivm.learning.model_files import file_hashes
 from pivm.seeds import derived_seed
 from pivm.settings import read_settings
-
-if TYPE_CHECKING:
-    from pivm.generators.protocol import Trainable
 
 
 def trained_on(store: SliceStore, seed: int, split_file: Path | str, store_files: list[str]) -> TrainedOn:
@@ -73,7 +70,7 @@ def fit_generator(
     # one seed for all generators: they start from the same draws and differ by their settings alone
     start = derived_seed(seed, "generator")
     torch.manual_seed(start)
-    generator = cast("Trainable", kind.load()(resolved, prior, local_device))
+    generator = kind.load_trainer()(resolved, prior, local_device)
     plan = Run.of(**run)
     generator.fit(data, validation, start, plan)
     if processes.is_main():

@@ -21,7 +21,7 @@ from pivm.errors import ConfigError, nearest
 from pivm.settings import plain, read_settings, schema_of, setting, type_hints
 
 if TYPE_CHECKING:
-    from pivm.generators.protocol import Generator
+    from pivm.generators.protocol import Generator, Trainable
 
 #: what the folder of a trained generator of any kind needs to generate
 MODEL_FILES = ("model.safetensors", "model.json", "prior.json", "sampler.json")
@@ -50,6 +50,8 @@ class Kind:
         name: value of ``kind`` in the config; config section of what its generators share, if they share anything.
         settings: a subclass of :class:`GeneratorSettings`.
         implementation: ``module:class``, a :class:`pivm.generators.protocol.Generator`.
+        trainer: ``module:class`` of what alone a training needs of it, a base class of it that neither makes slices nor
+            depends on how they are made; empty where that is the implementation.
         rules: ``rules/<rules>.smk`` trains it.
         stages: folders below the generator's of trainings that come before the last.
         learnt: it trains a network; others are controls, which a learnt generator must beat.
@@ -62,6 +64,7 @@ class Kind:
     name: str
     settings: type[GeneratorSettings]
     implementation: str
+    trainer: str = ""
     rules: str = "generators"
     stages: tuple[str, ...] = ()
     learnt: bool = True
@@ -83,12 +86,14 @@ class Kind:
         return self.sections.get("sampler")
 
     def with_added(self, values: Mapping[str, Any], section: str = "") -> dict[str, Any]:
-        """Settings of a model, or a section of them, with the keys that its version did not know yet."""
+        """Settings of a model with its sections, or one section, with the keys that its version did not know yet."""
         of = self.sections[section] if section else self.settings
         places = [key.rpartition(".") for key in self.added]
         missing = [key for place, _, key in places if place == section and key not in values]
         defaults = {field.name: field.default for field in dataclasses.fields(of)}
-        return {**values, **{key: plain(defaults[key]) for key in missing}}
+        whole = {**values, **{key: plain(defaults[key]) for key in missing}}
+        below = {} if section else {key: whole[key] for key in self.sections if isinstance(whole.get(key), Mapping)}
+        return {**whole, **{key: self.with_added(part, key) for key, part in below.items()}}
 
     def section_schema(self, partial: bool = False) -> dict[str, Any]:
         """JSON Schema of the config section of the kind's name; ``partial``: of the ``overrides`` of one generator."""
@@ -123,8 +128,16 @@ class Kind:
 
     def load(self) -> type[Generator]:
         """The class that generates; imports torch and what else it needs."""
-        module, _, name = self.implementation.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return _found(self.implementation)
+
+    def load_trainer(self) -> type[Trainable]:
+        """The class that trains; imports torch and what else it needs."""
+        return _found(self.trainer or self.implementation)
+
+
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from pivm.learning.model_files import load_facts, load_weights, save_model
 from pivm.settings import plain, read_settings
 
 if TYPE_CHECKING:
-    from pivm.generators.protocol import Generator
+    from pivm.generators.protocol import Generator, Keepable
 
 #: of the folder; raised when what is in it changes
 FORMAT = 5
@@ -173,9 +173,7 @@ def _below(folder: Path, facts: dict[str, Any]) -> BelowMm | None:
     return BelowMm(**given)
 
 
-def save_generator(
-    generator: Generator, folder: Path, trained_on: TrainedOn, made: dict[str, Any], **more: Any
-) -> None:
+def save_generator(generator: Keepable, folder: Path, trained_on: TrainedOn, made: dict[str, Any], **more: Any) -> None:
     """Write the folder of a generator; ``sampler.json`` is written by itself, without a training.
 
     Args:

@@ -86,13 +86,22 @@ class OrganMoments:
             ``variation_sd`` and ``organ_sd`` of a :class:`pivm.cohort.prior.Prior` that subtracts these means.
         """
         square = (self.squared - 2 * means * self.plain + self.pixels * means**2).sum(0).clip(0)
-        pixels = self.pixels.sum(0)
-        whole = float(np.sqrt(square.sum() / pixels.sum()))
-        own = np.sqrt(square / np.maximum(pixels, 1)).clip(SMALLEST_SD, max(whole, SMALLEST_SD))
-        return whole, tuple(own.tolist())
+        return own_scales(square, self.pixels.sum(0))
 
     def _fields(self) -> tuple[np.ndarray, ...]:
         return self.pixels, self.clipped, self.plain, self.squared
+
+
+def own_scales(square: np.ndarray, pixels: np.ndarray) -> tuple[float, tuple[float, ...]]:
+    """``variation_sd`` and ``organ_sd`` of a :class:`pivm.cohort.prior.Prior` from sums over the pixels of each label.
+
+    Args:
+        square: of the squares of what is left of HU, float64 [K].
+        pixels: of ones, [K].
+    """
+    whole = float(np.sqrt(square.sum() / pixels.sum()))
+    own = np.sqrt(square / np.maximum(pixels, 1)).clip(SMALLEST_SD, max(whole, SMALLEST_SD))
+    return whole, tuple(own.tolist())
 
 
 class FittedPatients(NamedTuple):

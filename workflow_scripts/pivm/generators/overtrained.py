@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,6 @@ from pivm.generators.training_data import TrainingData
 from pivm.learning.loop import Run
 from pivm.seeds import derived_seed
 from pivm.settings import read_settings
-
-if TYPE_CHECKING:
-    from pivm.generators.protocol import Trainable
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ def fit_overtrained(
     data = TrainingData(store, prior, rows, store.index["previous"].to_numpy(), per_epoch)
     start = derived_seed(seed, "overtrained")
     torch.manual_seed(start)
-    generator = cast("Trainable", kind.load()(resolved, prior, device))
+    generator = kind.load_trainer()(resolved, prior, device)
     generator.fit(data, None, start, run)
     learnt_from = tuple(sorted(set(store.index["patient"].to_numpy()[rows])))
     facts = replace(trained_on(store, seed, *files), patients=learnt_from)

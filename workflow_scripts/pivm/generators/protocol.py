@@ -42,8 +42,8 @@ class GeneratedSlices(NamedTuple):
     seeds: list[int]
 
 
-class Generator(Protocol):
-    """A trained or untrained generator, made as ``Class(settings, prior, device)``.
+class Keepable(Protocol):
+    """What the folder of a generator is written from.
 
     Attributes:
         settings: resolved settings, an object of the kind's class; its ``sampler`` is needed to generate alone.
@@ -52,6 +52,14 @@ class Generator(Protocol):
 
     settings: Any
     prior: Prior
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Tensors by name."""
+        ...
+
+
+class Generator(Keepable, Protocol):
+    """A trained or untrained generator, made as ``Class(settings, prior, device)``."""
 
     @property
     def sees_below(self) -> bool:
@@ -109,10 +117,6 @@ class Generator(Protocol):
         """What needs less memory where ``key`` and ``value`` are the caller's own setting."""
         ...
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """Tensors by name."""
-        ...
-
     def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
         """The inverse of :meth:`weights`.
 
@@ -126,8 +130,13 @@ class Generator(Protocol):
         ...
 
 
-class Trainable(Generator, Protocol):
-    """A kind that learns in one training (``rules/generators.smk``); others have rules of their own."""
+class Trainable(Keepable, Protocol):
+    """A kind that learns in one training (``rules/generators.smk``); others have rules of their own.
+
+    It is made as a generator is, which it need not be (:attr:`pivm.generators.kinds.Kind.trainer`).
+    """
+
+    def __init__(self, settings: Any, prior: Prior, device: torch.device) -> None: ...
 
     def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, run: Run) -> None:
         """Learn from the training slices.

@@ -73,6 +73,10 @@ class Resume:
         else:
             self._kept = state["step"]
 
+    def beside(self, name: str) -> Resume:
+        """The state of a training that comes before this one; it is written whenever it is asked for."""
+        return Resume(self.path and self.path.with_name(f"{self.path.stem}-{name}{self.path.suffix}"), every=0.0)
+
     def clear(self) -> None:
         """Remove this state, and those that jobs with other settings left in the same folder."""
         if self.path is not None:

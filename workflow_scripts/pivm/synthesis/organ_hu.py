@@ -42,13 +42,13 @@ def ask_for(
         labels: of this CT.
 
     Raises:
-        DataError: the generator's prior map holds the data set's means, so that its network has learnt from no others;
-            or CT, labels or organs cannot be used.
+        DataError: the generator's prior map holds no patient's own means, so that its network has learnt from none; or
+            CT, labels or organs cannot be used.
     """
     if not isinstance(getattr(generator, "patients", None), PatientMeans):
         raise DataError(
-            f"{model.folder}: organs cannot be given HU, as generator {model.settings.name!r} knows none but the means "
-            "of the data set; train one with `diffusion.prior.means: patient` (configs/patient_prior.yaml)"
+            f"{model.folder}: organs cannot be given HU, as generator {model.settings.name!r} knows no organ means of "
+            "single patients; train one with `diffusion.prior.means: patient` (configs/patient_prior.yaml)"
         )
     asked = cast("PatientGenerator", generator)
     means = means_of_ct(like, labels, model) if like else {}

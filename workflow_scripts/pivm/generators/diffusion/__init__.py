@@ -7,8 +7,9 @@ KIND = Kind(
     "diffusion",
     settings.DiffusionSettings,
     "pivm.generators.diffusion.generator:DiffusionGenerator",
+    trainer="pivm.generators.diffusion.learner:DiffusionLearner",
     check=settings.check,
     misfit=settings.misfit,
     describe=settings.describe,
-    added=("prior", "sampler.prior_draw"),
+    added=("prior", "prior.channels", "prior.steps", "prior.weight_decay", "sampler.prior_draw"),
 )

@@ -1,168 +1,33 @@
-"""PIVM on the variation and CDDPM on absolute HU, one code path (paper, section 2)."""
+"""PIVM and CDDPM as generators: how a trained network makes slices and volumes (paper, section 2)."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
 import operator
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-from pivm.cohort.prior import Prior
 from pivm.generators.diffusion.along_z import blocks, coupled_slices, start_noise
+from pivm.generators.diffusion.learner import DiffusionLearner, MaybeTensor
 from pivm.generators.diffusion.membership import losses_of_slices
-from pivm.generators.diffusion.network import Denoiser
-from pivm.generators.diffusion.noise import NoiseProcess
-from pivm.generators.diffusion.previous import SlicesBelow, previous_channels, training_previous
+from pivm.generators.diffusion.previous import SlicesBelow, previous_channels
 from pivm.generators.diffusion.sampler import Begun, begin, finish, make_scheduler
-from pivm.generators.diffusion.settings import ConditionSettings, DiffusionSettings
-from pivm.generators.diffusion.signal import Signal
-from pivm.generators.organ_moments import fit_patients, own_means
-from pivm.generators.patient_means import PatientMeans
 from pivm.generators.protocol import Spacing
 from pivm.generators.slicewise import SliceWise
-from pivm.generators.training_data import TrainingData
-from pivm.learning.batches import Batches
-from pivm.learning.device import memory_hint
-from pivm.learning.feed import Draws, Feed
-from pivm.learning.loop import Run, Schedule, train
-from pivm.learning.model_files import put_weights, require_tensors
-from pivm.learning.processes import part_of
 from pivm.seeds import step_generator
 
-#: how validation shows the conditions, whatever training does, so that validation losses compare
-VALIDATION_CONDITIONS = ConditionSettings(drop_previous=0.5, noise_previous=0.0, model_previous=0.0, drop_labels=0.0)
-#: passes over the validation slices, each with noise of its own
-VALIDATION_ROUNDS = 4
-#: prefix of the names of :class:`PatientMeans` among the weights
-PATIENTS = "patients."
-MaybeTensor = torch.Tensor | None
 
-
-class DiffusionGenerator(SliceWise):
-    """A trained or untrained generator.
-
-    Args:
-        settings: resolved settings.
-        prior: organ means of the training split.
-        device: where the network runs.
-
-    Attributes:
-        patients: distribution of the organ means of patients; ``None`` where all have the data set's.
-    """
-
-    def __init__(self, settings: DiffusionSettings, prior: Prior, device: torch.device):
-        self.settings, self.prior, self.device = settings, prior, device
-        self.signal = Signal(settings.target, settings.noise.scale, prior)
-        own = settings.prior.means == "patient"
-        self.patients = PatientMeans.certain(np.array(prior.means), settings.prior.components) if own else None
-        self.net = Denoiser(prior.classes, settings.condition, settings.network)
-        self.net.to(device)
-        self.net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - the stub lacks it
-        noise = settings.noise
-        self.noise = NoiseProcess(noise.steps, noise.zero_terminal_snr, device, noise.shift)
-
-    @property
-    def sees_below(self) -> bool:
-        """The network is shown the slice below."""
-        return "previous" in self.settings.condition
-
-    def fit(self, data: TrainingData, validation: TrainingData | None, seed: int, run: Run) -> None:
-        """Train and keep the final (EMA) weights; see :class:`pivm.generators.protocol.Trainable`."""
-        options = self.settings.training
-        batch, steps_per_epoch = options.batch, -(-data.per_epoch // options.batch)
-        schedule = Schedule(
-            steps=options.epochs * steps_per_epoch,
-            learning_rate=options.learning_rate,
-            halve_every=options.halve_every_epochs * steps_per_epoch,
-        )
-        part = part_of(batch, "diffusion.training.batch")
-        own = None
-        if self.patients is not None:
-            self.patients, self.prior, means = fit_patients(data, self.settings.prior)
-            self.signal = dataclasses.replace(self.signal, prior=self.prior)
-            own = self.to_device(means, np.float32)
-        feed = Feed(data, Batches(len(data), batch, seed), part, schedule.steps, self.device)
-
-        def loss_at(step: int) -> torch.Tensor:
-            return self._loss(feed.at(step), Draws(batch, part, self.device, seed, "step", step), options, own)
-
-        with memory_hint("diffusion.training.batch", batch):
-            weights = train(
-                self.net,
-                loss_at,
-                schedule,
-                run,
-                batch=batch,
-                betas=options.betas,
-                ema_decay=options.ema_decay,
-                validate=None if validation is None else lambda: self._validation_loss(validation, seed),
-                name=self.settings.name,
-                static=True,
-            )
-        self.net.load_state_dict(weights)
-
-    def _loss(
-        self, slices: tuple[torch.Tensor, ...], draws: Draws, shown: ConditionSettings, own: MaybeTensor = None
-    ) -> torch.Tensor:
-        """Mean squared error of the prediction, in float32.
-
-        Args:
-            slices: as :meth:`TrainingData.batch` gives them, on the device.
-            draws: random numbers of the step.
-            shown: how the conditions are shown.
-            own: organ means of each scan, HU [scans, K]; ``None`` for the data set's.
-        """
-        hu, label_map, below, below_map, present, scan = slices
-        label_map, below_map = label_map.long(), below_map.long()
-        means = None if own is None else own[scan]
-        clean = self.signal.encode(hu, label_map, means)
-        t, noise = draws.integers(len(self.noise)), draws.normal(*clean.shape[1:])
-        previous, prediction = None, self.settings.noise.prediction
-        if self.sees_below:
-            signal = self.signal.encode(below, below_map, means)
-            predict = functools.partial(self.predict, label_map=below_map, previous=None, means=means)
-            previous = training_previous(signal, present, draws, shown, self.noise, predict, prediction)
-        known = (draws.uniform(1, 1, 1) >= shown.drop_labels).float() if shown.drop_labels else None
-        predicted = self.predict(self.noise.add(clean, noise, t), t, label_map, previous, known, means)
-        return functional.mse_loss(predicted.float(), self.noise.target(clean, noise, t, prediction))
-
-    def _validation_loss(self, data: TrainingData, seed: int) -> float:
-        """Mean loss over the validation slices, with their own organ means, the same steps and noise at every call."""
-        patients, options = self.patients, self.settings.prior
-        own = None if patients is None else self.to_device(own_means(data, patients, options), np.float32)
-        total = torch.zeros((), device=self.device)
-        for i in range(VALIDATION_ROUNDS):
-            for rows in torch.arange(len(data)).split(self.settings.training.batch):
-                slices = tuple(a.to(self.device) for a in data.batch(rows))
-                draws = Draws(len(rows), slice(None), self.device, seed, "validation", i, int(rows[0]))
-                total += self._loss(slices, draws, VALIDATION_CONDITIONS, own) * len(rows)
-        return float(total) / (VALIDATION_ROUNDS * len(data))
+class DiffusionGenerator(DiffusionLearner, SliceWise):
+    """A trained or untrained generator; see :class:`DiffusionLearner`."""
 
     def denoising_losses(self, hu: np.ndarray, label_map: np.ndarray, level: float, seed: int) -> np.ndarray:
         """The loss of single slices at one noise level; see :class:`pivm.generators.protocol.LossTeller`."""
         return losses_of_slices(self, hu, label_map, level, seed)
-
-    def predict(
-        self,
-        noisy: torch.Tensor,
-        t: torch.Tensor,
-        label_map: torch.Tensor,
-        previous: MaybeTensor,
-        known: MaybeTensor = None,
-        means: MaybeTensor = None,
-    ) -> torch.Tensor:
-        """epsilon_theta(v_t, t, s, I) of section 2.1, with the slice below of section 2.2."""
-        if self.sees_below and previous is None:
-            previous = torch.zeros(len(noisy), 2, *noisy.shape[2:], device=self.device)
-        return self.net(noisy, t, label_map, self.signal.prior_channel(label_map, means), previous, known)
 
     def _guided(
         self, noisy: torch.Tensor, t: torch.Tensor, label_map: torch.Tensor, previous: MaybeTensor, means: MaybeTensor
@@ -241,10 +106,6 @@ class DiffusionGenerator(SliceWise):
         )
         return self.signal.decode(signal, ids, means).cpu().numpy()
 
-    def to_device(self, array: np.ndarray, kind: type) -> torch.Tensor:
-        """An array as a tensor of a kind, where the network runs."""
-        return torch.from_numpy(array.astype(kind)).to(self.device)
-
     def generate_volumes(
         self, label_maps: Sequence[np.ndarray], seeds: Sequence[int], spacings_mm: Sequence[Spacing] | None = None
     ) -> Iterator[np.ndarray]:
@@ -280,19 +141,3 @@ class DiffusionGenerator(SliceWise):
                 if self.on_slices:
                     self.on_slices(len(live))
         yield from volumes
-
-    def weights(self) -> dict[str, torch.Tensor]:
-        """The weights of the network, and the distribution of organ means where patients have their own."""
-        return self.net.state_dict() | self._patient_tensors()
-
-    def _patient_tensors(self) -> dict[str, torch.Tensor]:
-        arrays = {} if self.patients is None else dataclasses.asdict(self.patients)
-        return {PATIENTS + name: torch.from_numpy(array) for name, array in arrays.items()}
-
-    def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
-        """Raises StateError where weights and settings do not fit each other."""
-        own = {name: value for name, value in weights.items() if name.startswith(PATIENTS)}
-        put_weights(self.net, {name: value for name, value in weights.items() if name not in own}, folder)
-        require_tensors({name: tuple(t.shape) for name, t in self._patient_tensors().items()}, own, folder)
-        if own:
-            self.patients = PatientMeans(**{name.removeprefix(PATIENTS): value.numpy() for name, value in own.items()})

@@ -50,13 +50,31 @@ class NoiseSettings:
 class OrganMeansSettings:
     """Whose organ means the prior map holds."""
 
-    means: Literal["dataset", "patient"] = setting(
-        "the data set's (the paper), or each patient's own, drawn for a synthetic patient", "dataset"
+    means: Literal["dataset", "patient", "regression"] = setting(
+        "the data set's (the paper); each patient's own, drawn for a synthetic patient; or, in place of the map, the "
+        "mean image that a small network predicts from the labels",
+        "dataset",
     )
     shrink_pixels: float = setting(
         "patient: an organ's mean is taken as if so many pixels more had the data set's", 50.0, minimum=0
     )
     components: int = setting("patient: what organs have in common is described by so many factors", 5, minimum=1)
+    channels: tuple[int, ...] = setting(
+        "regression: width of its network per level, from half the image size down",
+        (16, 24, 32),
+        minimum=8,
+        multiple_of=2,
+        min_items=2,
+    )
+    steps: int = setting(
+        "regression: steps of its training, which comes first; many learn patients by heart", 300, minimum=1
+    )
+    weight_decay: float = setting("regression: of AdamW in this training", 0.1, minimum=0, maximum=100)
+
+    @property
+    def network(self) -> NetworkSettings:
+        """Size of the network that predicts the mean image."""
+        return NetworkSettings(label_channels=8, channels=self.channels, attention=False)
 
 
 @dataclass(frozen=True)
@@ -132,8 +150,8 @@ def check(settings: DiffusionSettings, image_size: int) -> None:
         image_size: pixels per side of a slice.
 
     Raises:
-        ConfigError: epsilon at a step of pure noise, organ means of patients that the network never meets, a sampler
-            that the training does not allow, or an image that the levels of the network cannot halve.
+        ConfigError: epsilon at a step of pure noise, a prior map of another kind that the network never meets, a
+            sampler that the training does not allow, or an image that the levels of a network cannot halve.
     """
     if settings.noise.prediction == "epsilon" and settings.noise.zero_terminal_snr:
         raise ConfigError(
@@ -141,20 +159,23 @@ def check(settings: DiffusionSettings, image_size: int) -> None:
             f"generator {settings.name!r} predicts epsilon, which says nothing of the image at a step of pure noise; "
             "set zero_terminal_snr: false, or predict v or sample",
         )
-    if settings.prior.means == "patient" and settings.target == "absolute" and "prior" not in settings.condition:
+    means = settings.prior.means
+    if means != "dataset" and settings.target == "absolute" and "prior" not in settings.condition:
         raise ConfigError(
             "diffusion.prior.means",
-            f"found 'patient', but generator {settings.name!r} neither subtracts a prior map nor is shown one; set "
+            f"found {means!r}, but generator {settings.name!r} neither subtracts a prior map nor is shown one; set "
             "`target: variation`, add prior to its condition, or means: dataset",
         )
     if wrong := misfit(settings):
         raise ConfigError(f"diffusion.sampler.{wrong.key}", wrong.problem)
-    if image_size % settings.network.multiple:
-        raise ConfigError(
-            "image.size",
-            f"found {image_size}, expected a multiple of {settings.network.multiple} for the "
-            f"{len(settings.network.channels)} levels of diffusion.network.channels",
-        )
+    networks = {"network": settings.network} | ({"prior": settings.prior.network} if means == "regression" else {})
+    for section, network in networks.items():
+        if image_size % network.multiple:
+            raise ConfigError(
+                "image.size",
+                f"found {image_size}, expected a multiple of {network.multiple} for the {len(network.channels)} levels "
+                f"of diffusion.{section}.channels",
+            )
 
 
 def misfit(settings: DiffusionSettings) -> Misfit | None:
@@ -174,4 +195,5 @@ def misfit(settings: DiffusionSettings) -> Misfit | None:
 def describe(settings: DiffusionSettings) -> str:
     """Target, conditions and prior."""
     text = f"target `{settings.target}`, conditioned on {', '.join(settings.condition)}"
-    return text + (", around organ means of each patient" if settings.prior.means == "patient" else "")
+    around = {"patient": ", around organ means of each patient", "regression": ", around a learnt mean image"}
+    return text + around.get(settings.prior.means, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ class Signal:
         scaling: unit of the variation: ``global``, one for the whole training split, or ``organ``, one per label
             (section 2.2 speaks of noise scaled to local intensity statistics).
         prior: organ means and scales of the training split.
+        mean: label map int64 [N, H, W] -> HU [N, 1, H, W] in place of the average intensity map; ``None``: that map.
 
     Where slices are of patients with organ means of their own, ``means`` are these, float32 HU [N, K]; ``None`` stands
     for the data set's means.
@@ -27,6 +29,7 @@ class Signal:
     target: str
     scaling: str
     prior: Prior
+    mean: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def encode(self, hu: torch.Tensor, label_map: torch.Tensor, means: torch.Tensor | None = None) -> torch.Tensor:
         """HU to the network's units.
@@ -73,7 +76,9 @@ class Signal:
         return _per_label(self.prior.organ_sd, label_map)
 
     def prior_map(self, label_map: torch.Tensor, means: torch.Tensor | None = None) -> torch.Tensor:
-        """The average intensity map I in HU (section 3.1), float [N, 1, H, W]."""
+        """The average intensity map I in HU (section 3.1), or what takes its place, float [N, 1, H, W]."""
+        if self.mean is not None:
+            return self.mean(label_map)
         if means is None:
             return _per_label(self.prior.means, label_map)
         return means.gather(1, label_map.flatten(1)).view(label_map.shape)[:, None]
