@@ -8,7 +8,7 @@ import pytest
 import torch
 from pivm.generators.diffusion.along_z import coupled_noise
 from pivm.generators.diffusion.network import Denoiser
-from pivm.generators.diffusion.noise import PREDICTIONS, TERMINAL_SIGNAL, NoiseProcess, cosine_betas
+from pivm.generators.diffusion.noise import PREDICTIONS, TERMINAL_SIGNAL, NoiseProcess, cosine_betas, process_betas
 from pivm.generators.diffusion.sampler import make_scheduler, sample
 from pivm.generators.diffusion.settings import NetworkSettings, NoiseSettings
 
@@ -35,7 +35,7 @@ def test_the_last_step_is_pure_noise_only_with_zero_terminal_snr():
 def test_training_and_sampling_agree_on_noise_levels(zero):
     process, scheduler = NoiseProcess(1000, zero), make_scheduler("dpm++", NoiseSettings(zero_terminal_snr=zero))
     scheduler.set_timesteps(10)
-    torch.testing.assert_close(scheduler.alphas_cumprod.sqrt(), process.signal, atol=1e-3, rtol=0)
+    torch.testing.assert_close(scheduler.signal[:-1], process.signal[scheduler.timesteps], atol=1e-3, rtol=0)
     assert int(scheduler.timesteps[0]) == 999
     assert len(scheduler.timesteps) == 10
 
@@ -74,6 +74,28 @@ def test_samplers_recover_the_mean_of_a_gaussian(name, steps, prediction):
     out = sample(predict, start, make_scheduler(name, noise), steps, generator)
     assert float(out.mean()) == pytest.approx(m, abs=0.05)
     assert float(out.std()) == pytest.approx(s, abs=0.06)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 20])
+@pytest.mark.parametrize(("prediction", "zero"), [("v", True), ("v", False), ("sample", True), ("epsilon", False)])
+def test_our_multistep_solver_is_that_of_the_reference_library(prediction, zero, steps):
+    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+
+    reference = DPMSolverMultistepScheduler(
+        trained_betas=process_betas(1000, zero, 1.0).numpy(),
+        prediction_type={"v": "v_prediction"}.get(prediction, prediction),
+        rescale_betas_zero_snr=zero,
+        timestep_spacing="trailing",
+        final_sigmas_type="zero",
+    )
+    ours = make_scheduler("dpm++", NoiseSettings(prediction=prediction, zero_terminal_snr=zero))
+    start = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    found, expected = (
+        sample(lambda z, t: 0.5 * z + torch.sin(3 * z), start, one, steps, torch.Generator())
+        for one in (ours, reference)
+    )
+    assert torch.equal(ours.timesteps, reference.timesteps)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_second_batch_does_not_depend_on_the_first():

@@ -19,7 +19,7 @@ from pivm.generators.model_folder import ModelFolder
 from pivm.generators.protocol import Generator
 from pivm.generators.slicewise import SliceWise
 from pivm.labels import LabelSet
-from pivm.learning.device import memory_advice
+from pivm.learning.device import memory_advice, sampling_precision
 from pivm.learning.model_files import model_hash
 from pivm.scans.label_maps import voxels_per_slice
 from pivm.scans.quality import QualitySettings, check_grid
@@ -91,13 +91,15 @@ class CTGenerator:
     Args:
         model: its folder.
         device: where the networks run.
+        precision: ``auto`` or ``fp32`` (:func:`pivm.learning.device.sampling_precision`).
 
     Raises:
         StateError: no complete generator.
     """
 
-    def __init__(self, model: str | Path, device: torch.device | str = "cpu"):
+    def __init__(self, model: str | Path, device: torch.device | str = "cpu", precision: str = "auto"):
         self.opened = ModelFolder.open(model)
+        self.precision = sampling_precision(precision, torch.device(device))
         self.label_set = LabelSet(self.opened.organs)
         with memory_advice("use the CPU (--device cpu)"):
             self.generator = self.opened.load(torch.device(device))
@@ -177,7 +179,7 @@ class CTGenerator:
         given, source = anatomy.given, anatomy.source
         warn_of_step(self.generator, self.opened.trained_on.below_mm, given.name, source.spacing_mm[2])
         if isinstance(self.generator, SliceWise):
-            self.generator.on_slices = advance
+            self.generator.on_slices, self.generator.precision = advance, self.precision
         with memory_advice(_smaller(self.generator, self.opened.folder)):
             (slices,) = self.generator.generate_volumes(
                 [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
@@ -192,6 +194,8 @@ class CTGenerator:
             "untrained_slices": anatomy.untrained,
             "versions": {name: metadata.version(name) for name in ("torch", "numpy")} | {"pivm": __version__},
         }
+        if isinstance(self.generator, SliceWise):
+            facts["precision"] = self.generator.precision
         if self.asked_for:
             facts["asked_for"] = self.asked_for
         return SyntheticCT(hu, given.stored.affine, anatomy.organs, given.not_understood, facts)
@@ -210,6 +214,7 @@ def generate_ct(
     organ_hu: Mapping[str, float] | None = None,
     like: str | Path | None = None,
     like_labels: str | Path | None = None,
+    precision: str = "auto",
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
@@ -234,6 +239,7 @@ def generate_ct(
             the other organs are drawn to go with them.
         like: a CT whose organ means are taken, before those of ``organ_hu``.
         like_labels: labels of that CT; without them ``labels`` are its own.
+        precision: ``auto`` computes in bf16 on a CPU that has instructions for it, ``fp32`` in float32 on every one.
 
     Raises:
         StateError: no complete generator.
@@ -244,7 +250,7 @@ def generate_ct(
         ct = pivm.generate_ct("results/phantom/generators/pivm/seed_1", labels, affine=affine)
         ct.hu.shape == labels.shape
     """
-    generator = CTGenerator(model, device)
+    generator = CTGenerator(model, device, precision)
     anatomy = generator.read(labels, ids, affine=affine, body=body, any_region=any_region)
     if organ_hu or like:
         generator.ask_for(organ_hu or {}, None if like is None else Path(like), like_labels, anatomy, ids)
