@@ -21,8 +21,6 @@ class SliceWise(ABC):
     prior: Prior
     #: called with the number of slices of volumes that were made since it was last called
     on_slices: Callable[[int], object] | None = None
-    #: what the networks sample with, a value of ``compute.precision`` other than ``auto``
-    precision: str = "fp32"
 
     @property
     def sees_below(self) -> bool:

@@ -71,12 +71,11 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def sampling_precision(wanted: str, device: torch.device) -> str:
-    """What networks sample with.
+    """What a network samples with: ``bf16`` or ``fp32``.
 
     Args:
-        wanted: ``auto`` is bf16 on a CPU with instructions for it, which take half the time of float32, and else that;
-            or a value of ``compute.precision``.
-        device: where they run.
+        wanted: ``auto`` is bf16 on a CPU with instructions for it, which take half the time of float32; or ``fp32``.
+        device: where it runs.
     """
     if wanted != "auto":
         return wanted

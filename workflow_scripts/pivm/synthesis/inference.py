@@ -16,7 +16,7 @@ import torch
 from pivm import __version__
 from pivm.errors import DataError
 from pivm.generators.model_folder import ModelFolder
-from pivm.generators.protocol import Generator
+from pivm.generators.protocol import Generator, LowPrecision
 from pivm.generators.slicewise import SliceWise
 from pivm.labels import LabelSet
 from pivm.learning.device import memory_advice, sampling_precision
@@ -99,10 +99,15 @@ class CTGenerator:
 
     def __init__(self, model: str | Path, device: torch.device | str = "cpu", precision: str = "auto"):
         self.opened = ModelFolder.open(model)
-        self.precision = sampling_precision(precision, torch.device(device))
         self.label_set = LabelSet(self.opened.organs)
         with memory_advice("use the CPU (--device cpu)"):
             self.generator = self.opened.load(torch.device(device))
+        #: of its network
+        self.precision = "fp32"
+        if isinstance(self.generator, LowPrecision):
+            self.precision = sampling_precision(precision, torch.device(device))
+            if self.precision == "bf16":
+                self.generator.sample_in_bf16()
         self.model = model_hash(self.opened.folder)
         #: organ means that were asked for, as they are told in the facts of a CT
         self.asked_for: dict[str, Any] = {}
@@ -179,7 +184,7 @@ class CTGenerator:
         given, source = anatomy.given, anatomy.source
         warn_of_step(self.generator, self.opened.trained_on.below_mm, given.name, source.spacing_mm[2])
         if isinstance(self.generator, SliceWise):
-            self.generator.on_slices, self.generator.precision = advance, self.precision
+            self.generator.on_slices = advance
         with memory_advice(_smaller(self.generator, self.opened.folder)):
             (slices,) = self.generator.generate_volumes(
                 [source.label_map], [derived_seed(seed, "generate")], [source.spacing_mm]
@@ -189,13 +194,12 @@ class CTGenerator:
             "generator": self.opened.settings.name,
             "model": self.model,
             "seed": seed,
+            "precision": self.precision,
             "source": given.name,
             "organs": anatomy.organs,
             "untrained_slices": anatomy.untrained,
             "versions": {name: metadata.version(name) for name in ("torch", "numpy")} | {"pivm": __version__},
         }
-        if isinstance(self.generator, SliceWise):
-            facts["precision"] = self.generator.precision
         if self.asked_for:
             facts["asked_for"] = self.asked_for
         return SyntheticCT(hu, given.stored.affine, anatomy.organs, given.not_understood, facts)

@@ -27,7 +27,7 @@ from pivm.generators.protocol import Spacing
 from pivm.generators.slicewise import SliceWise
 from pivm.generators.training_data import TrainingData
 from pivm.learning.batches import Batches
-from pivm.learning.device import autocast, memory_hint
+from pivm.learning.device import memory_hint
 from pivm.learning.feed import Draws, Feed
 from pivm.learning.loop import Run, Schedule, train
 from pivm.learning.model_files import put_weights, require_tensors
@@ -159,7 +159,9 @@ class DiffusionGenerator(SliceWise):
         """epsilon_theta(v_t, t, s, I) of section 2.1, with the slice below of section 2.2."""
         if self.sees_below and previous is None:
             previous = torch.zeros(len(noisy), 2, *noisy.shape[2:], device=self.device)
-        return self.net(noisy, t, label_map, self.signal.prior_channel(label_map, means), previous, known)
+        kind = self.net.head.weight.dtype
+        conditions = (self.signal.prior_channel(label_map, means), previous, known)
+        return self.net(noisy.to(kind), t, label_map, *(one if one is None else one.to(kind) for one in conditions))
 
     def _guided(
         self, noisy: torch.Tensor, t: torch.Tensor, label_map: torch.Tensor, previous: MaybeTensor, means: MaybeTensor
@@ -225,15 +227,18 @@ class DiffusionGenerator(SliceWise):
             hu, maps = self.to_device(below.hu, np.float32), self.to_device(below.label_map, np.int64)
             present = self.to_device(below.present, np.bool_)
             previous = previous_channels(self.signal.encode(hu, maps, means), present)
-        with autocast(self.device, self.precision):
-            signal = sample(
-                lambda z, t: self._guided(z, t, ids, previous if t[0] < shown_below else None, means),
-                start.to(self.device),
-                self._scheduler,
-                self.settings.sampler.steps,
-                generator,
-            )
+        signal = sample(
+            lambda z, t: self._guided(z, t, ids, previous if t[0] < shown_below else None, means).float(),
+            start.to(self.device),
+            self._scheduler,
+            self.settings.sampler.steps,
+            generator,
+        )
         return self.signal.decode(signal, ids, means).cpu().numpy()
+
+    def sample_in_bf16(self) -> None:
+        """See :class:`pivm.generators.protocol.LowPrecision`."""
+        self.net.to(torch.bfloat16)
 
     def to_device(self, array: np.ndarray, kind: type) -> torch.Tensor:
         """An array as a tensor of a kind, where the network runs."""
