@@ -55,7 +55,8 @@ def main(options: argparse.Namespace) -> None:
     for kind, column in (("CPU s", 0), ("wall s", 1)):
         for name, runs in spent.items():
             facts[f"{name}, {kind}"] = statistics.median(run[column] for run in runs)
-    facts["ratio of CPU s"] = facts["here, CPU s"] / facts["other, CPU s"]
+    here, other = (statistics.median(cpu for cpu, _ in runs) for runs in spent.values())
+    facts["ratio of CPU s"] = here / other
     facts["voxels that differ"] = float((volumes["here"] != volumes["other"]).mean())
     facts |= {f"step along z, {name}, HU": step_hu(hu) for name, hu in volumes.items()}
     facts["load"] = f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"

@@ -262,10 +262,8 @@ class DiffusionGenerator(SliceWise):
             below = None
             if not blind:
                 under = [(max(z - 1, 0), i) for z, i in slices]
-                there = np.array([z > 0 for z, _ in slices])
-                below = SlicesBelow(
-                    *(np.stack([stack[i][z] for z, i in under]) for stack in (volumes, label_maps)), there
-                )
+                hu, maps = (np.stack([stack[i][z] for z, i in under]) for stack in (volumes, label_maps))
+                below = SlicesBelow(hu, maps, np.array([z > 0 for z, _ in slices]))
             made = self._sample(
                 np.stack([label_maps[i][z] for z, i in slices]),
                 torch.stack([noise[i][z] for z, i in slices]),
