@@ -109,6 +109,16 @@ def test_a_ct_has_the_shape_axes_and_affine_of_its_labels(model, tmp_path, axes)
     np.testing.assert_allclose(read.get_qform(), affine, atol=1e-4)
 
 
+def test_a_ct_in_float32_is_another_than_one_in_the_precision_of_the_cpu(model, tmp_path, capsys):
+    path = write(labels(), tmp_path / "labels.nii.gz")
+    arguments = (model, path, tmp_path / "ct.nii.gz", "--ids", "model", "--precision")
+    assert shell(*arguments, "fp32") == 0
+    assert json.loads((tmp_path / "ct.json").read_text())["precision"] == "fp32"
+    assert shell(*arguments, "fp32") == 0
+    assert "there already" in capsys.readouterr().out
+    assert shell(*arguments, "auto") == 1
+
+
 def test_masks_keep_their_axes_too(model, tmp_path):
     array, affine = turned(labels(), "SAR")
     for k, organ in enumerate(ORGANS, start=1):

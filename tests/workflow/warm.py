@@ -36,7 +36,6 @@ SLOW = (
     "torch_fidelity.metric_kid",
     "diffusers.schedulers.scheduling_ddim",
     "diffusers.schedulers.scheduling_ddpm",
-    "diffusers.schedulers.scheduling_dpmsolver_multistep",
     "monai.apps.generation.maisi.networks.autoencoderkl_maisi",
     "monai.apps.generation.maisi.networks.controlnet_maisi",
     "monai.apps.generation.maisi.networks.diffusion_model_unet_maisi",

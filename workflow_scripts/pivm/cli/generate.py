@@ -63,6 +63,12 @@ def _options(parser: argparse.ArgumentParser) -> None:
         "--overwrite", action="store_true", help="replace CTs that are there, also those of these inputs"
     )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=["auto", "fp32"],
+        help="auto: bf16 on a CPU with instructions for it; fp32: up to rounding the same CT on all of them",
+    )
     parser.add_argument("--threads", type=int, help="CPU threads; 1 is fastest for small slices, and the default there")
     parser.add_argument("--json", action="store_true", help="say what was made as JSON")
 
@@ -94,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
     plan = plan_output(find_subjects(options.labels), seeds, options.out, options.layout)
     if options.like and not options.like_labels and len({one.labels for one in plan}) > 1:
         raise PivmError("--like: with several --labels, give the labels of its CT with --like-labels")
-    generator = CTGenerator(options.model, choose(options.device, "--device").type)
+    generator = CTGenerator(options.model, choose(options.device, "--device").type, options.precision)
     torch.set_num_threads(options.threads or inference_threads(generator.opened.trained_on.image_size))
     with logging_redirect_tqdm():
         results = _make_all(plan, generator, model_files(options.model), options)
@@ -155,6 +161,8 @@ def _facts_to_make(wanted: Wanted, model: dict[str, str], options: argparse.Name
         files = {"like": options.like, "like_labels": options.like_labels}
         facts["organ_hu"] = dict(options.organ)
         facts |= {key: hash_of_labels(path) for key, path in files.items() if path}
+    if options.precision != "auto":
+        facts["precision"] = options.precision
     return facts if options.overwrite or not is_made(wanted, facts) else None
 
 

@@ -151,6 +151,15 @@ class Trainable(Keepable, Protocol):
 
 
 @runtime_checkable
+class LowPrecision(Protocol):
+    """A generator whose network can sample in bf16."""
+
+    def sample_in_bf16(self) -> None:
+        """Round the weights, for sampling alone."""
+        ...
+
+
+@runtime_checkable
 class LossTeller(Protocol):
     """A generator whose loss says how well it knows an image: what an attack on the membership of patients asks."""
 

@@ -138,6 +138,8 @@ class _Member:
             low, high = 0 if slab.dtype.kind == "u" else slab.min(), slab.max()
             if low >= 0 and high <= 1:
                 self.painted = self.painted or bool(high > 0)
+                if slab.dtype == np.uint8:  # 0 and 1 are truth values as they are
+                    return slab.view(bool)
                 return slab > 0.5 if slab.dtype.kind == "f" else slab > 0
             if self.painted:
                 raise _LateValues

@@ -16,10 +16,10 @@ import torch
 from pivm import __version__
 from pivm.errors import DataError
 from pivm.generators.model_folder import ModelFolder
-from pivm.generators.protocol import Generator
+from pivm.generators.protocol import Generator, LowPrecision
 from pivm.generators.slicewise import SliceWise
 from pivm.labels import LabelSet
-from pivm.learning.device import memory_advice
+from pivm.learning.device import memory_advice, sampling_precision
 from pivm.learning.model_files import model_hash
 from pivm.scans.label_maps import voxels_per_slice
 from pivm.scans.quality import QualitySettings, check_grid
@@ -91,16 +91,23 @@ class CTGenerator:
     Args:
         model: its folder.
         device: where the networks run.
+        precision: ``auto`` or ``fp32`` (:func:`pivm.learning.device.sampling_precision`).
 
     Raises:
         StateError: no complete generator.
     """
 
-    def __init__(self, model: str | Path, device: torch.device | str = "cpu"):
+    def __init__(self, model: str | Path, device: torch.device | str = "cpu", precision: str = "auto"):
         self.opened = ModelFolder.open(model)
         self.label_set = LabelSet(self.opened.organs)
         with memory_advice("use the CPU (--device cpu)"):
             self.generator = self.opened.load(torch.device(device))
+        #: of its network
+        self.precision = "fp32"
+        if isinstance(self.generator, LowPrecision):
+            self.precision = sampling_precision(precision, torch.device(device))
+            if self.precision == "bf16":
+                self.generator.sample_in_bf16()
         self.model = model_hash(self.opened.folder)
         #: organ means that were asked for, as they are told in the facts of a CT
         self.asked_for: dict[str, Any] = {}
@@ -187,6 +194,7 @@ class CTGenerator:
             "generator": self.opened.settings.name,
             "model": self.model,
             "seed": seed,
+            "precision": self.precision,
             "source": given.name,
             "organs": anatomy.organs,
             "untrained_slices": anatomy.untrained,
@@ -210,6 +218,7 @@ def generate_ct(
     organ_hu: Mapping[str, float] | None = None,
     like: str | Path | None = None,
     like_labels: str | Path | None = None,
+    precision: str = "auto",
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
@@ -234,6 +243,7 @@ def generate_ct(
             the other organs are drawn to go with them.
         like: a CT whose organ means are taken, before those of ``organ_hu``.
         like_labels: labels of that CT; without them ``labels`` are its own.
+        precision: ``auto`` computes in bf16 on a CPU that has instructions for it, ``fp32`` in float32 on every one.
 
     Raises:
         StateError: no complete generator.
@@ -244,7 +254,7 @@ def generate_ct(
         ct = pivm.generate_ct("results/phantom/generators/pivm/seed_1", labels, affine=affine)
         ct.hu.shape == labels.shape
     """
-    generator = CTGenerator(model, device)
+    generator = CTGenerator(model, device, precision)
     anatomy = generator.read(labels, ids, affine=affine, body=body, any_region=any_region)
     if organ_hu or like:
         generator.ask_for(organ_hu or {}, None if like is None else Path(like), like_labels, anatomy, ids)

@@ -1,8 +1,10 @@
-"""Start noise of neighbouring slices: alike where its pattern is coarse, new where it is fine."""
+"""Volumes along z: start noise that neighbouring slices share where it is coarse, and which slices are made at once."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,8 +12,10 @@ import torch
 from pivm.generators.protocol import Spacing
 from pivm.seeds import step_generator
 
-#: slices of volumes that take their first steps in one batch
-AHEAD = 16
+#: slices of a volume that are made one after the other; such stretches of it go up side by side
+STRETCH = 32
+#: slices of volumes that are made in one batch
+AT_ONCE = 16
 
 
 def coupled_noise(
@@ -44,29 +48,57 @@ def start_noise(label_map: np.ndarray, seeds: Sequence[int]) -> torch.Tensor:
     return torch.stack([torch.randn(shape, generator=step_generator(seed, "start")) for seed in seeds])
 
 
-def coupled_slices(label_map: np.ndarray, seed: int, spacing_mm: Spacing, reach: float) -> Iterator[torch.Tensor]:
-    """The start noise [1, H, W] of the slices of a volume [S, H, W], from the bottom up."""
+def coupled_slices(label_map: np.ndarray, seed: int, spacing_mm: Spacing, reach: float) -> torch.Tensor:
+    """The start noise [S, 1, H, W] of the slices of a volume [S, H, W]."""
     width_mm, height_mm, step_mm = spacing_mm
-    below = None
-    for z in range(len(label_map)):
-        (fresh,) = start_noise(label_map, [seed + z])
-        if below is not None and reach:
-            fresh = coupled_noise(below, fresh, (width_mm, height_mm), step_mm, reach)
-        below = fresh
-        yield below
+    noise = start_noise(label_map, range(seed, seed + len(label_map)))
+    for z in range(1, len(noise) if reach else 0):
+        noise[z] = coupled_noise(noise[z - 1], noise[z], (width_mm, height_mm), step_mm, reach)
+    return noise
 
 
-def blocks(label_maps: Sequence[np.ndarray], most: int | None = None) -> Iterator[list[tuple[int, int]]]:
-    """Slices (z, volume) of volumes [S, H, W] that advance together, from the bottom up.
+def stretches(slices: int) -> list[range]:
+    """A volume of so many slices in parts of about :data:`STRETCH`.
+
+    >>> stretches(70)
+    [range(0, 35), range(35, 70)]
+    """
+    parts = max(round(slices / STRETCH), 1)
+    ends = [slices * part // parts for part in range(parts + 1)]
+    return [range(*pair) for pair in itertools.pairwise(ends)]
+
+
+class Batch(NamedTuple):
+    """Slices that are made together.
+
+    Attributes:
+        slices: z and number of the volume of each.
+        blind: they are not shown the slice below, and made again when it is there: for the first slice of the
+            stretch above them.
+    """
+
+    slices: list[tuple[int, int]]
+    blind: bool
+
+
+def batches(depths: Sequence[int]) -> Iterator[Batch]:
+    """The slices of volumes in an order in which the slice below is there.
+
+    All stretches of all volumes go up side by side. What the first slice of a stretch is shown is a first version of
+    the slice below, from the same start noise.
 
     Args:
-        label_maps: of the volumes.
-        most: about so many at once; :data:`AHEAD` unless given.
+        depths: slices of each volume.
 
-    >>> list(blocks([np.zeros((2, 8, 8)), np.zeros((3, 8, 8))], 4))
-    [[(0, 0), (0, 1), (1, 0), (1, 1)], [(2, 1)]]
+    >>> [batch.slices for batch in batches([2, 3])]
+    [[(0, 0), (0, 1)], [(1, 0), (1, 1)], [(2, 1)]]
     """
-    deepest, height = max(map(len, label_maps)), max((most or AHEAD) // len(label_maps), 1)
-    for first in range(0, deepest, height):
-        heights = range(first, min(first + height, deepest))
-        yield [(z, i) for z in heights for i, label_map in enumerate(label_maps) if z < len(label_map)]
+    parts = [(part, i) for i, depth in enumerate(depths) for part in stretches(depth)]
+    yield from _batches([(part[0] - 1, i) for part, i in parts if part[0]], True)
+    for step in range(max(len(part) for part, _ in parts)):
+        yield from _batches([(part[step], i) for part, i in parts if step < len(part)], False)
+
+
+def _batches(slices: list[tuple[int, int]], blind: bool) -> Iterator[Batch]:
+    for start in range(0, len(slices), AT_ONCE):
+        yield Batch(slices[start : start + AT_ONCE], blind)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-import itertools
-import math
-import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from pivm.generators.diffusion.along_z import blocks, coupled_slices, start_noise
+from pivm.generators.diffusion.along_z import batches, coupled_slices, start_noise
 from pivm.generators.diffusion.learner import DiffusionLearner, MaybeTensor
 from pivm.generators.diffusion.membership import losses_of_slices
 from pivm.generators.diffusion.previous import SlicesBelow, previous_channels
-from pivm.generators.diffusion.sampler import Begun, begin, finish, make_scheduler
+from pivm.generators.diffusion.sampler import make_scheduler, sample
 from pivm.generators.protocol import Spacing
 from pivm.generators.slicewise import SliceWise
 from pivm.seeds import step_generator
@@ -53,8 +50,7 @@ class DiffusionGenerator(DiffusionLearner, SliceWise):
         With ``ddpm`` the noise of the steps is that of the first seed for all slices of a call.
         """
         means = self._means(seeds if patient_seeds is None else patient_seeds)
-        begun = self._begin(label_map, start_noise(label_map, seeds), math.inf, means)
-        return self._finish(begun, label_map, seeds[0], None, means)
+        return self._sample(label_map, start_noise(label_map, seeds), step_generator(seeds[0], "steps"), None, means)
 
     def _means(self, patient_seeds: Sequence[int]) -> MaybeTensor:
         """Organ means of synthetic patients, float32 HU [N, K]; ``None`` for the data set's."""
@@ -71,73 +67,71 @@ class DiffusionGenerator(DiffusionLearner, SliceWise):
         return self.settings.sampler.previous_from * len(self.noise) if self.sees_below else 0.0
 
     @torch.no_grad()
-    def _begin(self, label_map: np.ndarray, start: torch.Tensor, until: float, means: MaybeTensor) -> Begun:
-        """The first steps from noise [N, 1, H, W], down to a noise step, for a label map uint8 [N, H, W].
-
-        ``means`` are organ means of the patients, HU [N, K].
-        """
-        self.net.eval()
-        ids = self.to_device(label_map, np.int64)
-        predict = functools.partial(self._guided, label_map=ids, previous=None, means=means)
-        return begin(predict, start.to(self.device), self._scheduler, self.settings.sampler.steps, until)
-
-    @torch.no_grad()
-    def _finish(
-        self, begun: Begun, label_map: np.ndarray, seed: int, below: SlicesBelow | None, means: MaybeTensor
+    def _sample(
+        self,
+        label_map: np.ndarray,
+        start: torch.Tensor,
+        generator: torch.Generator | list[torch.Generator],
+        below: SlicesBelow | None,
+        means: MaybeTensor,
     ) -> np.ndarray:
-        """The other steps, to HU.
+        """From noise to HU.
 
         Args:
-            begun: the samples.
             label_map: uint8 [N, H, W].
-            seed: of the noise that ``ddpm`` adds.
-            below: the slices below, where they exist.
+            start: noise [N, 1, H, W].
+            generator: of the noise that ``ddpm`` adds, for all slices or one for each.
+            below: the slices below.
             means: organ means of the patients, HU [N, K].
         """
+        self.net.eval()
         ids, previous, shown_below = self.to_device(label_map, np.int64), None, self._shown_below
         if below is not None and self.sees_below:
             hu, maps = self.to_device(below.hu, np.float32), self.to_device(below.label_map, np.int64)
-            present = torch.ones(len(hu), dtype=torch.bool, device=self.device)
+            present = self.to_device(below.present, np.bool_)
             previous = previous_channels(self.signal.encode(hu, maps, means), present)
-        signal = finish(
-            lambda z, t: self._guided(z, t, ids, previous if t[0] < shown_below else None, means),
-            begun,
-            step_generator(seed, "steps"),
+        signal = sample(
+            lambda z, t: self._guided(z, t, ids, previous if t[0] < shown_below else None, means).float(),
+            start.to(self.device),
+            self._scheduler,
+            self.settings.sampler.steps,
+            generator,
         )
         return self.signal.decode(signal, ids, means).cpu().numpy()
+
+    def sample_in_bf16(self) -> None:
+        """See :class:`pivm.generators.protocol.LowPrecision`."""
+        self.net.to(torch.bfloat16)
 
     def generate_volumes(
         self, label_maps: Sequence[np.ndarray], seeds: Sequence[int], spacings_mm: Sequence[Spacing] | None = None
     ) -> Iterator[np.ndarray]:
-        """Whole volumes slice by slice from the bottom up (paper, section 2.2); the first slice is generated too.
+        """Whole volumes from the bottom up (paper, section 2.2); the first slice is generated too.
 
-        All volumes advance together. The first steps, which are not shown the slice below, are taken for many slices in
-        one batch; then every slice index is a batch. ``sampler.reach`` couples the start noise along z. A volume is one
-        synthetic patient. See :class:`pivm.generators.protocol.Generator`; without spacings voxels are cubic.
+        All volumes advance together, and each in stretches side by side (:func:`batches`). ``sampler.reach`` couples
+        the start noise along z. A volume is one synthetic patient. See
+        :class:`pivm.generators.protocol.Generator`; without spacings voxels are cubic.
         """
         volumes = [np.zeros(label_map.shape, np.int16) for label_map in label_maps]
         reach, means = self.settings.sampler.reach, self._means(seeds)
-        noise = [
-            coupled_slices(label_map, seeds[i], spacings_mm[i] if spacings_mm else (1.0, 1.0, 1.0), reach)
-            for i, label_map in enumerate(label_maps)
-        ]
-        # the noise of `ddpm` is drawn step by step, for each slice from its own seed
-        until = math.inf if self.settings.sampler.name == "ddpm" else self._shown_below
-        for slices in blocks(label_maps):
-            starts = [next(noise[i]) for _, i in slices]
-            theirs = None if means is None else means[[i for _, i in slices]]
-            begun = self._begin(np.stack([label_maps[i][z] for z, i in slices]), torch.stack(starts), until, theirs)
-            done = 0
-            for z, group in itertools.groupby(slices, key=operator.itemgetter(0)):
-                live = [i for _, i in group]
-                maps = np.stack([label_maps[i][z] for i in live])
-                below = None
-                if z:
-                    below = SlicesBelow(*(np.stack([stack[i][z - 1] for i in live]) for stack in (volumes, label_maps)))
-                part, theirs = begun.part(slice(done, done + len(live))), None if means is None else means[live]
-                done += len(live)
-                for i, hu in zip(live, self._finish(part, maps, seeds[live[0]] + z, below, theirs), strict=True):
-                    volumes[i][z] = hu
-                if self.on_slices:
-                    self.on_slices(len(live))
+        spacings = spacings_mm or [(1.0, 1.0, 1.0)] * len(label_maps)
+        given = zip(label_maps, seeds, spacings, strict=True)
+        noise = [coupled_slices(label_map, seed, spacing, reach) for label_map, seed, spacing in given]
+        for slices, blind in batches([len(label_map) for label_map in label_maps]):
+            below = None
+            if not blind:
+                under = [(max(z - 1, 0), i) for z, i in slices]
+                hu, maps = (np.stack([stack[i][z] for z, i in under]) for stack in (volumes, label_maps))
+                below = SlicesBelow(hu, maps, np.array([z > 0 for z, _ in slices]))
+            made = self._sample(
+                np.stack([label_maps[i][z] for z, i in slices]),
+                torch.stack([noise[i][z] for z, i in slices]),
+                [step_generator(seeds[i] + z, "steps") for z, i in slices],
+                below,
+                None if means is None else means[[i for _, i in slices]],
+            )
+            for (z, i), hu in zip(slices, made, strict=True):
+                volumes[i][z] = hu
+            if self.on_slices and not blind:
+                self.on_slices(len(slices))
         yield from volumes

@@ -154,7 +154,9 @@ class DiffusionLearner:
         """epsilon_theta(v_t, t, s, I) of section 2.1, with the slice below of section 2.2."""
         if self.sees_below and previous is None:
             previous = torch.zeros(len(noisy), 2, *noisy.shape[2:], device=self.device)
-        return self.net(noisy, t, label_map, self.signal.prior_channel(label_map, means), previous, known)
+        kind = self.net.head.weight.dtype
+        conditions = (self.signal.prior_channel(label_map, means), previous, known)
+        return self.net(noisy.to(kind), t, label_map, *(one if one is None else one.to(kind) for one in conditions))
 
     def to_device(self, array: np.ndarray, kind: type) -> torch.Tensor:
         """An array as a tensor of a kind, where the network runs."""

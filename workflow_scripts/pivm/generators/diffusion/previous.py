@@ -14,10 +14,17 @@ from pivm.learning.feed import Draws
 
 
 class SlicesBelow(NamedTuple):
-    """The slices right below those that are generated: int16 HU and label map [N, H, W]."""
+    """The slices right below those that are generated.
+
+    Attributes:
+        hu: int16 [N, H, W].
+        label_map: uint8 [N, H, W].
+        present: bool [N], whether there is one.
+    """
 
     hu: np.ndarray
     label_map: np.ndarray
+    present: np.ndarray
 
 
 def previous_channels(signal: torch.Tensor, present: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,8 @@
-"""Samplers: the multistep solvers of diffusers on this project's noise process."""
+"""Samplers: the solvers of diffusers on this project's noise process."""
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,10 +20,6 @@ def make_scheduler(name: str, noise: NoiseSettings) -> Any:
         name: ``dpm++`` (DPM-Solver++ 2M), ``ddim`` or ``ddpm`` (ancestral sampling, the reference).
         noise: of the training.
     """
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
-
     common = {
         "num_train_timesteps": noise.steps,
         "trained_betas": process_betas(noise.steps, noise.zero_terminal_snr, noise.shift).numpy(),
@@ -35,69 +28,30 @@ def make_scheduler(name: str, noise: NoiseSettings) -> Any:
         "timestep_spacing": "trailing",
     }
     if name == "dpm++":
+        from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+
         return DPMSolverMultistepScheduler(
             **common, algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
         )
     if name == "ddim":
+        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
         return DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
     return DDPMScheduler(**common, clip_sample=False)
 
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-@dataclass
-class Begun:
-    """Samples that have taken their first steps.
-
-    Attributes:
-        z: [N, 1, H, W].
-        scheduler: with the solver's memory of these steps.
-        done: steps taken.
-    """
-
-    z: torch.Tensor
-    scheduler: Any
-    done: int
-
-    def part(self, rows: slice) -> Begun:
-        """Some of the samples, to go on with alone."""
-        scheduler = copy.copy(self.scheduler)
-        if hasattr(scheduler, "model_outputs"):  # of the multistep solver; the others have no memory
-            scheduler.model_outputs = [None if one is None else one[rows] for one in scheduler.model_outputs]
-        return Begun(self.z[rows], scheduler, self.done)
-
-
 @torch.no_grad()
-def begin(predict: Predict, start: torch.Tensor, scheduler: Any, steps: int, until: float) -> Begun:
-    """The first steps of :func:`sample`, down to a noise step.
-
-    Args:
-        predict: as of :func:`sample`.
-        start: noise [N, 1, H, W].
-        scheduler: of :func:`make_scheduler`, but not of ``ddpm`` where any step is taken.
-        steps: network evaluations in all.
-        until: the last noise step that is taken; ``inf`` for none.
-    """
-    scheduler.set_timesteps(steps)  # also clears the solver's memory of the last batch
-    first = [t for t in scheduler.timesteps if int(t) >= until]
-    z = start
-    for t in first:
-        z = scheduler.step(predict(z, _steps(z, t)), t, z).prev_sample
-    return Begun(z, copy.copy(scheduler), len(first))
-
-
-@torch.no_grad()
-def finish(predict: Predict, begun: Begun, generator: torch.Generator) -> torch.Tensor:
-    """The other steps of :func:`sample`, after :func:`begin`."""
-    z, scheduler = begun.z, begun.scheduler
-    for t in scheduler.timesteps[begun.done :]:
-        z = scheduler.step(predict(z, _steps(z, t)), t, z, generator=generator).prev_sample
-    return z
-
-
 def sample(
-    predict: Predict, start: torch.Tensor, scheduler: Any, steps: int, generator: torch.Generator
+    predict: Predict,
+    start: torch.Tensor,
+    scheduler: Any,
+    steps: int,
+    generator: torch.Generator | list[torch.Generator],
 ) -> torch.Tensor:
     """Run a scheduler from noise to a clean signal.
 
@@ -106,13 +60,14 @@ def sample(
         start: noise [N, 1, H, W].
         scheduler: of :func:`make_scheduler`.
         steps: network evaluations.
-        generator: source of the noise that ``ddpm`` adds at every step.
+        generator: source of the noise that ``ddpm`` adds at every step, for all samples or one for each.
 
     Returns:
         float [N, 1, H, W].
     """
-    return finish(predict, begin(predict, start, scheduler, steps, math.inf), generator)
-
-
-def _steps(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    return torch.full((len(z),), int(t), dtype=torch.long, device=z.device)
+    scheduler.set_timesteps(steps)  # also clears the solver's memory of the last batch
+    z = start
+    for t in scheduler.timesteps:
+        now = torch.full((len(z),), int(t), dtype=torch.long, device=z.device)
+        z = scheduler.step(predict(z, now), t, z, generator=generator).prev_sample
+    return z
