@@ -13,7 +13,7 @@ function volumes(page, put) {
     return;
   }
   const start = el("button", { type: "button", onclick: () => { start.replaceWith(el("p", { class: "soft" }, "Reading the viewer …")); open(); } }, "Show the volumes");
-  put("volumes", el("p", {}, `Volumes of ${part.subjects.map((one) => one.name).join(", ")}, from the label maps of training patients. Linked: a click, the wheel or the slider moves both.`),
+  put("volumes", el("p", {}, `Volumes of ${part.subjects.map((one) => one.name).join(", ")}, made from their label maps. Linked: a click, the wheel or the slider moves both.`),
     part.faults.map((text) => el("p", { class: "missing" }, text)), el("div", { id: "viewer" }, start));
   // nothing is read before the section comes into view, so that the page opens at once
   const watch = new IntersectionObserver((seen) => {
@@ -104,7 +104,8 @@ async function viewer(page, place) {
       side.nv.updateGLVolume();
       side.canvas.setAttribute("aria-label", `${volume.title} of ${one.name}, in three planes`);
     }
-    status.textContent = `Voxels of ${one.spacing.map((side) => side.toFixed(1)).join(" × ")} mm${one.averaged ? ", averaged over blocks for this page" : ""}.`;
+    status.textContent = `Voxels of ${one.spacing.map((side) => side.toFixed(1)).join(" × ")} mm${one.averaged ? ", averaged over blocks for this page" : ""}.`
+      + (lacks(page.gallery) ? "" : ` Synthetic CTs are made at ${page.gallery.size} × ${page.gallery.size} pixels a slice and brought to this grid.`);
     place.setAttribute("aria-busy", "false");
   }
   fill();
