@@ -247,8 +247,8 @@ def _tell(found: dict[str, Any]) -> None:
         print(
             f"\ntrainings: {found['training_minutes']:.0f} min on {found['device']}, with {found['jobs_at_once']} at "
             f"once {found['shortest_minutes']:.0f} min or more; reading scans, synthesis, scores and tables come "
-            f"on top: where they take as large a part as in the default run on a CPU ({100 * REST:.0f} %), all is done "
-            f"in {found['training_minutes'] / (1 - REST):.0f} min of it"
+            f"on top: where they take as large a part as in the default run on a CPU ({100 * REST:.0f} %), the whole "
+            f"run takes {found['training_minutes'] / (1 - REST):.0f} min of processor time"
         )
         if facts["load"] and facts["load"] > facts["processors"] / 2:
             print(f"other work runs here (load {facts['load']:.1f}): the run takes longer while it does")
