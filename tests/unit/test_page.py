@@ -70,7 +70,7 @@ def write_cases(folder: Path, patients, shift: float = 0.0) -> None:
         cases.to_csv(place / f"{table}_cases.csv", index=False)
         forms = SimpleNamespace(**{form: place / f"{table}.{form}" for form in ("csv", "md", "tex", "html")})
         forms.differences = place / f"{table}_differences.csv"
-        write_table(summary, table, TableFacts(0.95, methods[-1]), forms)
+        write_table(summary, table, TableFacts(0.95, "original" if "original" in methods else methods[-1]), forms)
 
 
 def write_slices(folder: Path, patient: str) -> None:
@@ -160,6 +160,9 @@ def test_tables_are_those_of_the_run(results, tmp_path):
     assert row["cells"][0]["interval"] == f"[{low:.3f}, {high:.3f}]"
     markdown = (results / "tables/table3.md").read_text()
     assert [cell["best"] for cell in row["cells"]] == [f"**{cell['mean']}**" in markdown for cell in row["cells"]]
+    (shown,) = (line for line in markdown.splitlines() if line.startswith("| difference to Original"))
+    assert row["differences"]["title"] == "difference to Original"
+    assert row["differences"]["cells"] == [text.strip() for text in shown.strip("|").split("|")][1:]
     assert page["table3"]["notes"]
     assert all(note in markdown for note in page["table3"]["notes"])
 

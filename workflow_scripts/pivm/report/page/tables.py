@@ -12,7 +12,9 @@ from pivm.evaluation.pairs import PairedDifference
 from pivm.evaluation.sentences import leaders
 from pivm.evaluation.statistics import MetricSummary
 from pivm.report.forms import method_title, read_notes
+from pivm.report.method_table import difference_cells, difference_heading
 from pivm.report.page.facts import PageRun
+from pivm.report.words import TableFacts
 
 #: metrics of an organ that the page draws, in the order of its switch
 ORGAN_METRICS = ("dice", "hausdorff_distance_95", "average_surface_distance", "missed")
@@ -51,7 +53,7 @@ def _or_none(value: float | None) -> float | None:
 
 
 def table_section(run: PageRun, table: str) -> dict:
-    """Metrics as rows, methods as columns.
+    """Metrics as rows, methods as columns; below each metric the differences to the reference, as in the table itself.
 
     Args:
         run: that is shown.
@@ -60,12 +62,21 @@ def table_section(run: PageRun, table: str) -> dict:
     folder = run.results / "tables"
     summaries = read_summaries(folder / f"{table}.csv", folder / f"{table}_differences.csv")
     methods = list(dict.fromkeys(method for one in summaries for method in one.means))
+    reference = next((method for method in ("original", run.generated) if method in methods), None)
     rows = []
     for one in summaries:
         best = leaders(one, run.level)
         cells = [_cell(one, method, method in best) for method in methods]
-        rows.append({"title": one.metric.heading, "better": one.metric.better, "cells": cells})
-    caption, *notes = read_notes(folder / f"{table}.md")
+        row = {"title": one.metric.heading, "better": one.metric.better, "cells": cells}
+        if one.pairs and reference:
+            facts = TableFacts(run.level, reference)
+            row["differences"] = {
+                "title": difference_heading(facts),
+                "cells": difference_cells(one, methods, facts),
+            }
+        rows.append(row)
+    # names of files stand in backticks there
+    caption, *notes = (text.replace("`", "") for text in read_notes(folder / f"{table}.md"))
     return {"columns": [method_title(m) for m in methods], "rows": rows, "caption": caption, "notes": notes}
 
 

@@ -28,7 +28,7 @@ function verdict(page, put) {
   ]);
   const facts = [], made = page.provenance;
   if (!lacks(page.cohort)) for (const [part, count] of page.cohort.split) {
-    facts.push([String(count), { train: "training patients", val: "validation patients", test: "test patients", labels_only: "label maps without CT" }[part]]);
+    facts.push([String(count), { train: "training patients", val: "validation patients", test: "test patients", labels_only: "patients with labels and no CT" }[part]]);
   }
   if (!lacks(page.table2)) facts.push([String(page.table2.columns.length), `generators: ${page.table2.columns.join(", ")}`]);
   if (!lacks(made)) facts.push([made.date.slice(0, 10), `made; last call took ${made.duration}`]);
@@ -46,11 +46,13 @@ function tableSection(page, name) {
   const titles = { table1: "Table 1: images", table2: "Table 2: segmenters of synthetic slices alone", table3: "Table 3: original, generated and combined" };
   const part = page[name], heading = el("h3", {}, titles[name]);
   if (lacks(part)) return [heading, lacks(part)];
-  const rows = part.rows.map((row) => el("tr", {},
+  const rows = part.rows.flatMap((row) => [el("tr", { class: row.differences ? "above" : "" },
     el("th", { scope: "row", class: "text" }, row.title, " ",
       el("span", { title: `${row.better} is better`, role: "img", "aria-label": `${row.better} is better` }, row.better === "lower" ? "↓" : "↑")),
     row.cells.map((cell) => cell === null ? el("td", {}, "–") : el("td", { class: cell.best ? "best" : "" },
-      cell.best ? el("b", {}, cell.mean) : cell.mean, el("span", { class: "interval" }, cell.interval)))));
+      cell.best ? el("b", {}, cell.mean) : cell.mean, el("span", { class: "interval" }, cell.interval)))),
+    row.differences && el("tr", { class: "difference" }, el("th", { scope: "row", class: "text" }, row.differences.title),
+      row.differences.cells.map((text) => el("td", {}, text)))].filter(Boolean));
   return [heading, table(["Score", ...part.columns], rows, part.caption),
     el("details", {}, el("summary", {}, "Every pair of columns, and what the numbers do not say"), part.notes.map((text) => el("p", {}, text))),
     el("details", {}, el("summary", {}, "Patients behind the means"), figure(page, name) ?? el("p", {}, "No figure."))];
