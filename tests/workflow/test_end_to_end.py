@@ -295,9 +295,9 @@ def test_real_slices_count_where_there_are_any(finished):
     }
 
 
-@pytest.mark.parametrize("key", ["synthetic_share", "synthetic_first"])
-def test_how_two_kinds_are_mixed_counts_where_there_are_two(finished, key):
-    jobs = finished.dry_run(finished.overlay(f"o12_{key}", {"segmentation": {key: 0.5}}))
+@pytest.mark.parametrize("changed", [{"synthetic_share": 0.25}, {"synthetic_share": None, "synthetic_first": 0.5}])
+def test_how_two_kinds_are_mixed_counts_where_there_are_two(finished, changed):
+    jobs = finished.dry_run(finished.overlay(f"o12_{len(changed)}", {"segmentation": changed}))
     assert {w.split(", ")[1] for w in jobs["train_segmenter"]} == {"training_set=combined/generator_seed_1"}
 
 
