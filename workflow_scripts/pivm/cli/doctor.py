@@ -35,12 +35,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cores", type=int, help="as --cores of the workflow; all that there are where it is not given"
     )
-    parser.add_argument(
-        "--target",
-        choices=("all", "evidence"),
-        default="all",
-        help="whose trainings are counted",
-    )
+    parser.add_argument("--target", choices=("all", "evidence"), default="all", help="whose trainings are counted")
     parser.add_argument("--no-steps", action="store_true", help="do not time training steps")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
