@@ -74,6 +74,7 @@ rule page:
         procedural=DATASET.layout.procedural,
         generators=GENERATORS,
         generated=GENERATED,
+        references={table: pivm_config.reference(config, table) for table in TABLES},
         seed=FIRST_SEED,
         labels=config["labels"],
         confidence=config["tables"]["confidence"],

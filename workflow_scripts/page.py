@@ -16,6 +16,7 @@ with job(snakemake):
         procedural=params.procedural,
         generators=params.generators,
         generated=params.generated,
+        references=params.references,
         seed=params.seed,
         labels=LabelSet.from_config(params.labels).names,
         level=params.confidence,

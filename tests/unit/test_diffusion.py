@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -49,6 +50,17 @@ def test_each_target_gives_the_clean_signal_back(prediction):
     a, s = (x[t][:, None, None, None] for x in (process.signal, process.noise))
     back = {"v": a * z - s * target, "epsilon": (z - s * target) / a, "sample": target}[prediction]
     torch.testing.assert_close(back, clean, atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_a_step_is_that_of_ddim(prediction):
+    process, scheduler = NoiseProcess(1000, True), make_scheduler("ddim", NoiseSettings(prediction=prediction))
+    scheduler.set_timesteps(4)
+    noisy, predicted = torch.randn(2, 3, 1, 4, 4).unbind(0)
+    for t, to in itertools.pairwise(scheduler.timesteps[1:].tolist()):
+        now, then = torch.full((3,), t), torch.full((3,), to)
+        made = process.step(noisy, process.clean(noisy, predicted, now, prediction), now, then)
+        torch.testing.assert_close(made, scheduler.step(predicted, t, noisy).prev_sample, atol=2e-3, rtol=2e-3)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("dpm++", 10), ("ddim", 50), ("ddpm", 50)])

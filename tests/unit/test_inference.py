@@ -109,6 +109,62 @@ def test_a_ct_has_the_shape_axes_and_affine_of_its_labels(model, tmp_path, axes)
     np.testing.assert_allclose(read.get_qform(), affine, atol=1e-4)
 
 
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "SAR", "PIL"])
+@pytest.mark.parametrize(("text", "window"), [("2:5", slice(2, 5)), (":1", slice(0, 1)), ("4:", slice(4, 6))])
+def test_a_window_has_its_slices_alone_where_they_lie(model, tmp_path, axes, text, window):
+    array, affine = turned(np.arange(1, 7, dtype=np.uint8) % 3 * (labels() > 0), axes)  # organs differ along z
+    path = write(array, tmp_path / "labels.nii.gz", affine)
+    more = ("--ids", "model", "--any-region")
+    assert shell(model, path, tmp_path / "whole.nii.gz", *more) == 0
+    assert shell(model, path, tmp_path / "ct.nii.gz", *more, "--window", text, "--preview") == 0
+    whole, part = (nib.load(tmp_path / f"{name}.nii.gz") for name in ("whole", "ct"))
+    assert nib.aff2axcodes(part.affine) == tuple(axes)
+    whole, part = (nib.as_closest_canonical(image) for image in (whole, part))
+    np.testing.assert_array_equal(np.asarray(part.dataobj), np.asarray(whole.dataobj)[..., window])
+    place = whole.affine @ [0, 0, window.start, 1]  # of the lowest slice
+    np.testing.assert_allclose(part.affine @ [0, 0, 0, 1], place, atol=1e-4)
+    assert json.loads((tmp_path / "ct.json").read_text())["made_from"]["window"] == [
+        int(end) if end else None for end in text.split(":")
+    ]
+    assert (tmp_path / "ct.png").exists()
+
+
+def test_the_labels_of_a_window_lie_beside_it(model, tmp_path):
+    path = write(labels(), tmp_path / "a.nii.gz")
+    assert shell(model, path, tmp_path / "out", "--ids", "model", "--window", "1:3", "--layout", "nnunet") == 0
+    made, given = (nib.load(tmp_path / "out" / name) for name in ("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"))
+    np.testing.assert_array_equal(np.asarray(given.dataobj), labels()[..., 1:3])
+    np.testing.assert_allclose(made.affine, given.affine)
+    # another window is another CT, which replaces nothing unasked
+    assert shell(model, path, tmp_path / "out", "--ids", "model", "--window", "1:4", "--layout", "nnunet") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("6:8", "found the window 6:8, expected one inside 0:6, as the labels have 6 axial slices"),
+        ("2:9", "found the window 2:9, expected one inside 0:6"),
+        ("4:4", "found the window 4:4, expected one inside 0:6"),
+        ("5:2", "found the window 5:2, expected one inside 0:6"),
+        ("0:1", "the window holds none of the organs of the model"),
+    ],
+)
+def test_a_window_that_holds_nothing_is_refused(model, tmp_path, capsys, text, message):
+    array = labels()
+    array[..., 0] = 0
+    path = write(array, tmp_path / "labels.nii.gz")
+    assert shell(model, path, tmp_path / "ct.nii.gz", "--ids", "model", "--window", text) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "ct.nii.gz").exists()
+
+
+@pytest.mark.parametrize("text", ["5", "1:2:3", "-3:", "a:b", "1.5:2", ""])
+def test_a_window_is_two_numbers(model, tmp_path, capsys, text):
+    with pytest.raises(SystemExit):
+        shell(model, "labels.nii.gz", tmp_path / "ct.nii.gz", f"--window={text}")
+    assert "expected two numbers of slices, as 40:80, 40: or :80" in capsys.readouterr().err
+
+
 def test_a_ct_in_float32_is_another_than_one_in_the_precision_of_the_cpu(model, tmp_path, capsys):
     path = write(labels(), tmp_path / "labels.nii.gz")
     arguments = (model, path, tmp_path / "ct.nii.gz", "--ids", "model", "--precision")

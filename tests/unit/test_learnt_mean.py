@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 
@@ -75,6 +76,29 @@ def tensors(some: TrainingData) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> DiffusionGenerator:
     return fit(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.mark.parametrize("means", ["dataset", "patient", "regression"])
+def test_tensorboard_shows_slices_of_the_network_beside_those_of_the_scan(tmp_path, means):
+    from PIL import Image
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    made = {}
+    for events in (None, tmp_path / "events"):
+        made[events] = untrained(means)
+        made[events].fit(data(), data(3), 7, Run(tmp_path / "losses.csv", Resume(None), events))
+    require_equal(*(generator.weights() for generator in made.values()))  # looking changes nothing
+    shown = EventAccumulator(str(tmp_path / "events"), {"images": 0}).Reload().Images("samples")
+    rows = (tmp_path / "losses.csv").read_text().splitlines()[1:]
+    assert [image.step for image in shown] == [int(row.split(",")[0]) for row in rows]
+    picture = np.asarray(Image.open(io.BytesIO(shown[-1].encoded_image_string)).convert("L"), float) / 255
+    hu, _ = data(3).arrays()
+    grid = picture[:16, :32]  # the first slice is at the upper left
+    real = np.clip((hu[0] + 160) / 400, 0, 1)
+    assert picture.size == 4 * 16 * 32
+    np.testing.assert_allclose(grid[:, :16], real, atol=0.005)
+    assert np.ptp(grid[:, 16:]) > 0.1
+    assert not np.allclose(grid[:, 16:], real, atol=0.05)
 
 
 @pytest.mark.parametrize("scale", ["organ", "global"])

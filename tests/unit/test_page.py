@@ -121,10 +121,15 @@ def results(tmp_path):
     return folder
 
 
+def run_of(results: Path, subjects: dict[str, Subject] | None = None) -> PageRun:
+    references = {"table1": "pivm", "table2": "pivm", "table3": "original"}
+    return PageRun(results, "mine", False, ("cddpm", "pivm"), "pivm", references, 1, ORGANS, 0.95, subjects or {})
+
+
 def a_run(results: Path) -> PageRun:
     scan = results.parents[1] / "data/p1"
     subject = Subject("totalsegmentator", ct=str(scan / "ct.nii.gz"), labels=str(scan / "segmentations"))
-    return PageRun(results, "mine", False, ("cddpm", "pivm"), "pivm", 1, ORGANS, 0.95, {"p1": subject})
+    return run_of(results, {"p1": subject})
 
 
 def test_data_can_neither_end_a_script_nor_be_anything_but_ascii(tmp_path):
@@ -137,7 +142,7 @@ def test_data_can_neither_end_a_script_nor_be_anything_but_ascii(tmp_path):
 def test_a_run_that_has_only_begun_says_what_is_missing(tmp_path):
     results = tmp_path / "results" / "mine"
     results.mkdir(parents=True)
-    write_page(PageRun(results, "mine", False, ("pivm",), "pivm", 1, ORGANS, 0.95), tmp_path / "page")
+    write_page(run_of(results), tmp_path / "page")
     _, page = value_of(tmp_path / "page/data/page.js")
     said = {
         name: page[name]["missing"] for name in ("verdict", "table1", "patients", "gallery", "volumes", "provenance")
@@ -173,7 +178,7 @@ def test_tables_are_those_of_the_run(results, tmp_path):
 )
 def test_the_verdict_is_what_the_numbers_say(tmp_path, shift, says, word):
     write_cases(tmp_path, [f"p{i}" for i in range(12)], shift)
-    run = PageRun(tmp_path, "mine", False, ("cddpm", "pivm"), "pivm", 1, ORGANS, 0.95)
+    run = run_of(tmp_path)
     said = verdict(run)
     assert said["says"] == says
     assert word in said["text"]
@@ -183,7 +188,10 @@ def test_the_verdict_is_what_the_numbers_say(tmp_path, shift, says, word):
 
 def test_a_thousand_patients_are_read_a_few_at_a_time(tmp_path):
     write_cases(tmp_path / "r", [f"p{i:04d}" for i in range(1000)])
-    write_page(PageRun(tmp_path / "r", "mine", False, ("cddpm", "pivm"), "pivm", 1, ORGANS, 0.95), tmp_path / "page")
+    write_page(
+        PageRun(tmp_path / "r", "mine", False, ("cddpm", "pivm"), "pivm", REFERENCES, 1, ORGANS, 0.95),
+        tmp_path / "page",
+    )
     _, page = value_of(tmp_path / "page/data/page.js")
     part, files = page["patients"], sorted((tmp_path / "page/data/patients").iterdir())
     assert len(part["rows"]) == 1000

@@ -339,6 +339,9 @@ class TestAskedFor:
         assert float(used[0][0, 2]) == 70
         assert self.generate(model, "--like", str(model / "real.nii.gz")) == 0
         assert float(used[1][0, 2]) == pytest.approx((200 * 40 + 50 * 90) / 250, abs=1)
+        # its labels are all of them, whichever slices are made
+        assert self.generate(model, "--like", str(model / "real.nii.gz"), "--window", "1:2") == 0
+        np.testing.assert_array_equal(used[2], used[1])
 
     @pytest.mark.parametrize(
         ("more", "message"),

@@ -43,6 +43,12 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--body", type=Path, help="mask of the patient's outline, in place of an estimated one")
     parser.add_argument("--any-region", action="store_true", help="also where the labels are of an untrained region")
     parser.add_argument(
+        "--window",
+        type=_window,
+        metavar="A:B",
+        help="of the axial slices only A up to but without B, counted from 0 at the feet; either may be left out",
+    )
+    parser.add_argument(
         "--organ",
         action="append",
         default=[],
@@ -80,6 +86,14 @@ def _organ_hu(text: str) -> tuple[str, float]:
         return name, float(hu)
     except ValueError:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected an organ and its mean HU, as liver=95") from None
+
+
+def _window(text: str) -> slice:
+    """``40:80``, ``40:`` or ``:80``."""
+    ends = text.split(":")
+    if len(ends) != 2 or not all(end == "" or end.isdecimal() for end in ends):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected two numbers of slices, as 40:80, 40: or :80")
+    return slice(*(int(end) if end else None for end in ends))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -131,7 +145,11 @@ def _make_all(
                     if anatomy is None or plan[i - 1].labels != wanted.labels:
                         anatomy = None  # of the last subject: makes room
                         anatomy = generator.read(
-                            wanted.labels, options.ids, body=options.body, any_region=options.any_region
+                            wanted.labels,
+                            options.ids,
+                            body=options.body,
+                            any_region=options.any_region,
+                            window=options.window or slice(None),
                         )
                         # with several labels they are the same for all
                         if (options.organ or options.like) and not generator.asked_for:
@@ -163,6 +181,8 @@ def _facts_to_make(wanted: Wanted, model: dict[str, str], options: argparse.Name
         facts |= {key: hash_of_labels(path) for key, path in files.items() if path}
     if options.precision != "auto":
         facts["precision"] = options.precision
+    if options.window:
+        facts["window"] = [options.window.start, options.window.stop]
     return facts if options.overwrite or not is_made(wanted, facts) else None
 
 
@@ -183,6 +203,8 @@ def _make(
     write_output(wanted, ct, anatomy, generator.label_set, {"made_from": facts})
     made = {"status": "made", "shape": list(ct.hu.shape), "hu": [int(ct.hu.min()), int(ct.hu.max())]}
     made |= {"organs": list(ct.organs), "not_understood": list(ct.not_understood), "untrained": anatomy.untrained}
+    if options.window:
+        made["window"] = facts["window"]
     if options.preview:
         made["preview"] = str(_draw(wanted, ct, anatomy, generator))
     return made
@@ -201,8 +223,9 @@ def _draw(wanted: Wanted, ct: SyntheticCT, anatomy: Anatomy, generator: CTGenera
 def _told(one: dict[str, Any]) -> str:
     if one["status"] == "kept":
         return f"{one['ct']}: there already, made of the same model, labels and seed"
+    where = "in the window" if one.get("window") else "on the grid"
     shape, (low, high) = " x ".join(map(str, one["shape"])), one["hu"]
-    lines = [f"{one['ct']}: {shape} voxels, HU {low} to {high}, on the grid of {one['labels']}"]
+    lines = [f"{one['ct']}: {shape} voxels, HU {low} to {high}, {where} of {one['labels']}"]
     lines.append(f"{len(one['organs'])} organs: {', '.join(one['organs'])}")
     if others := one["not_understood"]:
         lines.append(f"{len(others)} not known to the model, tissue without a label of its own: {', '.join(others)}")

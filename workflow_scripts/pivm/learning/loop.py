@@ -6,9 +6,10 @@ saved state goes on exactly as if it had never stopped. No step waits for the de
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,7 @@ def train(
     weight_decay: float = 0.0,
     ema_decay: float | None = None,
     validate: Callable[[], float] | None = None,
+    pictures: Callable[[], torch.Tensor] | None = None,
     validate_every: int = 0,
     name: str = "train",
     static: bool = False,
@@ -111,10 +113,10 @@ def train(
     """AdamW on ``loss_at(step)`` for ``schedule.steps`` steps, in the processes of :mod:`pivm.learning.processes`.
 
     Args:
-        loss_at: the loss of a step over this process's part of the batch, called under autocast; all its randomness
-            must come from the step number.
+        loss_at: the loss of a step over this process's part of the batch, under autocast; random by the step alone.
         batch: slices per step, over all processes.
         validate: validation loss of the current model (the EMA weights where there are any).
+        pictures: what the current model makes, grey from 0 to 1 [N, 1, H, W], for TensorBoard.
         static: the model is as :func:`pivm.learning.graphs.replayed` wants it.
 
     Returns:
@@ -135,8 +137,7 @@ def train(
     compiled = pays_to_compile(run.compile, device, schedule.steps - first)
     if compiled:
         model.compile()
-    shared_loss = processes.share_gradients(model, loss_at)
-    model.train()
+    shared_loss = processes.share_gradients(model.train(), loss_at)
     period = validate_every or max(schedule.steps // 20, 1)
     replay = static and run.graphs and device.type == "cuda" and not compiled and processes.world() == 1
     with replayed(model, replay):
@@ -148,8 +149,8 @@ def train(
             monitor.add(step, loss, parts.step(loss, schedule.clip, step))
             done = step + 1
             if done % period == 0 or done == schedule.steps:
-                with autocast(device, run.precision):
-                    monitor.close(done, schedule.rate(step), functools.partial(_validation, model, parts.ema, validate))
+                with autocast(device, run.precision), _evaluated(model, parts.ema):
+                    monitor.close(done, schedule.rate(step), validate, pictures)
             run.resume.save(functools.partial(parts.state, done, monitor))
     monitor.finish(run.losses)
     return parts.ema.shadow if parts.ema else {k: v.detach().clone() for k, v in model.state_dict().items()}
@@ -212,16 +213,15 @@ class _Parts:
         return state["step"]
 
 
-def _validation(model, ema: Ema | None, validate) -> float | None:
-    if validate is None:
-        return None
+@contextlib.contextmanager
+def _evaluated(model: torch.nn.Module, ema: Ema | None) -> Iterator[None]:
+    """The model as it would be used, with its EMA weights where there are any; afterwards it trains on."""
     weights = {k: v.clone() for k, v in model.state_dict().items()} if ema else None
     if ema:
         model.load_state_dict(ema.shadow)
     model.eval()
     with torch.no_grad():
-        value = validate()
+        yield
     model.train()
     if weights:
         model.load_state_dict(weights)
-    return value

@@ -71,20 +71,26 @@ class Monitor:
                 f"lower the learning rate (last good state: {kept})"
             )
 
-    def close(self, done: int, rate: float, validate: Callable[[], float | None]) -> None:
-        """End a period after ``done`` steps: one row of losses and stats."""
+    def close(
+        self,
+        done: int,
+        rate: float,
+        validate: Callable[[], float] | None,
+        pictures: Callable[[], torch.Tensor] | None = None,
+    ) -> None:
+        """End a period after ``done`` steps with a row of losses and stats, and pictures for TensorBoard."""
         steps = done - (self.rows[-1]["step"] if self.rows else 0)
         loss, norm = processes.mean_over_processes(self._sums / steps).tolist()
         self.require_finite()
         spent = self._time_spent()
         row = {"step": done, "learning_rate": rate, "loss": loss, "gradient_norm": norm}
-        row |= {"validation_loss": validate() if processes.is_main() else None}
+        row |= {"validation_loss": validate() if validate and processes.is_main() else None}
         before = self.rows[-1]["seconds"] if self.rows else 0.0
         row |= {"seconds": before + spent, "step_seconds": spent / steps}
         row |= {"samples_per_second": self.batch * steps / spent, **_peak_memory(self._sums.device)}
         self.rows.append(row)
         log.info("%s: %s", self.name, _told(row, self.steps))
-        self._show(row)
+        self._show(row, pictures)
         self._sums.zero_()
         self._spent, self._clock = 0.0, time.perf_counter()
 
@@ -109,7 +115,7 @@ class Monitor:
     def _time_spent(self) -> float:
         return self._spent + time.perf_counter() - self._clock
 
-    def _show(self, row: dict) -> None:
+    def _show(self, row: dict, pictures: Callable[[], torch.Tensor] | None) -> None:
         if self._folder is None:
             return
         if self._writer is None:
@@ -121,6 +127,8 @@ class Monitor:
         for key, value in row.items():
             if key != "step" and value is not None:
                 self._writer.add_scalar(key, value, row["step"])
+        if pictures:
+            self._writer.add_images("samples", pictures(), row["step"])
 
 
 def _told(row: dict, steps: int) -> str:

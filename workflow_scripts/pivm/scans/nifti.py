@@ -122,6 +122,16 @@ class Stored:
         r, a, s = (self.shape[axis] for axis in np.argsort(self.orientation[:, 0]))
         self.grid = Grid((r, a, s), affine @ inv_ornt_aff(self.orientation, self.shape))
 
+    def axial(self, window: slice) -> Stored:
+        """The same volume with some of its axial slices alone, which are counted from the lowest."""
+        axis = int(np.argmax(self.orientation[:, 0] == 2))
+        slices = range(self.shape[axis])[window]
+        first = slices.start if self.orientation[axis, 1] > 0 else self.shape[axis] - slices.stop
+        shape, affine = list(self.shape), self.affine.copy()
+        shape[axis] = len(slices)
+        affine[:3, 3] += first * affine[:3, axis]
+        return Stored(self.name, tuple(shape), affine)
+
     def to_ras(self, stored: np.ndarray) -> np.ndarray:
         """A view of an array in stored axes, [R, A, S]."""
         return apply_orientation(stored, self.orientation)

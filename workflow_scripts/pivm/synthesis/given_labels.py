@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,12 @@ class GivenLabels(NamedTuple):
     label_map: LabelMap
     not_understood: tuple[str, ...]
     around: Surroundings
+
+    def axial(self, window: slice) -> GivenLabels:
+        """Some of the axial slices alone, counted from the lowest."""
+        stored = self.stored.axial(window)
+        label_map = dataclasses.replace(self.label_map, array=self.label_map.array[..., window], grid=stored.grid)
+        return self._replace(stored=stored, label_map=label_map)
 
 
 def read_given(

@@ -73,16 +73,18 @@ class Anatomy(NamedTuple):
     """Labels that a generator can make a CT of.
 
     Attributes:
-        given: as they came in.
+        given: as they came in, in the slices that are wanted.
         source: as the generator wants them.
         organs: of the generator, that they hold.
         untrained: axial slices whose like the generator was not trained on.
+        whole: as they came in, in all slices.
     """
 
     given: GivenLabels
     source: LabelSource
     organs: tuple[str, ...]
     untrained: int
+    whole: GivenLabels
 
 
 class CTGenerator:
@@ -120,6 +122,7 @@ class CTGenerator:
         affine: np.ndarray | None = None,
         body: str | Path | None = None,
         any_region: bool = False,
+        window: slice = slice(None),
     ) -> Anatomy:
         """Read labels; see :func:`generate_ct`.
 
@@ -139,11 +142,13 @@ class CTGenerator:
         there = [organ for organ in never if per_slice[:, self.label_set.id_of(organ)].any()]
         given = given._replace(not_understood=(*given.not_understood, *there))
         known = per_slice[:, [self.label_set.id_of(organ) for organ in trained.names]]
-        organs, untrained = require_trained(known, grid.spacing, trained, given, any_region)
+        _require_slices(window, grid.shape[2], given.name)
+        organs, untrained = require_trained(known, grid.spacing, trained, given, any_region, window)
         around = given.around if body is None else Surroundings(None, read_body(body, grid))
-        return Anatomy(
-            given, standard_source(given.name, given.label_map, None, size, prior, around), organs, untrained
-        )
+        # the outline comes from all slices, whichever are wanted
+        source = standard_source(given.name, given.label_map, None, size, prior, around)
+        wanted = given.axial(window)
+        return Anatomy(wanted, source.axial(window, wanted.label_map.grid), organs, untrained, given)
 
     def ask_for(
         self,
@@ -165,7 +170,7 @@ class CTGenerator:
         Raises:
             DataError: the generator knows no patients, or CT, labels or organs cannot be used.
         """
-        labels = anatomy.given if like_labels is None else read_given(like_labels, None, self.label_set, ids)
+        labels = anatomy.whole if like_labels is None else read_given(like_labels, None, self.label_set, ids)
         ask_for(self.generator, self.opened, organ_hu, like, labels)
         self.asked_for = {"organ_hu": dict(organ_hu), "like": None if like is None else like.name}
 
@@ -219,6 +224,7 @@ def generate_ct(
     like: str | Path | None = None,
     like_labels: str | Path | None = None,
     precision: str = "auto",
+    window: slice = slice(None),
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
@@ -244,6 +250,8 @@ def generate_ct(
         like: a CT whose organ means are taken, before those of ``organ_hu``.
         like_labels: labels of that CT; without them ``labels`` are its own.
         precision: ``auto`` computes in bf16 on a CPU that has instructions for it, ``fp32`` in float32 on every one.
+        window: the axial slices to make, counted from 0 at the feet whatever the axes; the CT has these alone, where
+            they lie. It is another CT than the same slices of a whole one.
 
     Raises:
         StateError: no complete generator.
@@ -255,10 +263,20 @@ def generate_ct(
         ct.hu.shape == labels.shape
     """
     generator = CTGenerator(model, device, precision)
-    anatomy = generator.read(labels, ids, affine=affine, body=body, any_region=any_region)
+    anatomy = generator.read(labels, ids, affine=affine, body=body, any_region=any_region, window=window)
     if organ_hu or like:
         generator.ask_for(organ_hu or {}, None if like is None else Path(like), like_labels, anatomy, ids)
     return generator.make(anatomy, seed)
+
+
+def _require_slices(window: slice, slices: int, name: str) -> None:
+    """Raises DataError where a window is empty or reaches beyond the slices that there are."""
+    first, stop = window.start or 0, slices if window.stop is None else window.stop
+    if not first < stop <= slices:
+        raise DataError(
+            f"{name}: found the window {first}:{stop}, expected one inside 0:{slices}, as the labels have {slices} "
+            "axial slices; they are counted from 0 at the feet, and the last number is the first that is left out"
+        )
 
 
 def _smaller(generator: Generator, model: Path) -> str:

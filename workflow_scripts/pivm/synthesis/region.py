@@ -28,9 +28,14 @@ def trained_organs(prior: Prior) -> tuple[str, ...]:
 
 
 def require_trained(
-    per_slice: np.ndarray, spacing: tuple[float, ...], label_set: LabelSet, given: GivenLabels, any_region: bool
+    per_slice: np.ndarray,
+    spacing: tuple[float, ...],
+    label_set: LabelSet,
+    given: GivenLabels,
+    any_region: bool,
+    window: slice,
 ) -> tuple[tuple[str, ...], int]:
-    """The organs that labels hold, and how many slices hold too few of them.
+    """The organs that slices hold, and how many of these hold too few of them; the region is told by all labels.
 
     Args:
         per_slice: voxels of each organ in each axial slice [S, K].
@@ -38,15 +43,17 @@ def require_trained(
         label_set: organs that the model was trained for.
         given: for messages.
         any_region: warn where else it is refused.
+        window: the slices that are wanted.
 
     Raises:
         DataError: no organ of the model; or too few of them, or in too few slices, for a region that it was trained on.
     """
-    there = np.asarray(per_slice.any(0))
+    there = np.asarray(per_slice[window].any(0))
     if not there.any():
         found = f"; found {', '.join(given.not_understood)}" if given.not_understood else ""
+        holds = "the window holds" if per_slice.any() else "holds"
         raise DataError(
-            f"{given.name}: holds none of the organs of the model ({', '.join(label_set.names)}), which needs labels "
+            f"{given.name}: {holds} none of the organs of the model ({', '.join(label_set.names)}), which needs labels "
             f"of some of them{found}"
         )
     named = list(zip(label_set.names, there, strict=True))
@@ -55,7 +62,7 @@ def require_trained(
     # a model of very few organs cannot ask for as many of them
     least, fewest = (min(wanted, max(len(label_set) // 2, 1)) for wanted in (ORGANS_PER_SLICE, ORGANS))
     known = np.asarray((per_slice > 0).sum(1) >= least)
-    untrained = int((~known).sum())
+    beyond = np.arange(len(known))[window][~known[window]]
     ml = per_slice.sum(0) * float(np.prod(spacing)) / 1000
     large = [organ for organ, volume in zip(label_set.names, ml, strict=True) if volume >= ORGAN_ML]
     counted = (
@@ -73,13 +80,13 @@ def require_trained(
                 "the abdomen, or ask for it all the same with --any-region"
             )
         log.warning("%s: not a region that the model was trained on: %s; %s", given.name, counted, wanted)
-    elif untrained:
+    elif len(beyond):
         log.warning(
             "%s: %d of %d axial slices hold fewer than %d organs of the model, unlike those that it was trained on: "
             "what is made there is a guess (slices %s, counted from the feet)",
-            *(given.name, untrained, len(known), least, _ranges(np.flatnonzero(~known))),
+            *(given.name, len(beyond), len(known[window]), least, _ranges(beyond)),
         )
-    return tuple(organ for organ, found in named if found), untrained
+    return tuple(organ for organ, found in named if found), len(beyond)
 
 
 def _ranges(numbers: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,6 +40,12 @@ class LabelSource:
     def spacing_mm(self) -> Spacing:
         """Of the standardised slices along W, H and z, mm."""
         return self.plane.pixel_mm, self.plane.pixel_mm, self.grid.spacing[2]
+
+    def axial(self, window: slice, grid: Grid) -> LabelSource:
+        """Some of the axial slices alone, counted from the lowest, on their grid."""
+        hu = None if self.hu is None else self.hu[window]
+        parts = {"labels": self.labels[..., window], "label_map": self.label_map[window], "hu": hu}
+        return dataclasses.replace(self, grid=grid, **parts)
 
 
 class Surroundings(NamedTuple):

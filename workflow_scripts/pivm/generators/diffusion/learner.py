@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ from pivm.learning.processes import part_of
 VALIDATION_CONDITIONS = ConditionSettings(drop_previous=0.5, noise_previous=0.0, model_previous=0.0, drop_labels=0.0)
 #: passes over the validation slices, each with noise of its own
 VALIDATION_ROUNDS = 4
+#: validation slices that TensorBoard shows, evaluations of the network for each, and the HU from black to white
+PICTURES, PICTURE_STEPS, PICTURE_WINDOW = 4, 5, (-160, 240)
 #: prefixes of the names of :class:`PatientMeans` and :class:`MeanNetwork` among the weights
 PATIENTS, MEAN = "patients.", "mean."
 MaybeTensor = torch.Tensor | None
@@ -100,6 +103,7 @@ class DiffusionLearner:
                 betas=options.betas,
                 ema_decay=options.ema_decay,
                 validate=None if validation is None else lambda: self._validation_loss(validation, seed),
+                pictures=None if validation is None else lambda: self._pictures(validation, seed),
                 name=self.settings.name,
                 static=True,
             )
@@ -132,8 +136,7 @@ class DiffusionLearner:
 
     def _validation_loss(self, data: TrainingData, seed: int) -> float:
         """Mean loss over the validation slices, with their own organ means, the same steps and noise at every call."""
-        patients, options = self.patients, self.settings.prior
-        own = None if patients is None else self.to_device(own_means(data, patients, options), np.float32)
+        own = self._own_means(data)
         total = torch.zeros((), device=self.device)
         for i in range(VALIDATION_ROUNDS):
             for rows in torch.arange(len(data)).split(self.settings.training.batch):
@@ -141,6 +144,32 @@ class DiffusionLearner:
                 draws = Draws(len(rows), slice(None), self.device, seed, "validation", i, int(rows[0]))
                 total += self._loss(slices, draws, VALIDATION_CONDITIONS, own) * len(rows)
         return float(total) / (VALIDATION_ROUNDS * len(data))
+
+    def _own_means(self, data: TrainingData) -> MaybeTensor:
+        """Organ means of each scan, HU [scans, K]; ``None`` where all have the data set's."""
+        patients, options = self.patients, self.settings.prior
+        return None if patients is None else self.to_device(own_means(data, patients, options), np.float32)
+
+    def _pictures(self, data: TrainingData, seed: int) -> torch.Tensor:
+        """Validation slices, each beside what the network makes of its label map and of one noise, by DDIM.
+
+        How a trained generator samples (``diffusion.sampler``) is no part of a training, so this is a simpler way.
+
+        Returns:
+            Grey from 0 to 1, [N, 1, H, 2 W].
+        """
+        rows = torch.linspace(0, len(data) - 1, min(PICTURES, len(data))).long()
+        hu, label_map, _, _, _, scan = (a.to(self.device) for a in data.batch(rows))
+        label_map, own = label_map.long(), self._own_means(data)
+        means, prediction = None if own is None else own[scan], self.settings.noise.prediction
+        z = Draws(len(rows), slice(None), self.device, seed, "pictures").normal(1, *hu.shape[1:])
+        levels, clean = torch.linspace(len(self.noise) - 1, 0, PICTURE_STEPS + 1, device=self.device).long(), z
+        for t, to in itertools.pairwise(levels.expand(len(rows), -1).T):
+            clean = self.noise.clean(z, self.predict(z, t, label_map, None, None, means).float(), t, prediction)
+            z = self.noise.step(z, clean, t, to)
+        low, high = PICTURE_WINDOW
+        made = self.signal.decode(clean, label_map, means)
+        return ((torch.cat([hu, made], -1).float() - low) / (high - low)).clamp(0, 1)[:, None]
 
     def predict(
         self,

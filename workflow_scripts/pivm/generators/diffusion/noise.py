@@ -97,6 +97,11 @@ class NoiseProcess:
             return (noisy - self._at(self.noise, t) * predicted) / self._at(self.signal, t).clamp_min(1e-3)
         return predicted
 
+    def step(self, noisy: torch.Tensor, clean: torch.Tensor, t: torch.Tensor, to: torch.Tensor) -> torch.Tensor:
+        """z_to from z_t and the estimate of its clean image, to < t (DDIM with eta 0, Song et al. 2021, eq. 12)."""
+        noise = (noisy - self._at(self.signal, t) * clean) / self._at(self.noise, t)
+        return self.add(clean, noise, to)
+
     @staticmethod
     def _at(levels: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         return levels[t][:, None, None, None]

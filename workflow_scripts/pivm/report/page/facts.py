@@ -23,6 +23,7 @@ class PageRun:
         procedural: whether its scans are made by a program, as those of the phantom are, and not of patients.
         generators: columns of Tables 1 and 2.
         generated: the generator behind ``generated`` and ``combined`` in Table 3.
+        references: table -> the column that its others are held against.
         seed: of the first training of a generator, which pictures and volumes show.
         labels: names of the organs, in the order of their ids.
         level: of the intervals.
@@ -34,6 +35,7 @@ class PageRun:
     procedural: bool
     generators: Sequence[str]
     generated: str
+    references: Mapping[str, str]
     seed: int
     labels: tuple[str, ...]
     level: float

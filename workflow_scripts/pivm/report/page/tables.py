@@ -62,14 +62,13 @@ def table_section(run: PageRun, table: str) -> dict:
     folder = run.results / "tables"
     summaries = read_summaries(folder / f"{table}.csv", folder / f"{table}_differences.csv")
     methods = list(dict.fromkeys(method for one in summaries for method in one.means))
-    reference = next((method for method in ("original", run.generated) if method in methods), None)
-    facts = TableFacts(run.level, reference) if reference else None
+    facts = TableFacts(run.level, run.references[table])
     rows = []
     for one in summaries:
         best = leaders(one, run.level)
         cells = [_cell(one, method, method in best) for method in methods]
         row = {"title": one.metric.heading, "better": one.metric.better, "cells": cells}
-        if one.pairs and facts:
+        if one.pairs:
             row["differences"] = {
                 "title": difference_heading(facts),
                 "cells": difference_cells(one, methods, facts),
