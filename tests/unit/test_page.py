@@ -188,10 +188,7 @@ def test_the_verdict_is_what_the_numbers_say(tmp_path, shift, says, word):
 
 def test_a_thousand_patients_are_read_a_few_at_a_time(tmp_path):
     write_cases(tmp_path / "r", [f"p{i:04d}" for i in range(1000)])
-    write_page(
-        PageRun(tmp_path / "r", "mine", False, ("cddpm", "pivm"), "pivm", REFERENCES, 1, ORGANS, 0.95),
-        tmp_path / "page",
-    )
+    write_page(run_of(tmp_path / "r"), tmp_path / "page")
     _, page = value_of(tmp_path / "page/data/page.js")
     part, files = page["patients"], sorted((tmp_path / "page/data/patients").iterdir())
     assert len(part["rows"]) == 1000
