@@ -51,6 +51,7 @@ include: "rules/gate.smk"
 include: "rules/export.smk"
 include: "rules/segmentation.smk"
 include: "rules/images.smk"
+include: "rules/agreement.smk"
 include: "rules/ablation.smk"
 include: "rules/evidence.smk"
 include: "rules/nnunet.smk"
@@ -70,7 +71,7 @@ rule all:
             expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
             expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
             expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "panel", "fig4", "hu_fidelity"]),
-            expand(f"{RESULTS}/figures/{{table}}_organs.png", table=COLUMNS),
+            expand(f"{RESULTS}/figures/{{table}}_organs.png", table=ORGAN_TABLES),
             [f"{RESULTS}/generators/{name}/seed_{seed}/README.md" for name, seed in RUNS],
             f"{RESULTS}/manifest.json",
             f"{RESULTS}/report",

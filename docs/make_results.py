@@ -20,6 +20,7 @@ def main(results: Path, prefix: str) -> None:
             "table1",
             "table2",
             "table3",
+            "label_agreement",
             "table2_volumes",
             "table3_volumes",
             "hu_fidelity",
@@ -35,7 +36,7 @@ def main(results: Path, prefix: str) -> None:
         page.write_text(text, encoding="utf-8")
     if prefix:
         return
-    tables = ("table1", "table2", "table3", "table2_organs", "table3_organs")
+    tables = ("table1", "table2", "table3", "table2_organs", "table3_organs", "label_agreement_organs")
     for figure in ("panel", "fig4", "fig5", "fig6", "hu_fidelity", "evidence", *tables):
         if (results / "figures" / f"{figure}.png").exists():
             shutil.copy(results / "figures" / f"{figure}.png", ROOT / "docs" / f"{figure}.png")

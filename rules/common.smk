@@ -89,7 +89,7 @@ FIRST_SEED = config["generator_seeds"][0]
 COHORTS = {"": "test", "development/": "val"}
 # rules files of the kinds that take more than one training
 KIND_RULES = sorted({pivm_config.kind_named(config, name).rules for name in ENTRIES} - {"generators"})
-TABLES = ["table1", "table2", "table3"]
+TABLES = ["table1", "table2", "table3", "label_agreement"]
 # Tables 2 and 3 on whole volumes at full resolution; target `volume_tables`
 VOLUME_TABLES = ["table2_volumes", "table3_volumes"]
 TABLE_FORMS = ["csv", "md", "tex", "html"]
@@ -131,6 +131,13 @@ SCORES = {
     table: {name: [one.folder for one in sets] for name, sets in COLUMNS[table.removesuffix("_volumes")].items()}
     for table in [*COLUMNS, *VOLUME_TABLES]
 }
+# the segmenters of `original` on slices of held-out patients and on synthetic slices of the same label maps
+SCORES["label_agreement"] = {"original": ["agreement/original"]}
+SCORES["label_agreement"] |= {
+    name: [f"agreement/{name}/seed_{seed}" for seed in pivm_config.generator_seeds(config, name)] for name in GENERATORS
+}
+# tables that have scores for each organ
+ORGAN_TABLES = [*COLUMNS, "label_agreement"]
 # ours, then nnU-Net's
 SCORES["nnunet"] = {name: folders[:1] for name, folders in SCORES["table3"].items()}
 SCORES["nnunet"] |= {f"nnunet_{part}": [f"nnunet/{part}"] for part in NNUNET_DATASETS}

@@ -1,35 +1,5 @@
 # Everything that a run leaves -> the page report/index.html, which a browser opens from the disk or a web server.
-# in: tables/, figures/, store/, images/, synthesis/<name>/seed_<n>/volumes, manifest.json   out: images/agreement.csv, report/
-rule agreement:
-    input:
-        split=f"{RESULTS}/cohort/split.csv",
-        store=rules.slice_store.output,
-        synthetic=paired_slices(FIRST_RUNS, cohort=""),
-        models=[
-            f"{RESULTS}/segmentation/original/seed_{seed}/model.{kind}"
-            for seed in SETS["original"].segmenter_seeds
-            for kind in ("safetensors", "json")
-        ],
-    output:
-        f"{RESULTS}/images/agreement.csv",
-    log:
-        f"{RESULTS}/logs/agreement.log",
-    conda:
-        "../envs/training.yaml"
-    threads: THREADS
-    resources:
-        **needs("inference", gpus=1),
-    params:
-        code=code("agreement"),
-        runs=FIRST_RUNS,
-        batch=untracked(config["segmentation"]["test_batch"]),
-        labels=config["labels"],
-        compute=COMPUTE,
-        machine=MACHINE,
-    script:
-        "../workflow_scripts/agreement.py"
-
-
+# in: tables/, figures/, store/, images/, synthesis/<name>/seed_<n>/volumes, manifest.json   out: report/
 VIEWER = find_viewer()
 # volumes of every generator, side by side
 PAGE_VOLUMES = [
@@ -45,11 +15,11 @@ rule page:
     input:
         tables=expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=["csv", "md"]),
         beside=expand(f"{RESULTS}/tables/{{table}}_{{part}}.csv", table=TABLES, part=["cases", "differences"]),
-        organs=expand(f"{RESULTS}/tables/{{table}}_organs.csv", table=COLUMNS),
+        organs=expand(f"{RESULTS}/tables/{{table}}_organs.csv", table=ORGAN_TABLES),
         figures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "hu_fidelity"]),
-        figures_of_organs=expand(f"{RESULTS}/figures/{{table}}_organs.png", table=COLUMNS),
+        figures_of_organs=expand(f"{RESULTS}/figures/{{table}}_organs.png", table=ORGAN_TABLES),
         evidence=[path for path in EVIDENCE_SHOWN if os.path.exists(path)],
-        agreement=rules.agreement.output,
+        agreement=f"{RESULTS}/images/agreement.csv",
         images=paired_slices(FIRST_RUNS, cohort=""),
         store=rules.slice_store.output,
         prior=f"{RESULTS}/prior.json",

@@ -1,4 +1,4 @@
-# Scores -> Tables 2 and 3, model cards, manifest; targets `development`, all tables on the
+# Scores -> Tables 2 and 3, label agreement, model cards, manifest; targets `development`, all tables on the
 # validation patients, and `volume_tables`, Tables 2 and 3 on whole volumes.
 # in: segmentation/<set>/cases.csv, tables/table1.csv   out: tables/, generators/<name>/seed_<n>/README.md, manifest.json
 rule volume_tables:

@@ -5,7 +5,7 @@ from pivm.evaluation.cases import read_cases
 from pivm.evaluation.settings import TableSettings
 from pivm.evaluation.statistics import summarise, summarise_organs
 from pivm.job import job
-from pivm.report.method_table import write_table
+from pivm.report.method_table import agreement_note, write_table
 from pivm.report.words import TableFacts, Words
 from pivm.settings import read_settings
 
@@ -26,4 +26,5 @@ with job(snakemake):
     organs.to_csv(snakemake.output.organs, index=False)
     words, real = Words.of(params.procedural), params.reference == "original"
     facts = TableFacts(tables.confidence, params.reference, real, words, params.weights)
-    write_table(summary, snakemake.wildcards.table, facts, snakemake.output)
+    notes = [agreement_note(cases, words)] if snakemake.wildcards.table == "label_agreement" else []
+    write_table(summary, snakemake.wildcards.table, facts, snakemake.output, notes)

@@ -19,11 +19,12 @@ from pivm.cohort.prior import Prior
 from pivm.cohort.store import SliceStore
 from pivm.datasets.listing import Subject
 from pivm.errors import PivmError
-from pivm.evaluation.agreement import slice_agreement
+from pivm.evaluation.agreement import agreement
+from pivm.evaluation.organ_shares import organ_shares
 from pivm.evaluation.paired import PairedSlices, SyntheticRun
 from pivm.evaluation.statistics import summarise, summarise_organs
 from pivm.report.drawing import WINDOW
-from pivm.report.method_table import write_table
+from pivm.report.method_table import agreement_note, write_table
 from pivm.report.page import niivue
 from pivm.report.page.build import write_page
 from pivm.report.page.data_file import write_data
@@ -31,7 +32,7 @@ from pivm.report.page.facts import PageRun
 from pivm.report.page.gallery import choose
 from pivm.report.page.verdict import verdict
 from pivm.report.page.volumes import VOXELS, block, bounding_box, mean_of_blocks
-from pivm.report.words import TableFacts
+from pivm.report.words import PHANTOM, TableFacts
 
 from tests.conftest import ORGANS, make_scan, save_nifti
 
@@ -122,7 +123,7 @@ def results(tmp_path):
 
 
 def run_of(results: Path, subjects: dict[str, Subject] | None = None) -> PageRun:
-    references = {"table1": "pivm", "table2": "pivm", "table3": "original"}
+    references = {"table1": "pivm", "table2": "pivm", "table3": "original", "label_agreement": "original"}
     return PageRun(results, "mine", False, ("cddpm", "pivm"), "pivm", references, 1, ORGANS, 0.95, subjects or {})
 
 
@@ -230,9 +231,35 @@ def test_agreement_is_dice_over_the_organs_of_the_label_map(results):
         return SimpleNamespace(predict=lambda hu, batch: np.stack([seen] * len(hu)))
 
     truth = np.asarray(pairs.store.labels[0])
-    rows = slice_agreement(pairs, [judge(truth), judge(np.where(truth == 1, 1, 0))], 2)
-    assert len(rows) == 8
-    assert {row["dice"] for row in rows} == {0.75}
+    judges = {1: judge(truth), 2: judge(np.where(truth == 1, 1, 0))}
+    for run in (None, *pairs.synthetic):
+        found = agreement(pairs, run, judges, ORGANS, 2)
+        assert found.slices.tolist() == [0.75] * 4
+        assert set(found.cases["generator_seed"].dropna()) == (set() if run is None else {1})
+        dice = found.cases[found.cases["truth_voxels"] > 0].set_index(["segmenter_seed", "label"])["dice"]
+        assert dice.to_dict() == {(seed, organ): float(seed == 1 or organ == ORGANS[0]) for seed, organ in dice.index}
+        per_slice = [(np.asarray(pairs.store.labels) == k).any((1, 2)).sum() for k in range(1, len(ORGANS) + 1)]
+        assert found.cases["truth_slices"].tolist() == per_slice * 2
+
+
+def test_the_share_of_an_organ_is_that_of_its_dice_in_original_slices():
+    rows = [
+        {"method": method, "label": organ, "truth_voxels": voxels, "truth_slices": slices, "dice": dice}
+        for method, liver, spleen in (("original", 0.8, 0.5), ("pivm", 0.6, 0.5), ("cddpm", 0.8, 0.1))
+        for organ, dice, voxels, slices in (
+            *(("liver", liver - 0.1, 600, 5), ("liver", liver + 0.1, 200, 3)),
+            *(("spleen", spleen, 250, 5), ("colon", 0.0, 40, 2), ("aorta", np.nan, 0, 0)),
+        )
+    ]
+    cases = pd.DataFrame(rows)
+    shares = organ_shares(cases)
+    assert shares["pixels"].to_dict() == {"liver": 100.0, "spleen": 50.0}  # colon is not found at all, aorta not there
+    assert shares["pivm"].to_dict() == pytest.approx({"liver": 0.75, "spleen": 1.0})
+    note = agreement_note(cases, PHANTOM)
+    assert "as a share of that in phantom slices, mean over 2 organs" in note
+    assert "below 0.85 among the 1 organs of 100 pixels" in note
+    assert "PIVM (ours) 0.875 (liver 0.75); CDDPM 0.600 (none)" in note
+    assert agreement_note(cases.assign(dice=0.0), PHANTOM).startswith("The segmenters find no organ in phantom slices")
 
 
 def test_volumes_are_cropped_small_and_lie_where_they_lay(results, tmp_path):

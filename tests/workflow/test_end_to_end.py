@@ -20,7 +20,12 @@ from pivm.evaluation.statistics import ORGANS, TIDY, per_patient
 
 from tests.workflow.conftest import ROOT, Workflow
 
-TABLES = {"table2": ["cddpm", "maisi", "pivm", "prior", "gaussian"], "table3": ["original", "generated", "combined"]}
+GENERATORS = ["cddpm", "maisi", "pivm", "prior", "gaussian"]
+TABLES = {
+    "table2": GENERATORS,
+    "table3": ["original", "generated", "combined"],
+    "label_agreement": ["original", *GENERATORS],
+}
 
 
 @pytest.fixture(scope="module")

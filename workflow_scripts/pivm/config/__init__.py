@@ -240,7 +240,7 @@ def table_generators(config: dict[str, Any]) -> list[str]:
 
 def reference(config: dict[str, Any], table: str) -> str:
     """The column that the others of a table are held against: real slices, or else the generator of ``generated``."""
-    if table.startswith("table3"):
+    if table.startswith(("table3", "label_agreement")):
         return "original"
     shown, generated = table_generators(config), config["tables"]["generated"]
     return generated if generated in shown else config["tables"]["generators"][-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 
 from pivm.cohort.store import SliceStore
 from pivm.evaluation.cases import SegmentationCase
@@ -34,10 +35,33 @@ def score_stacks(
     """
     cases = []
     for (patient, scan), slices in store.index.iloc[rows].groupby(["patient", "subject"]):
-        own, first = slices.index.to_numpy(), slices.iloc[0]
-        spacing_mm = (first["step_mm"], first["pixel_mm"], first["pixel_mm"])
+        own = slices.index.to_numpy()
         hu = store.hu[own] if shift is None else shift(store, own)
-        predicted = segmenter.predict(hu, batch)
-        scores = score_patient(np.asarray(store.labels[own]), predicted, names, spacing_mm)
-        cases += [SegmentationCase(*seeds, patient, scan, **vars(score)) for score in scores]
+        predicted, labels = segmenter.predict(hu, batch), np.asarray(store.labels[own])
+        cases += scan_cases(labels, predicted, slices.iloc[0], names, seeds, patient, scan)
     return cases
+
+
+def scan_cases(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    first: pd.Series,
+    names: Sequence[str],
+    seeds: tuple[int | None, int],
+    patient: str,
+    scan: str,
+) -> list[SegmentationCase]:
+    """Score every class in the stacked slices of one scan.
+
+    Args:
+        labels: uint8 [N, H, W].
+        predicted: likewise.
+        first: row of the store's index, of its first slice.
+        names: of the classes, in the order of their ids.
+        seeds: as in :func:`score_stacks`.
+        patient: the person.
+        scan: its name.
+    """
+    spacing_mm = (first["step_mm"], first["pixel_mm"], first["pixel_mm"])
+    scores = score_patient(labels, predicted, names, spacing_mm)
+    return [SegmentationCase(*seeds, patient, scan, **vars(score)) for score in scores]

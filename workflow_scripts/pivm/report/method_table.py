@@ -9,23 +9,29 @@ import pandas as pd
 
 from pivm.evaluation.crossed import CrossedMean
 from pivm.evaluation.metrics import Metric, SegmentationMetric
+from pivm.evaluation.organ_shares import LARGE, organ_shares
 from pivm.evaluation.sentences import differences_to, leaders, signed, verdicts
 from pivm.evaluation.statistics import MetricSummary, Summary
 from pivm.report.forms import caption, method_title, write_forms
 from pivm.report.words import TableFacts, Words
 
+#: a large organ that is found less than this well in synthetic slices is named
+LOW_SHARE = 0.85
 
-def write_table(summary: Summary, table: str, facts: TableFacts, outputs) -> None:
-    """Write Table 2 or 3 in all four forms.
+
+def write_table(summary: Summary, table: str, facts: TableFacts, outputs, more_notes: Sequence[str] = ()) -> None:
+    """Write Table 2 or 3, or another of segmentation scores, in all four forms.
 
     Args:
         summary: of the scores.
-        table: ``table2`` or ``table3``, or one of these on whole volumes.
+        table: its key, as in :func:`pivm.report.forms.caption`.
         facts: what its words depend on.
         outputs: paths by attribute ``csv``, ``md``, ``tex``, ``html``, and ``differences``.
+        more_notes: of this table alone, a paragraph each.
     """
     notes = [
         f"{caption(table, facts.words)}. {counts(summary, facts.words)} {intervals_note(facts, table)}{facts.weights}",
+        *more_notes,
         cases_note(summary),
         *statements(summary, facts),
     ]
@@ -131,6 +137,29 @@ def cases_note(summary: Summary) -> str:
             )
         sentences.append(f"{text}.")
     return f"Means over classes, then over patients. {' '.join(sentences)}"
+
+
+def agreement_note(cases: pd.DataFrame, words: Words) -> str:
+    """How much of what is found in original slices is found in synthetic ones, and the large organs that are not.
+
+    Args:
+        cases: of all methods (:func:`pivm.evaluation.organ_shares.organ_shares`).
+        words: of the scans.
+    """
+    shares = organ_shares(cases)
+    if shares.empty:
+        return f"The segmenters find no organ in {words.adjective} slices, so that nothing is said of synthetic ones."
+    large = shares[shares["pixels"] >= LARGE]
+    texts = []
+    for method in shares.columns.drop("pixels"):
+        low = large[large[method] < LOW_SHARE].sort_values(method)[method]
+        named = ", ".join(f"{organ.replace('_', ' ')} {share:.2f}" for organ, share in low.items())
+        texts.append(f"{method_title(method)} {shares[method].mean():.3f} ({named or 'none'})")
+    return (
+        f"Dice of each organ as a share of that in {words.adjective} slices, mean over {len(shares)} organs; in "
+        f"brackets those below {LOW_SHARE} among the {len(large)} organs of {LARGE} pixels and more in a slice that "
+        f"shows them: {'; '.join(texts)}."
+    )
 
 
 def ablation_notes(summary: Summary, window: tuple[float, float], facts: TableFacts) -> list[str]:

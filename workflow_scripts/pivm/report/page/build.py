@@ -19,6 +19,8 @@ from pivm.report.page.training import training_section
 from pivm.report.page.verdict import verdict
 from pivm.report.page.volumes import write_volumes
 
+#: tables that the page shows; all but the first have scores for each organ
+TABLES = ("table1", "label_agreement", "table2", "table3")
 #: columns of Table 3
 METHODS = ("original", "generated", "combined")
 #: figure -> what it shows, for those who do not see it
@@ -26,8 +28,10 @@ FIGURES = {
     "table1": "Table 1 as a plot: every test patient as a point and the mean with its interval, one panel per metric",
     "table2": "Table 2 as a plot: every test patient as a point and the mean with its interval, one panel per metric",
     "table3": "Table 3 as a plot: every test patient as a point and the mean with its interval, one panel per metric",
+    "label_agreement": "Label agreement as a plot: every test patient as a point and the mean with its interval",
     "table2_organs": "Scores of every organ for segmenters of the synthetic slices of each generator",
     "table3_organs": "Scores of every organ for segmenters of original, generated and combined slices",
+    "label_agreement_organs": "Scores of every organ for segmenters of original slices on the slices of each generator",
     "hu_fidelity": "HU of every organ in original and in synthetic slices",
     "evidence": "Dice against the number of annotated patients, one line for each way to train the segmenter",
     "cohort": "Slices per scan, spacing, organs present and HU of the scans that are used",
@@ -59,9 +63,9 @@ def write_page(run: PageRun, folder: Path, viewer: Path | None = None) -> None:
         | {method_title(name): colour for name, colour in method_colours(run.generators).items()},
         "figures": figures,
         "verdict": section(lambda: verdict(run), run),
-        **{name: section(lambda name=name: table_section(run, name), run) for name in ("table1", "table2", "table3")},
+        **{name: section(lambda name=name: table_section(run, name), run) for name in TABLES},
         "evidence": section(lambda: evidence_section(run), run),
-        "organs": {name: section(lambda name=name: organ_section(run, name), run) for name in ("table3", "table2")},
+        "organs": {name: section(lambda name=name: organ_section(run, name), run) for name in TABLES[:0:-1]},
         "patients": section(lambda: write_patients(run, folder), run),
         "gallery": section(lambda: write_gallery(run, folder), run),
         "volumes": section(lambda: write_volumes(run, folder), run),

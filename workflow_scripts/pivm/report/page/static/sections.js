@@ -8,7 +8,7 @@ pivm.show = (page) => {
   evidence(page, put);
   put("slices", lacks(page.gallery) ?? gallery(page));
   volumes(page, put);
-  put("tables", ["table3", "table2", "table1"].map((name) => tableSection(page, name)));
+  put("tables", ["table3", "table2", "label_agreement", "table1"].map((name) => tableSection(page, name)));
   organs(page, put);
   put("patients", lacks(page.patients) ?? patients(page.patients));
   data(page, put);
@@ -43,7 +43,7 @@ function evidence(page, put) {
 }
 
 function tableSection(page, name) {
-  const titles = { table1: "Table 1: images", table2: "Table 2: segmenters of synthetic slices alone", table3: "Table 3: original, generated and combined" };
+  const titles = { table1: "Table 1: images", table2: "Table 2: segmenters of synthetic slices alone", table3: "Table 3: original, generated and combined", label_agreement: "Label agreement: segmenters of original slices on synthetic ones" };
   const part = page[name], heading = el("h3", {}, titles[name]);
   if (lacks(part)) return [heading, lacks(part)];
   const rows = part.rows.flatMap((row) => [el("tr", { class: row.differences ? "above" : "" },
@@ -62,7 +62,7 @@ function organs(page, put) {
   const place = el("div"), parts = page.organs;
   const known = Object.keys(parts).filter((name) => !lacks(parts[name]));
   if (!known.length) { put("organs", Object.values(parts).map(lacks)); return; }
-  const names = { table3: "original, generated, combined", table2: "synthetic slices of each generator" };
+  const names = { table3: "original, generated, combined", table2: "synthetic slices of each generator", label_agreement: "original slices, shown synthetic ones" };
   const state = { table: known[0], metric: 0, organ: null };
   const [organLabel, organBox] = select("Organ", [], (value) => { state.organ = value; draw(); });
   const [metricLabel, metricBox] = select("Score", [], (value) => { state.metric = Number(value); fill(); });
