@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import platform
 import shutil
@@ -162,7 +163,7 @@ def estimate(config: dict[str, Any], facts: dict[str, Any], rows: list[dict[str,
     names = [name for name in config["generators"] if any(row["network"].split("/")[0] == name for row in rows)]
     memory, on_gpu = 0.0, 0.0
     with (
-        contextlib.redirect_stdout(sys.stderr),  # MONAI writes its log to standard output
+        contextlib.redirect_stdout(io.StringIO()),  # MONAI writes its log there, which says nothing here
         tqdm(total=len(rows), unit="network", disable=None, file=sys.stderr) as bar,
     ):
         for name, measured in trainings(config, names, device, threads):
