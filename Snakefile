@@ -69,7 +69,7 @@ rule all:
         if ARCHIVE
         else [
             expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=TABLES, form=TABLE_FORMS),
-            expand(f"{RESULTS}/tables/hu_fidelity.{{form}}", form=["csv", "md"]),
+            expand(f"{RESULTS}/tables/{{table}}.{{form}}", table=["hu_fidelity", "organ_texture"], form=["csv", "md"]),
             expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "panel", "fig4", "hu_fidelity"]),
             expand(f"{RESULTS}/figures/{{table}}_organs.png", table=ORGAN_TABLES),
             [f"{RESULTS}/generators/{name}/seed_{seed}/README.md" for name, seed in RUNS],

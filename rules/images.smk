@@ -1,5 +1,5 @@
 # Synthetic and real slices of held-out patients -> Table 1, HU per organ, zoomed comparison.
-# in: store/, images/<name>/seed_<n>/   out: images/, tables/table1.*, tables/hu_fidelity.*, figures/
+# in: store/, images/<name>/seed_<n>/   out: images/, tables/table1.*, tables/hu_fidelity.*, tables/organ_texture.*, figures/
 EXTRACTOR = config["tables"]["extractor"]
 
 
@@ -69,6 +69,8 @@ rule hu_fidelity:
     output:
         csv=f"{RESULTS}/{{cohort}}tables/hu_fidelity.csv",
         md=f"{RESULTS}/{{cohort}}tables/hu_fidelity.md",
+        texture_csv=f"{RESULTS}/{{cohort}}tables/organ_texture.csv",
+        texture_md=f"{RESULTS}/{{cohort}}tables/organ_texture.md",
     log:
         f"{RESULTS}/logs/{{cohort}}hu_fidelity.log",
     conda:

@@ -16,6 +16,7 @@ from pivm.cohort.store import SliceStore
 from pivm.datasets import Dataset
 from pivm.evaluation.cases import read_cases
 from pivm.evaluation.organ_intensity import HU_FIDELITY
+from pivm.evaluation.organ_texture import ORGAN_TEXTURE
 from pivm.evaluation.statistics import ORGANS, TIDY, per_patient
 
 from tests.workflow.conftest import ROOT, Workflow
@@ -84,6 +85,14 @@ def test_table1_scores_every_generator_per_test_patient(results):
         assert "FID" not in text.replace("not comparable with a FID", "")
     for figure in ("table1", "fig4", "hu_fidelity"):
         assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+
+
+def test_texture_is_told_of_every_generator(results):
+    table = pd.read_csv(results / "tables" / "organ_texture.csv")
+    assert list(table.columns) == ORGAN_TEXTURE
+    assert list(dict.fromkeys(table["method"])) == GENERATORS
+    assert (table.loc[table["method"] == "prior", "inside"] == 0).all()
+    assert (results / "tables" / "organ_texture.md").read_text().count("|") > 30
 
 
 def test_hu_fidelity_holds_every_organ_of_the_test_slices(results):

@@ -69,7 +69,7 @@ def test_every_command_leaves_what_the_page_promises(rehearsed):
     assert len(list((folder / "synthetic").rglob("ct.nii.gz"))) == 2
     assert len(list((folder / "synthetic").rglob("*.png"))) == 2
     run = "snakemake --cores all --resources gpu=1 --configfile my.yaml"
-    tables = "(hu_fidelity.md, label_agreement.md, table1.md, table2.md, table3.md)"
+    tables = "(hu_fidelity.md, label_agreement.md, organ_texture.md, table1.md, table2.md, table3.md)"
     assert f"{tables}\nPage: results/mine/report/index.html\n" in said[run]
     export = results / "export/nnUNet_raw/Dataset503_mine_combined"
     assert {path.name for path in export.iterdir()} >= {"imagesTr", "labelsTr", "imagesTs", "splits_final.json"}
