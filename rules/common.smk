@@ -134,7 +134,8 @@ SCORES = {
 # the segmenters of `original` on slices of held-out patients and on synthetic slices of the same label maps
 SCORES["label_agreement"] = {"original": ["agreement/original"]}
 SCORES["label_agreement"] |= {
-    name: [f"agreement/{name}/seed_{seed}" for seed in pivm_config.generator_seeds(config, name)] for name in GENERATORS
+    name: [f"agreement/{name}/seed_{seed}" for seed in pivm_config.generator_seeds(config, name)]
+    for name in config["tables"]["generators"]
 }
 # tables that have scores for each organ
 ORGAN_TABLES = [*COLUMNS, "label_agreement"]

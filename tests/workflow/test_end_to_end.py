@@ -25,7 +25,7 @@ GENERATORS = ["cddpm", "maisi", "pivm", "prior", "gaussian"]
 TABLES = {
     "table2": GENERATORS,
     "table3": ["original", "generated", "combined"],
-    "label_agreement": ["original", *GENERATORS],
+    "label_agreement": ["original", *GENERATORS[:3]],
 }
 
 
