@@ -206,17 +206,15 @@ def _make(
     if options.window:
         made["window"] = facts["window"]
     if options.preview:
-        made["preview"] = str(_draw(wanted, ct, anatomy, generator))
+        lowest = (options.window and options.window.start) or 0
+        made["preview"] = str(_draw(wanted, ct, anatomy, generator, lowest))
     return made
 
 
-def _draw(wanted: Wanted, ct: SyntheticCT, anatomy: Anatomy, generator: CTGenerator) -> Path:
+def _draw(wanted: Wanted, ct: SyntheticCT, anatomy: Anatomy, generator: CTGenerator, lowest: int) -> Path:
     plot_preview = require("pivm.report.preview", "workflow").plot_preview  # a base installation draws nothing
-    given = anatomy.given
-    path = wanted.note.with_suffix(".png")
-    plot_preview(
-        given.stored.to_ras(ct.hu), given.label_map, generator.label_set.names, f"{wanted.name}, synthetic", path
-    )
+    given, names, path = anatomy.given, generator.label_set.names, wanted.note.with_suffix(".png")
+    plot_preview(given.stored.to_ras(ct.hu), given.label_map, names, f"{wanted.name}, synthetic", path, lowest)
     return path
 
 

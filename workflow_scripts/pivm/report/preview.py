@@ -15,7 +15,9 @@ from pivm.scans.label_maps import LabelMap
 HEIGHTS = (0.2, 0.5, 0.8)
 
 
-def plot_preview(hu: np.ndarray, labels: LabelMap, names: tuple[str, ...], title: str, path: Path) -> None:
+def plot_preview(
+    hu: np.ndarray, labels: LabelMap, names: tuple[str, ...], title: str, path: Path, lowest: int = 0
+) -> None:
     """Three axial slices, a coronal and a sagittal one; below each the same with the organs in colour.
 
     As radiologists look at them: the patient's right is on the left of axial and coronal slices, the front on the left
@@ -27,11 +29,12 @@ def plot_preview(hu: np.ndarray, labels: LabelMap, names: tuple[str, ...], title
         names: of the organs.
         title: of the picture.
         path: of the PNG.
+        lowest: number of the lowest axial slice.
     """
     r, a, s = labels.grid.spacing
     at, slices = view_positions(labels.array, names), _axial_slices(labels.array)
     # title, slice as an image, mm of a row and a column, letters at the left, right, top and bottom
-    cuts = [(f"axial {z}", lambda v, z=z: v[::-1, ::-1, z].T, a, r, "RLAP") for z in slices]
+    cuts = [(f"axial {lowest + z}", lambda v, z=z: v[::-1, ::-1, z].T, a, r, "RLAP") for z in slices]
     cuts += [(f"coronal {at['coronal']}", lambda v: v[::-1, at["coronal"], ::-1].T, s, r, "RLSI")]
     cuts += [(f"sagittal {at['sagittal']}", lambda v: v[at["sagittal"], ::-1, ::-1].T, s, a, "APSI")]
     colours = np.array(label_colours(names), float)
