@@ -12,6 +12,7 @@ import torch
 from pivm.generators.diffusion.along_z import batches, coupled_slices, start_noise
 from pivm.generators.diffusion.learner import DiffusionLearner, MaybeTensor
 from pivm.generators.diffusion.membership import losses_of_slices
+from pivm.generators.diffusion.noise import organ_noise
 from pivm.generators.diffusion.previous import SlicesBelow, previous_channels
 from pivm.generators.diffusion.sampler import make_scheduler, sample
 from pivm.generators.protocol import Spacing
@@ -49,8 +50,19 @@ class DiffusionGenerator(DiffusionLearner, SliceWise):
 
         With ``ddpm`` the noise of the steps is that of the first seed for all slices of a call.
         """
-        means = self._means(seeds if patient_seeds is None else patient_seeds)
-        return self._sample(label_map, start_noise(label_map, seeds), step_generator(seeds[0], "steps"), None, means)
+        patients = seeds if patient_seeds is None else patient_seeds
+        start = self._start(start_noise(label_map, seeds), label_map, patients)
+        return self._sample(label_map, start, step_generator(seeds[0], "steps"), None, self._means(patients))
+
+    def _start(self, white: torch.Tensor, label_map: np.ndarray, patient_seeds: Sequence[int]) -> torch.Tensor:
+        """The noise that sampling starts from, [N, 1, H, W]; what an organ has in common is that of the patient."""
+        share = self.settings.noise.organ_share
+        if not share:
+            return white
+        drawn = {seed: step_generator(seed, "organs") for seed in patient_seeds}
+        common = {seed: torch.randn(self.prior.classes, generator=generator) for seed, generator in drawn.items()}
+        ids = torch.from_numpy(label_map.astype(np.int64))
+        return organ_noise(white, torch.stack([common[seed] for seed in patient_seeds]), ids, share)
 
     def _means(self, patient_seeds: Sequence[int]) -> MaybeTensor:
         """Organ means of synthetic patients, float32 HU [N, K]; ``None`` for the data set's."""
@@ -116,7 +128,10 @@ class DiffusionGenerator(DiffusionLearner, SliceWise):
         reach, means = self.settings.sampler.reach, self._means(seeds)
         spacings = spacings_mm or [(1.0, 1.0, 1.0)] * len(label_maps)
         given = zip(label_maps, seeds, spacings, strict=True)
-        noise = [coupled_slices(label_map, seed, spacing, reach) for label_map, seed, spacing in given]
+        noise = [
+            self._start(coupled_slices(label_map, seed, spacing, reach), label_map, [seed] * len(label_map))
+            for label_map, seed, spacing in given
+        ]
         for slices, blind in batches([len(label_map) for label_map in label_maps]):
             below = None
             if not blind:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from pivm.cohort.prior import Prior
 from pivm.generators.diffusion.mean_network import MeanNetwork, fit_mean
 from pivm.generators.diffusion.network import Denoiser
-from pivm.generators.diffusion.noise import NoiseProcess
+from pivm.generators.diffusion.noise import NoiseProcess, organ_noise
 from pivm.generators.diffusion.previous import training_previous
 from pivm.generators.diffusion.settings import ConditionSettings, DiffusionSettings
 from pivm.generators.diffusion.signal import Signal
@@ -124,15 +124,21 @@ class DiffusionLearner:
         label_map, below_map = label_map.long(), below_map.long()
         means = None if own is None else own[scan]
         clean = self.signal.encode(hu, label_map, means)
-        t, noise = draws.integers(len(self.noise)), draws.normal(*clean.shape[1:])
+        t, noise = draws.integers(len(self.noise)), self._draw_noise(draws, label_map)
         previous, prediction = None, self.settings.noise.prediction
         if self.sees_below:
             signal = self.signal.encode(below, below_map, means)
             predict = functools.partial(self.predict, label_map=below_map, previous=None, means=means)
-            previous = training_previous(signal, present, draws, shown, self.noise, predict, prediction)
+            fresh = functools.partial(self._draw_noise, draws, below_map)
+            previous = training_previous(signal, present, draws, shown, self.noise, fresh, predict, prediction)
         known = (draws.uniform(1, 1, 1) >= shown.drop_labels).float() if shown.drop_labels else None
         predicted = self.predict(self.noise.add(clean, noise, t), t, label_map, previous, known, means)
         return functional.mse_loss(predicted.float(), self.noise.target(clean, noise, t, prediction))
+
+    def _draw_noise(self, draws: Draws, label_map: torch.Tensor) -> torch.Tensor:
+        """The noise of the process, float [N, 1, H, W]."""
+        white, share = draws.normal(1, *label_map.shape[1:]), self.settings.noise.organ_share
+        return organ_noise(white, draws.normal(self.prior.classes), label_map, share) if share else white
 
     def _validation_loss(self, data: TrainingData, seed: int) -> float:
         """Mean loss over the validation slices, with their own organ means, the same steps and noise at every call."""
@@ -162,7 +168,7 @@ class DiffusionLearner:
         hu, label_map, _, _, _, scan = (a.to(self.device) for a in data.batch(rows))
         label_map, own = label_map.long(), self._own_means(data)
         means, prediction = None if own is None else own[scan], self.settings.noise.prediction
-        z = Draws(len(rows), slice(None), self.device, seed, "pictures").normal(1, *hu.shape[1:])
+        z = self._draw_noise(Draws(len(rows), slice(None), self.device, seed, "pictures"), label_map)
         levels, clean = torch.linspace(len(self.noise) - 1, 0, PICTURE_STEPS + 1, device=self.device).long(), z
         for t, to in itertools.pairwise(levels.expand(len(rows), -1).T):
             clean = self.noise.clean(z, self.predict(z, t, label_map, None, None, means).float(), t, prediction)

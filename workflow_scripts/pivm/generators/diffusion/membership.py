@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from pivm.generators.diffusion.noise import organ_noise
 from pivm.generators.organ_moments import OrganMoments
-from pivm.seeds import step_generator
+from pivm.learning.feed import Draws
 
 if TYPE_CHECKING:
     from pivm.generators.diffusion.generator import DiffusionGenerator
@@ -32,8 +33,11 @@ def losses_of_slices(
     clean = generator.signal.encode(generator.to_device(hu, np.float32), ids, means)
     t = torch.full((len(hu),), max(1, round(level * len(generator.noise))) - 1, device=generator.device)
     # one noise for all slices: what they differ by is then not the luck of the draw
-    noise = torch.randn(clean.shape[1:], generator=step_generator(seed, "membership")).to(generator.device)
-    noise = noise.expand_as(clean)
+    draws = Draws(1, slice(None), torch.device("cpu"), seed, "membership")
+    noise = draws.normal(*clean.shape[1:]).to(generator.device).expand_as(clean)
+    if share := generator.settings.noise.organ_share:
+        common = draws.normal(generator.prior.classes).to(generator.device).expand(len(hu), -1)
+        noise = organ_noise(noise, common, ids, share)
     predicted = generator.predict(generator.noise.add(clean, noise, t), t, ids, None, None, means)
     wanted = generator.noise.target(clean, noise, t, prediction)
     return (predicted - wanted).pow(2).mean((1, 2, 3)).cpu().numpy()

@@ -53,6 +53,22 @@ def rescale_to_zero_terminal_snr(betas: torch.Tensor) -> torch.Tensor:
     return 1 - alphas
 
 
+def organ_noise(white: torch.Tensor, common: torch.Tensor, label_map: torch.Tensor, share: float) -> torch.Tensor:
+    """Noise of unit variance, of which the pixels of a label have a part in common.
+
+    The mean of white noise over an organ of n pixels has a variance of 1 / n only, far less than organ means vary from
+    patient to patient: sampling then decides them in its first steps, and parts of an organ for themselves.
+
+    Args:
+        white: float [N, 1, H, W].
+        common: standard normal, float [N, K], one number for each label.
+        label_map: int64 [N, H, W].
+        share: of the variance that is common.
+    """
+    of_pixel = common.gather(1, label_map.flatten(1)).view(label_map.shape)[:, None]
+    return math.sqrt(1 - share) * white + math.sqrt(share) * of_pixel
+
+
 class NoiseProcess:
     """Noise levels of a discrete diffusion.
 

@@ -47,6 +47,7 @@ def training_previous(
     draws: Draws,
     shown: ConditionSettings,
     noise: NoiseProcess,
+    fresh: Callable[[], torch.Tensor],
     predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     prediction: str,
 ) -> torch.Tensor:
@@ -58,6 +59,7 @@ def training_previous(
         draws: random numbers of the step.
         shown: how often it is left out or model-made, and its noise.
         noise: the noise process.
+        fresh: draws its noise for the slice below, float [N, 1, H, W].
         predict: (z_t, t) -> the network's prediction for the slice below, float [N, 1, H, W].
         prediction: what the network predicts.
 
@@ -67,7 +69,7 @@ def training_previous(
     keep = draws.uniform() >= shown.drop_previous
     if draws.coin() < shown.model_previous:
         t = draws.integers(len(noise))
-        noisy = noise.add(signal, draws.normal(*signal.shape[1:]), t)
+        noisy = noise.add(signal, fresh(), t)
         with torch.no_grad():
             predicted = predict(noisy, t).float()
         signal = noise.clean(noisy, predicted, t, prediction)

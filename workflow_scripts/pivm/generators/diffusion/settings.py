@@ -41,6 +41,9 @@ class NoiseSettings:
         above=0,
         maximum=1,
     )
+    organ_share: float = setting(
+        "share of the variance of the noise that all pixels of an organ have in common", 0.0, minimum=0, below=1
+    )
     scale: Literal["global", "organ"] = setting(
         "unit of the variation: one for all pixels, or each label's own spread up to that", "organ"
     )
@@ -183,6 +186,12 @@ def misfit(settings: DiffusionSettings) -> Misfit | None:
     sampler, noise_steps = settings.sampler, settings.noise.steps
     if sampler.steps > noise_steps:
         return Misfit("steps", f"found {sampler.steps}, expected at most the {noise_steps} steps of `noise.steps`")
+    if sampler.name == "ddpm" and settings.noise.organ_share:
+        return Misfit(
+            "name",
+            f"found 'ddpm', which adds white noise at every step, but generator {settings.name!r} learnt with "
+            "noise.organ_share; take dpm++ or ddim",
+        )
     if sampler.guidance > 1 and not settings.training.drop_labels:
         return Misfit(
             "guidance",
