@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pivm.generators.training_data import TrainingData
 
 
+#: a label whose pixels are all alike in a scan still keeps noise of their own
+LARGEST_COMMON = 0.9
+
+
 @dataclass(frozen=True)
 class OrganMoments:
     """Sums over the pixels of each scan and label, int64 [scans, K].
@@ -87,6 +91,20 @@ class OrganMoments:
         """
         square = (self.squared - 2 * means * self.plain + self.pixels * means**2).sum(0).clip(0)
         return own_scales(square, self.pixels.sum(0))
+
+    def common(self) -> np.ndarray:
+        """The share of the variance of HU in each label that is between scans, float64 [K], 0 up to below 1.
+
+        The intraclass correlation of a one-way analysis of variance, so that scans with few pixels do not count as
+        different because of their noise.
+        """
+        pixels, scans = self.pixels.sum(0), (self.pixels > 0).sum(0)
+        means = self.plain / np.maximum(self.pixels, 1)
+        within = (self.squared - self.pixels * means**2).sum(0)
+        between = (self.pixels * (means - self.plain.sum(0) / np.maximum(pixels, 1)) ** 2).sum(0)
+        noise = within / np.maximum(pixels - scans, 1)
+        total = np.maximum(within + between, np.finfo(float).tiny)
+        return ((between - (scans - 1).clip(0) * noise) / total).clip(0, LARGEST_COMMON)
 
     def _fields(self) -> tuple[np.ndarray, ...]:
         return self.pixels, self.clipped, self.plain, self.squared

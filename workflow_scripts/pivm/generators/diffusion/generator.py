@@ -56,13 +56,12 @@ class DiffusionGenerator(DiffusionLearner, SliceWise):
 
     def _start(self, white: torch.Tensor, label_map: np.ndarray, patient_seeds: Sequence[int]) -> torch.Tensor:
         """The noise that sampling starts from, [N, 1, H, W]; what an organ has in common is that of the patient."""
-        share = self.settings.noise.organ_share
-        if not share:
+        if self.shares is None:
             return white
         drawn = {seed: step_generator(seed, "organs") for seed in patient_seeds}
         common = {seed: torch.randn(self.prior.classes, generator=generator) for seed, generator in drawn.items()}
         ids = torch.from_numpy(label_map.astype(np.int64))
-        return organ_noise(white, torch.stack([common[seed] for seed in patient_seeds]), ids, share)
+        return organ_noise(white, torch.stack([common[seed] for seed in patient_seeds]), ids, self.shares.cpu())
 
     def _means(self, patient_seeds: Sequence[int]) -> MaybeTensor:
         """Organ means of synthetic patients, float32 HU [N, K]; ``None`` for the data set's."""

@@ -18,7 +18,7 @@ from pivm.generators.diffusion.noise import NoiseProcess, organ_noise
 from pivm.generators.diffusion.previous import training_previous
 from pivm.generators.diffusion.settings import ConditionSettings, DiffusionSettings
 from pivm.generators.diffusion.signal import Signal
-from pivm.generators.organ_moments import fit_patients, own_means
+from pivm.generators.organ_moments import OrganMoments, fit_patients, own_means
 from pivm.generators.patient_means import PatientMeans
 from pivm.generators.training_data import TrainingData
 from pivm.learning.batches import Batches
@@ -34,8 +34,8 @@ VALIDATION_CONDITIONS = ConditionSettings(drop_previous=0.5, noise_previous=0.0,
 VALIDATION_ROUNDS = 4
 #: validation slices that TensorBoard shows, evaluations of the network for each, and the HU from black to white
 PICTURES, PICTURE_STEPS, PICTURE_WINDOW = 4, 5, (-160, 240)
-#: prefixes of the names of :class:`PatientMeans` and :class:`MeanNetwork` among the weights
-PATIENTS, MEAN = "patients.", "mean."
+#: prefixes of the names of :class:`PatientMeans` and :class:`MeanNetwork` among the weights, and the name of the shares
+PATIENTS, MEAN, SHARES = "patients.", "mean.", "organ_shares"
 MaybeTensor = torch.Tensor | None
 
 
@@ -50,6 +50,7 @@ class DiffusionLearner:
     Attributes:
         patients: distribution of the organ means of patients; ``None`` where all have the data set's.
         mean: predicts the mean image; ``None`` where the average intensity map is that.
+        shares: of the noise that the pixels of each label have in common, float [K]; ``None`` where it is white.
     """
 
     def __init__(self, settings: DiffusionSettings, prior: Prior, device: torch.device):
@@ -63,6 +64,7 @@ class DiffusionLearner:
         self.mean = MeanNetwork(settings.prior, prior).to(device) if settings.prior.means == "regression" else None
         self.signal = Signal(settings.target, settings.noise.scale, prior, self.mean and self.mean.mean)
         noise = settings.noise
+        self.shares: MaybeTensor = torch.zeros(prior.classes, device=device) if noise.organ_share else None
         self.noise = NoiseProcess(noise.steps, noise.zero_terminal_snr, device, noise.shift)
 
     @property
@@ -88,6 +90,10 @@ class DiffusionLearner:
             left = fit_mean(self.mean, self.settings.prior, data, validation, batch, seed, run)
             self.prior = dataclasses.replace(data.prior, variation_sd=left.whole, organ_sd=left.own)
         self.signal = dataclasses.replace(self.signal, prior=self.prior)
+        if self.shares is not None:
+            self.shares = self.to_device(
+                self.settings.noise.organ_share * OrganMoments.of_data(data).common(), np.float32
+            )
         feed = Feed(data, Batches(len(data), batch, seed), part, schedule.steps, self.device)
 
         def loss_at(step: int) -> torch.Tensor:
@@ -137,8 +143,10 @@ class DiffusionLearner:
 
     def _draw_noise(self, draws: Draws, label_map: torch.Tensor) -> torch.Tensor:
         """The noise of the process, float [N, 1, H, W]."""
-        white, share = draws.normal(1, *label_map.shape[1:]), self.settings.noise.organ_share
-        return organ_noise(white, draws.normal(self.prior.classes), label_map, share) if share else white
+        white = draws.normal(1, *label_map.shape[1:])
+        if self.shares is None:
+            return white
+        return organ_noise(white, draws.normal(self.prior.classes), label_map, self.shares)
 
     def _validation_loss(self, data: TrainingData, seed: int) -> float:
         """Mean loss over the validation slices, with their own organ means, the same steps and noise at every call."""
@@ -198,13 +206,14 @@ class DiffusionLearner:
         return torch.from_numpy(array.astype(kind)).to(self.device)
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The weights of the network, and of what stands beside it: organ means of patients, or the learnt mean."""
+        """The weights of the network, and what stands beside it: organ means of patients, the learnt mean, shares."""
         patients = {} if self.patients is None else dataclasses.asdict(self.patients)
         mean = {} if self.mean is None else self.mean.state_dict()
         return (
             self.net.state_dict()
             | {PATIENTS + name: torch.from_numpy(array) for name, array in patients.items()}
             | {MEAN + name: tensor for name, tensor in mean.items()}
+            | ({} if self.shares is None else {SHARES: self.shares})
         )
 
     def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
@@ -220,3 +229,5 @@ class DiffusionLearner:
         if self.mean is not None:
             self.mean.load_state_dict(mean)
             self.mean.eval()
+        if self.shares is not None:
+            self.shares = weights[SHARES].to(self.device)

@@ -35,9 +35,9 @@ def losses_of_slices(
     # one noise for all slices: what they differ by is then not the luck of the draw
     draws = Draws(1, slice(None), torch.device("cpu"), seed, "membership")
     noise = draws.normal(*clean.shape[1:]).to(generator.device).expand_as(clean)
-    if share := generator.settings.noise.organ_share:
+    if generator.shares is not None:
         common = draws.normal(generator.prior.classes).to(generator.device).expand(len(hu), -1)
-        noise = organ_noise(noise, common, ids, share)
+        noise = organ_noise(noise, common, ids, generator.shares)
     predicted = generator.predict(generator.noise.add(clean, noise, t), t, ids, None, None, means)
     wanted = generator.noise.target(clean, noise, t, prediction)
     return (predicted - wanted).pow(2).mean((1, 2, 3)).cpu().numpy()

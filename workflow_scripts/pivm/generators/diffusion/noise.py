@@ -53,7 +53,9 @@ def rescale_to_zero_terminal_snr(betas: torch.Tensor) -> torch.Tensor:
     return 1 - alphas
 
 
-def organ_noise(white: torch.Tensor, common: torch.Tensor, label_map: torch.Tensor, share: float) -> torch.Tensor:
+def organ_noise(
+    white: torch.Tensor, common: torch.Tensor, label_map: torch.Tensor, shares: torch.Tensor
+) -> torch.Tensor:
     """Noise of unit variance, of which the pixels of a label have a part in common.
 
     The mean of white noise over an organ of n pixels has a variance of 1 / n only, far less than organ means vary from
@@ -63,10 +65,11 @@ def organ_noise(white: torch.Tensor, common: torch.Tensor, label_map: torch.Tens
         white: float [N, 1, H, W].
         common: standard normal, float [N, K], one number for each label.
         label_map: int64 [N, H, W].
-        share: of the variance that is common.
+        shares: of the variance that is common, for each label, float [K].
     """
     of_pixel = common.gather(1, label_map.flatten(1)).view(label_map.shape)[:, None]
-    return math.sqrt(1 - share) * white + math.sqrt(share) * of_pixel
+    share = shares[label_map][:, None]
+    return (1 - share).sqrt() * white + share.sqrt() * of_pixel
 
 
 class NoiseProcess:

@@ -42,7 +42,11 @@ class NoiseSettings:
         maximum=1,
     )
     organ_share: float = setting(
-        "share of the variance of the noise that all pixels of an organ have in common", 0.0, minimum=0, below=1
+        "noise that all pixels of an organ have in common, as a factor on the share of its HU's variance that is between "
+        "scans; 0: none",
+        0.0,
+        minimum=0,
+        maximum=1,
     )
     scale: Literal["global", "organ"] = setting(
         "unit of the variation: one for all pixels, or each label's own spread up to that", "organ"
