@@ -11,10 +11,13 @@ from pivm.generators.diffusion.generator import DiffusionGenerator
 from pivm.generators.diffusion.noise import NoiseProcess, organ_noise
 from pivm.generators.diffusion.sampler import make_scheduler, sample
 from pivm.generators.diffusion.settings import DiffusionSettings, NoiseSettings, check
+from pivm.generators.model_folder import ModelFolder, TrainedOn, save_generator
+from pivm.generators.organ_moments import LARGEST_COMMON, OrganMoments
+from pivm.generators.sampler_file import write_sampler
 from pivm.learning.loop import Resume, Run
-from pivm.settings import read_settings
+from pivm.settings import plain, read_settings
 
-from tests.unit.test_patient_prior import PRIOR, data
+from tests.unit.test_patient_prior import MADE, PRIOR, data
 
 CPU = torch.device("cpu")
 MAPS = np.random.default_rng(0).integers(0, 4, (4, 16, 16)).astype(np.uint8)
@@ -35,8 +38,12 @@ def settings(share=0.4, **changes) -> DiffusionSettings:
 
 
 def untrained(share=0.4) -> DiffusionGenerator:
+    """Half of the noise of every label is common, where the settings ask for any."""
     torch.manual_seed(0)
-    return DiffusionGenerator(settings(share), PRIOR, CPU)
+    generator = DiffusionGenerator(settings(share), PRIOR, CPU)
+    if generator.shares is not None:
+        generator.shares += 0.5
+    return generator
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.9])
@@ -44,9 +51,10 @@ def test_the_noise_has_unit_variance_and_an_organ_its_share_in_common(share):
     rng = torch.Generator().manual_seed(0)
     maps = torch.arange(2).repeat_interleave(8).expand(4000, 4, 16)
     white, common = torch.randn(4000, 1, 4, 16, generator=rng), torch.randn(4000, 2, generator=rng)
-    noise = organ_noise(white, common, maps, share)[:, 0]
+    noise = organ_noise(white, common, maps, torch.tensor([share, 0.5]))[:, 0]
     left, right = noise[:, :, :8].flatten(1), noise[:, :, 8:].flatten(1)
-    assert float(noise.var()) == pytest.approx(1, abs=0.03)
+    assert (float(left.var()), float(right.var())) == pytest.approx((1, 1), abs=0.04)
+    assert float((right[:, 0] * right[:, 9]).mean()) == pytest.approx(0.5, abs=0.06)
     assert float((left[:, 0] * left[:, 9]).mean()) == pytest.approx(share, abs=0.06)
     assert float((left[:, 0] * right[:, 0]).mean()) == pytest.approx(0, abs=0.06)
     assert float(left.mean(1).var()) == pytest.approx(share + (1 - share) / 32, abs=0.05)
@@ -66,8 +74,8 @@ def spread_of_means(share: float) -> tuple[float, float]:
         return a * (z - a * clean) / b.clamp_min(1e-4) - b * clean
 
     rng = torch.Generator().manual_seed(0)
-    maps = torch.zeros(256, 16, 16, dtype=torch.long)
-    start = organ_noise(torch.randn(256, 1, 16, 16, generator=rng), torch.randn(256, 1, generator=rng), maps, share)
+    maps, shares = torch.zeros(256, 16, 16, dtype=torch.long), torch.tensor([share])
+    start = organ_noise(torch.randn(256, 1, 16, 16, generator=rng), torch.randn(256, 1, generator=rng), maps, shares)
     made = sample(predict, start, make_scheduler("dpm++", NoiseSettings()), 5, rng)
     means = made.mean((2, 3), keepdim=True)
     return float(means.std()), float((made - means).std())
@@ -84,21 +92,50 @@ def test_few_steps_give_organ_means_their_spread_where_organs_share_noise():
 def test_training_draws_it_wherever_it_adds_noise(tmp_path, monkeypatch):
     drawn = []
     original = DiffusionGenerator._draw_noise
+    monkeypatch.setattr(OrganMoments, "common", lambda self: np.full(4, 0.99))
 
     def spy(self, draws, label_map):
         drawn.append(original(self, draws, label_map))
         for noise, ids in zip(drawn[-1][:, 0], label_map, strict=True):
-            assert (
-                max(float(noise[ids == k].var(correction=0)) for k in range(4)) < 0.03
-            )  # the pixels of an organ are alike
+            assert max(float(noise[ids == k].var(correction=0)) for k in range(4)) < 0.03  # alike in an organ
         return drawn[-1]
 
     monkeypatch.setattr(DiffusionGenerator, "_draw_noise", spy)
-    generator = untrained(0.99)
+    generator = untrained(1.0)
     generator.fit(data(), None, 7, Run(tmp_path / "losses.csv", Resume(None)))
     steps = 2 * -(-len(data()) // 4)
     assert len(drawn) == 2 * steps  # of the slice, and of the one below
     assert float(torch.cat([one.flatten() for one in drawn]).var()) == pytest.approx(1, abs=0.35)
+
+
+def moments(between: float, within: float, pixels: int, scans: int = 400) -> OrganMoments:
+    rng = np.random.default_rng(0)
+    hu = 60 + between * rng.normal(size=(scans, 1, 1)) + within * rng.normal(size=(scans, 1, pixels))
+    return OrganMoments.of(
+        hu.round().astype(np.int16), np.ones((scans, 1, pixels), int), np.arange(scans), scans, PRIOR
+    )
+
+
+@pytest.mark.parametrize("pixels", [4, 200])
+@pytest.mark.parametrize(("between", "within"), [(40, 40), (0, 40), (20, 40), (400, 10)])
+def test_the_share_is_the_variance_between_scans(between, within, pixels):
+    found = moments(between, within, pixels).common()
+    wanted = min(between**2 / (between**2 + within**2), LARGEST_COMMON)
+    assert found[1] == pytest.approx(wanted, abs=0.05)
+    assert found[[0, 2, 3]].tolist() == [0, 0, 0]  # labels that nobody has
+    assert moments(between, within, pixels, scans=1).common()[1] == 0
+
+
+def test_shares_travel_with_the_model(tmp_path):
+    generator = untrained(0.5)
+    generator.fit(data(), None, 7, Run(tmp_path / "losses.csv", Resume(None)))
+    wanted = 0.5 * OrganMoments.of_data(data()).common()
+    np.testing.assert_allclose(generator.shares, wanted, rtol=1e-6)
+    save_generator(generator, tmp_path / "model", TrainedOn(("p",), 1, 16, {}), MADE)
+    write_sampler(tmp_path / "model", plain(generator.settings.sampler))
+    loaded = ModelFolder.open(tmp_path / "model").load(CPU)
+    assert torch.equal(loaded.shares, generator.shares)
+    np.testing.assert_array_equal(loaded.generate(MAPS, [1, 2, 3, 4]), generator.generate(MAPS, [1, 2, 3, 4]))
 
 
 def test_without_a_share_nothing_is_drawn_for_it(tmp_path):

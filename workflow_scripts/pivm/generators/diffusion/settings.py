@@ -42,8 +42,8 @@ class NoiseSettings:
         maximum=1,
     )
     organ_share: float = setting(
-        "noise that all pixels of an organ have in common, as a factor on the share of its HU's variance that is between "
-        "scans; 0: none",
+        "noise that all pixels of an organ have in common, as a factor on the share of the variance of its HU that is "
+        "between scans; 0: none",
         0.0,
         minimum=0,
         maximum=1,
