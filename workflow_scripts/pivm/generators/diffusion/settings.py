@@ -44,7 +44,7 @@ class NoiseSettings:
     organ_share: float = setting(
         "noise that all pixels of an organ have in common, as a factor on the share of the variance of its HU that is "
         "between scans; 0: none",
-        0.0,
+        1.0,
         minimum=0,
         maximum=1,
     )
