@@ -47,6 +47,7 @@ def settings(means="patient", **sampler) -> DiffusionSettings:
         "target": "variation",
         "condition": ["labels", "prior", "previous"],
         "prior": {"means": means, "components": 2},
+        "noise": {"organ_share": 0.0},
         "network": {"label_channels": 4, "channels": [16, 24], "detail_channels": 16},
         "sampler": {"steps": 3, **sampler},
         "training": {"batch": 4, "epochs": 2},

@@ -57,7 +57,8 @@ class Kind:
         learnt: it trains a network; others are controls, which a learnt generator must beat.
         check: raises ConfigError where settings do not go together, given the pixels per side of a slice.
         misfit: what of a sampler does not go with the training, ``None`` for nothing.
-        added: dotted keys of the settings that models of earlier versions lack; their defaults are what these did.
+        added: dotted keys of the settings that models of earlier versions lack; their defaults are what these did,
+        was: but for these, with what they did.
         describe: how a generator came about, a clause for notes and model cards.
     """
 
@@ -72,6 +73,7 @@ class Kind:
     misfit: Callable[[Any], Misfit | None] = lambda settings: None
     describe: Callable[[Any], str] = lambda settings: "without training"
     added: tuple[str, ...] = ()
+    was: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def sections(self) -> dict[str, type]:
@@ -88,10 +90,11 @@ class Kind:
     def with_added(self, values: Mapping[str, Any], section: str = "") -> dict[str, Any]:
         """Settings of a model with its sections, or one section, with the keys that its version did not know yet."""
         of = self.sections[section] if section else self.settings
-        places = [key.rpartition(".") for key in self.added]
+        places = [key.rpartition(".") for key in (*self.added, *self.was)]
         missing = [key for place, _, key in places if place == section and key not in values]
-        defaults = {field.name: field.default for field in dataclasses.fields(of)}
-        whole = {**values, **{key: plain(defaults[key]) for key in missing}}
+        then = {field.name: field.default for field in dataclasses.fields(of)}
+        then |= {key.rpartition(".")[2]: value for key, value in self.was.items() if key.rpartition(".")[0] == section}
+        whole = {**values, **{key: plain(then[key]) for key in missing}}
         below = {} if section else {key: whole[key] for key in self.sections if isinstance(whole.get(key), Mapping)}
         return {**whole, **{key: self.with_added(part, key) for key, part in below.items()}}
 

@@ -12,4 +12,5 @@ KIND = Kind(
     misfit=settings.misfit,
     describe=settings.describe,
     added=("prior", "prior.channels", "prior.steps", "prior.weight_decay", "sampler.prior_draw"),
+    was={"noise.organ_share": 0.0},
 )

@@ -218,8 +218,6 @@ class DiffusionLearner:
 
     def put(self, weights: dict[str, torch.Tensor], folder: Path) -> None:
         """Raises StateError where weights and settings do not fit each other."""
-        if SHARES not in weights:
-            self.shares = None  # of a version that knew white noise alone
         require_tensors({name: tuple(tensor.shape) for name, tensor in self.weights().items()}, weights, folder)
         patients, mean = (
             {name.removeprefix(prefix): weights[name] for name in weights if name.startswith(prefix)}
