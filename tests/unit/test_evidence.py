@@ -17,7 +17,7 @@ from pivm.config import evidence, validate
 from pivm.errors import CohortError, ConfigError
 from pivm.evaluation.evidence import EVIDENCE, SAME, SHIFTED, evidence_table, loss_sentence, patients_needed, sentence
 from pivm.report.evidence_figure import plot_evidence
-from pivm.report.evidence_table import arm_title, write_evidence
+from pivm.report.evidence_table import _shape, arm_title, write_evidence
 from pivm.report.words import PHANTOM, REAL
 from pivm.segmentation.arms import ARMS, EvidenceSettings
 from pivm.segmentation.other_scanner import ShiftSettings
@@ -111,6 +111,19 @@ class TestTable:
         one, other = (t.set_index(keys).sort_index() for t in (table, turned))
         assert other["difference"].to_numpy() == pytest.approx(one["difference"].to_numpy(), nan_ok=True)
         assert other["p_holm"].to_numpy() == pytest.approx(one["p_holm"].to_numpy(), nan_ok=True)
+
+    def test_nothing_is_said_beyond_the_largest_draw(self):
+        """One draw, or the largest, does not tell what a gain is worth; a smaller one tells it up to there."""
+        gains = {(4, "real"): 0.5, (4, "labels_only"): 0.8, (8, "real"): 0.6, (8, "labels_only"): 0.8}
+        for draws, worth in (((8,), ""), ((4, 8), ": as much as more than 4 more annotated patients")):
+            table = evidence_table(cases_of({k: v for k, v in gains.items() if k[0] in draws}), "real", 0.95)
+            first, *rest = sentence(table, ["labels_only"], 0.95, lambda arm: arm).split(". With ")
+            assert first.removesuffix(".").endswith(f"]{worth}")
+            assert all(said.removesuffix(".").endswith("]") for said in rest)
+            assert table.loc[table["annotated"] == 8, "worth"].isna().all()
+            text = _shape(table, 0.95, PHANTOM, "%s", {"higher": "up"}).to_string()
+            assert ("more than +4 patients" in text) == (4 in draws)
+            assert "inf" not in text
 
     def test_a_loss_is_no_gain(self):
         table = evidence_table(cases_of({(4, "real"): 0.6, (4, "labels_only"): 0.5}), "real", 0.95)

@@ -37,8 +37,8 @@ def evidence_table(cases: pd.DataFrame, reference: str, level: float) -> pd.Data
         Columns :data:`EVIDENCE`. ``difference`` is paired, arm less reference in the same draw and test; ``p_holm`` is
         corrected for all pairs of arms in these. ``worth`` is how many more annotated patients the reference needs to
         reach the mean of the arm in the same test, by :func:`patients_needed`, its ends those of the interval of the
-        difference; infinite where no draw reaches it. ``organs``: all, or the small ones
-        (:func:`pivm.evaluation.statistics.small_organs`).
+        difference; infinite where no draw reaches it, NaN in the largest draw, which no other outdoes. ``organs``: all,
+        or the small ones (:func:`pivm.evaluation.statistics.small_organs`).
     """
     small = cases["label"].isin(small_organs(cases))
     rows = []
@@ -66,7 +66,9 @@ def _of_steps(cases: pd.DataFrame, named: dict, reference: str, level: float) ->
                 d = pair.difference
                 row |= {"difference": d.mean, "difference_low": d.low, "difference_high": d.high}
                 row["p_holm"] = pair.p_holm
-                for end, gain in (("", d.mean), ("_low", d.low), ("_high", d.high)):
+                # of the largest draw no other says what a gain is worth
+                ends = (("", d.mean), ("_low", d.low), ("_high", d.high)) if annotated < max(curve) else ()
+                for end, gain in ends:
                     if gain is not None:
                         row[f"worth{end}"] = patients_needed(curve, curve[annotated] + gain) - annotated
             rows.append(row)
@@ -128,7 +130,7 @@ def sentence(table: pd.DataFrame, arms: Sequence[str], level: float, title: Call
         start = f"{place} {annotated} annotated patient{'' if annotated == 1 else 's'}{more}, "
         ends = f"[{best.difference_low:+.3f}, {best.difference_high:+.3f}]"
         if pd.notna(best.p_holm) and best.p_holm <= 1 - level and best.difference > 0:
-            gain = f"{title(best.arm)} adds {best.difference:+.3f} Dice {ends}: {_worth(best)}."
+            gain = f"{title(best.arm)} adds {best.difference:+.3f} Dice {ends}{_worth(best, rows['annotated'].max())}."
         else:
             most = f"(the most: {title(best.arm)}, {best.difference:+.3f} {ends})"
             gain = f"synthetic slices add nothing that {best.patients} test patients can show {most}."
@@ -153,11 +155,12 @@ def loss_sentence(table: pd.DataFrame, reference: str, title: Callable[[str], st
     return f"On another scanner, Dice of {title(reference)} changes by {low if low == high else f'{low} to {high}'}."
 
 
-def _worth(row) -> str:
-    """How many more annotated patients gain as much."""
+def _worth(row, largest: int) -> str:
+    """A clause: how many more annotated patients gain as much, as far as the largest draw can tell."""
+    if math.isnan(row.worth):
+        return ""
+    beyond = f"more than {largest - row.annotated}"
     if math.isinf(row.worth):
-        return "more than all annotated patients that there are"
-    low, high = (
-        f"{end:.0f}" if math.isfinite(end) else "more than there are" for end in (row.worth_low, row.worth_high)
-    )
-    return f"as much as {row.worth:.0f} more annotated patients ({low} to {high})"
+        return f": as much as {beyond} more annotated patients"
+    low, high = (f"{end:.0f}" if math.isfinite(end) else beyond for end in (row.worth_low, row.worth_high))
+    return f": as much as {row.worth:.0f} more annotated patients ({low} to {high})"

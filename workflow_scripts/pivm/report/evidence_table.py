@@ -60,6 +60,7 @@ def _scanner(shifted: ShiftSettings) -> str:
 def _shape(table: pd.DataFrame, level: float, words: Words, bold: str, arrows: dict[str, str]) -> pd.DataFrame:
     """Arms below the heading of what their scores are of: organs, length of the training, scanner."""
     several, index, rows = table["steps"].nunique() > 1, [], []
+    largest = table["annotated"].max()
     for (test, steps, organs), part in table.groupby(["test", "steps", "organs"], sort=False):
         heading = f"{organs} organs{f', {steps:g} × steps' if several else ''}"
         heading += ", another scanner" if test == SHIFTED else ""
@@ -67,14 +68,15 @@ def _shape(table: pd.DataFrame, level: float, words: Words, bold: str, arrows: d
         rows.append(dict.fromkeys((f"{annotated} annotated" for annotated in table["annotated"].unique()), ""))
         for arm, cells in part.groupby("arm", sort=False):
             index.append(arm_title(str(arm), words))
-            rows.append({f"{row.annotated} annotated": _cell(row, level, bold) for row in cells.itertuples()})
+            rows.append({f"{row.annotated} annotated": _cell(row, level, bold, largest) for row in cells.itertuples()})
     return pd.DataFrame(rows, index=index).fillna("–")
 
 
-def _cell(row, level: float, bold: str) -> str:
+def _cell(row, level: float, bold: str, largest: int) -> str:
     if row.arm == REFERENCE:
         return f"{row.mean:.3f}"
     told_apart = pd.notna(row.p_holm) and row.p_holm <= 1 - level
-    worth = "more than all" if math.isinf(row.worth) else f"{row.worth:+.0f} patients"
+    patients = f"more than {largest - row.annotated:+d}" if math.isinf(row.worth) else f"{row.worth:+.0f}"
+    worth = "" if math.isnan(row.worth) else f"; {patients} patients"
     text = (bold if told_apart else "%s") % f"{row.mean:.3f}"
-    return f"{text} ({row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]; {worth})"
+    return f"{text} ({row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]{worth})"
