@@ -314,8 +314,8 @@ def test_a_training_depends_on_its_own_code_alone():
     library = Library(SCRIPTS)
     reached = reached_by("train_generator", library, [TRAINERS["diffusion"]]).definitions
     own = {symbol for symbol in reached if symbol[0].startswith("pivm")}
-    # 1,883 with sampling, which left; 1,753 since a mean can be learnt
-    assert library.lines(own) <= 1800
+    # 1,883 with sampling, which left; 1,753 since a mean can be learnt; 1,816 since organs share noise
+    assert library.lines(own) <= 1830
     assert not {module for module, _ in own if module.startswith(("pivm.scans", "pivm.datasets", "pivm.evaluation"))}
     assert not {name for _, name in own if "outline" in name or "margins" in name}
     # how a trained network samples
