@@ -24,6 +24,7 @@ def main(results: Path, prefix: str) -> None:
             "table2_volumes",
             "table3_volumes",
             "hu_fidelity",
+            "organ_texture",
             "ablation",
             "evidence",
         ):
