@@ -8,7 +8,11 @@ PAGE_VOLUMES = [
     if config["synthesis"]["volumes"]
 ]
 # what the page shows where it is there already: no run of the tables makes it
-EVIDENCE_SHOWN = [f"{RESULTS}/tables/evidence.{form}" for form in ("csv", "md")] + [f"{RESULTS}/figures/evidence.png"]
+SHOWN_IF_MADE = [
+    f"{RESULTS}/{path}"
+    for target in ("evidence", "privacy")
+    for path in (f"tables/{target}.csv", f"tables/{target}.md", f"figures/{target}.png")
+]
 
 
 rule page:
@@ -18,7 +22,7 @@ rule page:
         organs=expand(f"{RESULTS}/tables/{{table}}_organs.csv", table=ORGAN_TABLES),
         figures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "hu_fidelity"]),
         figures_of_organs=expand(f"{RESULTS}/figures/{{table}}_organs.png", table=ORGAN_TABLES),
-        evidence=[path for path in EVIDENCE_SHOWN if os.path.exists(path)],
+        targets=[path for path in SHOWN_IF_MADE if os.path.exists(path)],
         agreement=f"{RESULTS}/images/agreement.csv",
         images=paired_slices(FIRST_RUNS, cohort=""),
         store=rules.slice_store.output,

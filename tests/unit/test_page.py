@@ -152,7 +152,22 @@ def test_a_run_that_has_only_begun_says_what_is_missing(tmp_path):
     assert "store" in said["gallery"]
     assert said["provenance"].startswith("manifest.json")
     assert page["evidence"] is None
+    assert page["privacy"] is None
     assert (tmp_path / "page/index.html").is_file()
+
+
+def test_an_audit_that_was_made_is_shown(results, tmp_path):
+    (results / "figures").mkdir(exist_ok=True)
+    Image.new("L", (8, 8)).save(results / "figures/privacy.png")
+    (results / "tables/privacy.csv").touch()
+    (results / "tables/privacy.md").write_text(
+        "| a | b |\n|:--|:--|\n| 1 | 2 |\n\nCaption.\n\nThe controls fired.\n\nPIVM passes.\n"
+    )
+    write_page(a_run(results), tmp_path / "page")
+    _, page = value_of(tmp_path / "page/data/page.js")
+    assert page["privacy"] == {"caption": "Caption.", "notes": ["The controls fired.", "PIVM passes."]}
+    assert "privacy" in page["figures"]
+    assert (tmp_path / "page/figures/privacy.png").is_file()
 
 
 def test_tables_are_those_of_the_run(results, tmp_path):

@@ -182,7 +182,7 @@ def test_the_privacy_audit_goes_into_the_model_cards_and_stays(extended):
     for name, said in (("pivm", "are too few to tell"), ("prior", "it has no denoising loss to attack")):
         card = (results / f"generators/{name}/seed_1/README.md").read_text()
         assert said in card.split("## Privacy")[1].split("## Limits")[0]
-    assert set(extended.dry_run()) == {"page", "all"}  # the page alone, which now has an evidence to show
+    assert set(extended.dry_run()) == {"page", "all"}  # the page alone, which now has an evidence and an audit to show
 
 
 def test_the_audited_controls_learnt_from_whom_they_must_copy(extended):

@@ -27,5 +27,5 @@ def organ_shares(cases: pd.DataFrame) -> pd.DataFrame:
     dice = dice.reindex(index=sums.index, columns=held["method"].unique())
     dice = dice[dice[ORIGINAL] > 0]
     shares = dice.drop(columns=ORIGINAL).div(dice[ORIGINAL], axis=0)
-    shares.insert(0, "pixels", sums["truth_voxels"] / sums["truth_slices"])
+    shares.insert(0, "pixels", (sums["truth_voxels"] / sums["truth_slices"]).reindex(shares.index))
     return shares

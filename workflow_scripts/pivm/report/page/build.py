@@ -14,7 +14,7 @@ from pivm.report.page.gallery import write_gallery
 from pivm.report.page.patients import write_patients
 from pivm.report.page.provenance import provenance_section
 from pivm.report.page.static_files import STATIC
-from pivm.report.page.tables import evidence_section, organ_section, table_section
+from pivm.report.page.tables import organ_section, table_section, target_section
 from pivm.report.page.training import training_section
 from pivm.report.page.verdict import verdict
 from pivm.report.page.volumes import write_volumes
@@ -34,6 +34,7 @@ FIGURES = {
     "label_agreement_organs": "Scores of every organ for segmenters of original slices on the slices of each generator",
     "hu_fidelity": "HU of every organ in original and in synthetic slices",
     "evidence": "Dice against the number of annotated patients, one line for each way to train the segmenter",
+    "privacy": "Nearness of synthetic slices to training slices, and how well an attack tells who was in the training",
     "cohort": "Slices per scan, spacing, organs present and HU of the scans that are used",
     "fig5": "Coronal and sagittal views of a synthetic volume beside the original one, and with its organ contours",
 }
@@ -64,7 +65,7 @@ def write_page(run: PageRun, folder: Path, viewer: Path | None = None) -> None:
         "figures": figures,
         "verdict": section(lambda: verdict(run), run),
         **{name: section(lambda name=name: table_section(run, name), run) for name in TABLES},
-        "evidence": section(lambda: evidence_section(run), run),
+        **{name: section(lambda name=name: target_section(run, name), run) for name in ("evidence", "privacy")},
         "organs": {name: section(lambda name=name: organ_section(run, name), run) for name in TABLES[:0:-1]},
         "patients": section(lambda: write_patients(run, folder), run),
         "gallery": section(lambda: write_gallery(run, folder), run),

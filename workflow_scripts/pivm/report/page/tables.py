@@ -119,10 +119,15 @@ def organ_section(run: PageRun, table: str) -> dict:
     return {"methods": [method_title(m) for m in methods], "metrics": metrics, "small": small}
 
 
-def evidence_section(run: PageRun) -> dict | None:
-    """The curve of Dice against annotated patients; None where the target ``evidence`` was never asked for."""
+def target_section(run: PageRun, table: str) -> dict | None:
+    """What a table says that no run of the tables makes; None where its target was never asked for.
+
+    Args:
+        run: that is shown.
+        table: ``evidence`` or ``privacy``, also the name of the target and of the figure.
+    """
     folder = run.results / "tables"
-    if not (folder / "evidence.csv").is_file():
+    if not (folder / f"{table}.csv").is_file():
         return None
-    caption, *notes = read_notes(folder / "evidence.md")
+    caption, *notes = (text.replace("`", "") for text in read_notes(folder / f"{table}.md"))
     return {"caption": caption, "notes": notes}

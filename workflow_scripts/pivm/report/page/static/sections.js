@@ -13,6 +13,7 @@ pivm.show = (page) => {
   put("patients", lacks(page.patients) ?? patients(page.patients));
   data(page, put);
   put("training", lacks(page.training) ?? training(page.training));
+  privacy(page, put);
   provenance(page, put);
 };
 
@@ -37,9 +38,18 @@ function verdict(page, put) {
 
 function evidence(page, put) {
   if (page.evidence === null) { document.querySelectorAll("#evidence, nav a[href='#evidence']").forEach((one) => one.remove()); return; }
-  put("evidence", lacks(page.evidence) ?? [
-    page.evidence.notes.map((text) => el("p", {}, text)), figure(page, "evidence"), el("p", { class: "note" }, page.evidence.caption),
-  ]);
+  put("evidence", target(page, "evidence"));
+}
+
+function privacy(page, put) {
+  put("privacy", page.privacy === null
+    ? el("p", { class: "missing" }, "Not audited. The target privacy compares every synthetic slice with those of the training patients: snakemake privacy --cores all --resources gpu=1")
+    : target(page, "privacy"));
+}
+
+function target(page, name) {
+  const part = page[name];
+  return lacks(part) ?? [part.notes.map((text) => el("p", {}, text)), figure(page, name), el("p", { class: "note" }, part.caption)];
 }
 
 function tableSection(page, name) {
