@@ -38,8 +38,8 @@ _CAPTIONS = {
     "models trained on synthetic slices of each generator; distances between surfaces in 3D",
     "table3_volumes": "Segmentation of whole CT volumes of held-out {patient}s, every slice at its own resolution, by "
     "models trained on {adjective}, synthetic and combined slices; distances between surfaces in 3D",
-    "label_agreement": "Segmentation of synthetic slices, and of held-out {patient}s' own, by models trained on {adjective} "
-    "slices; distances between outlines in the slices",
+    "label_agreement": "Segmentation of synthetic slices, and of held-out {patient}s' own, by models trained on "
+    "{adjective} slices; distances between outlines in the slices",
     "nnunet": "Segmentation of whole CT volumes of held-out {patient}s, every slice at its own resolution, by our "
     "models, trained on slices, and by nnU-Net (2D), trained on whole volumes, of the same training patients; "
     "distances between surfaces in 3D",
