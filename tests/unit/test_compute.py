@@ -165,7 +165,7 @@ def test_synthesis_names_the_setting_of_its_generator(tmp_path, monkeypatch, mak
 def test_one_volume_from_a_folder_names_what_lies_in_the_folder(monkeypatch, make, batch, message):
     labels = SimpleNamespace(name="labels", stored=None, label_map=SimpleNamespace(grid=None, array=None))
     source = SimpleNamespace(label_map=np.zeros((4, 8, 8), np.uint8), spacing_mm=(1, 1, 1))
-    anatomy = inference.Anatomy(labels, source, ("a",), 0)
+    anatomy = inference.Anatomy(labels, source, ("a",), 0, labels)
     generator = make(monkeypatch, batch)
     opened = SimpleNamespace(
         organs=("a", "b"),
