@@ -109,7 +109,7 @@ def run(generator: DiffusionGenerator, parts: dict[str, TrainingData], options, 
     size, steps = training.batch, options.steps if cap == float("inf") else 10**6
     whole = slice(None)
     feed = Feed(parts["train"], Batches(len(parts["train"]), size, 1), whole, steps, device)
-    race = Race(lambda: generator._validation_loss(parts["val"], 1), device, target, cap)
+    race = Race(lambda: generator._validation_loss(parts["val"], 1, None), device, target, cap)
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Reached):
         train(
             generator.net,

@@ -80,9 +80,8 @@ def texture(hu: np.ndarray, core: np.ndarray, patients: np.ndarray) -> Texture:
     rest = np.where(core, hu - means[:, None, None], 0.0)
     inside = np.sqrt((rest**2).sum((1, 2)) / counts)
     products, squares = 0.0, 0.0
-    for axis in (1, 2):
-        one, next_to = (np.take(rest, part, axis) for part in _neighbours(hu.shape[axis]))
-        both = np.logical_and(*(np.take(core, part, axis) for part in _neighbours(hu.shape[axis])))
+    for (one, next_to), held in zip(_neighbours(rest), _neighbours(core), strict=True):
+        both = np.logical_and(*held)
         products += float((one * next_to)[both].sum())
         squares += float((one**2 + next_to**2)[both].sum()) / 2
     pixels = pd.DataFrame({"patient": patients, "hu": means * counts, "count": counts}).groupby("patient").sum()
@@ -90,6 +89,6 @@ def texture(hu: np.ndarray, core: np.ndarray, patients: np.ndarray) -> Texture:
     return Texture(float(inside.mean()), products / squares if squares else np.nan, float(of_patient.std()))
 
 
-def _neighbours(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions along an axis, and those after them."""
-    return np.arange(length - 1), np.arange(1, length)
+def _neighbours(array: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Views of the pixels [N, H, W] and of those next to them, down and across."""
+    return (array[:, :-1], array[:, 1:]), (array[:, :, :-1], array[:, :, 1:])

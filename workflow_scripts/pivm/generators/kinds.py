@@ -57,8 +57,8 @@ class Kind:
         learnt: it trains a network; others are controls, which a learnt generator must beat.
         check: raises ConfigError where settings do not go together, given the pixels per side of a slice.
         misfit: what of a sampler does not go with the training, ``None`` for nothing.
-        added: dotted keys of the settings that models of earlier versions lack; their defaults are what these did,
-        was: but for these, with what they did.
+        added: dotted keys of the settings that models of earlier versions lack; their defaults are what these did.
+        was: others of them, with what these did where the default is another by now.
         describe: how a generator came about, a clause for notes and model cards.
     """
 

@@ -94,6 +94,7 @@ class DiffusionLearner:
             self.shares = self.to_device(
                 self.settings.noise.organ_share * OrganMoments.of_data(data).common(), np.float32
             )
+        shown = None if validation is None else self._own_means(validation)
         feed = Feed(data, Batches(len(data), batch, seed), part, schedule.steps, self.device)
 
         def loss_at(step: int) -> torch.Tensor:
@@ -108,8 +109,8 @@ class DiffusionLearner:
                 batch=batch,
                 betas=options.betas,
                 ema_decay=options.ema_decay,
-                validate=None if validation is None else lambda: self._validation_loss(validation, seed),
-                pictures=None if validation is None else lambda: self._pictures(validation, seed),
+                validate=None if validation is None else lambda: self._validation_loss(validation, seed, shown),
+                pictures=None if validation is None else lambda: self._pictures(validation, seed, shown),
                 name=self.settings.name,
                 static=True,
             )
@@ -148,9 +149,8 @@ class DiffusionLearner:
             return white
         return organ_noise(white, draws.normal(self.prior.classes), label_map, self.shares)
 
-    def _validation_loss(self, data: TrainingData, seed: int) -> float:
+    def _validation_loss(self, data: TrainingData, seed: int, own: MaybeTensor) -> float:
         """Mean loss over the validation slices, with their own organ means, the same steps and noise at every call."""
-        own = self._own_means(data)
         total = torch.zeros((), device=self.device)
         for i in range(VALIDATION_ROUNDS):
             for rows in torch.arange(len(data)).split(self.settings.training.batch):
@@ -164,7 +164,7 @@ class DiffusionLearner:
         patients, options = self.patients, self.settings.prior
         return None if patients is None else self.to_device(own_means(data, patients, options), np.float32)
 
-    def _pictures(self, data: TrainingData, seed: int) -> torch.Tensor:
+    def _pictures(self, data: TrainingData, seed: int, own: MaybeTensor) -> torch.Tensor:
         """Validation slices, each beside what the network makes of its label map and of one noise, by DDIM.
 
         How a trained generator samples (``diffusion.sampler``) is no part of a training, so this is a simpler way.
@@ -174,7 +174,7 @@ class DiffusionLearner:
         """
         rows = torch.linspace(0, len(data) - 1, min(PICTURES, len(data))).long()
         hu, label_map, _, _, _, scan = (a.to(self.device) for a in data.batch(rows))
-        label_map, own = label_map.long(), self._own_means(data)
+        label_map = label_map.long()
         means, prediction = None if own is None else own[scan], self.settings.noise.prediction
         z = self._draw_noise(Draws(len(rows), slice(None), self.device, seed, "pictures"), label_map)
         levels, clean = torch.linspace(len(self.noise) - 1, 0, PICTURE_STEPS + 1, device=self.device).long(), z
