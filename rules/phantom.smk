@@ -1,7 +1,7 @@
 # The phantom: scans that the workflow makes itself, in TotalSegmentator's layout.
 # in: datasets.<name> of the layout phantom   out: <path>/<patient>/, <path>/meta.csv
 PHANTOM = DATASET.roots[0]
-PHANTOM_SETTINGS = {key: getattr(DATASET.settings, key) for key in ("seed", "matrix", "slice_spacing")}
+PHANTOM_SETTINGS = {key: getattr(DATASET.settings, key) for key in ("seed", "matrix", "slice_spacing", "detail")}
 
 # wildcard constraints: the patients with a CT, and those without
 WITH_CT, WITHOUT_CT = (

@@ -24,6 +24,7 @@ class PhantomSettings:
     matrix: int = setting("voxels per side of an axial slice", minimum=32, maximum=512)
     slice_spacing: float = setting("distance between axial slices, mm", minimum=1, maximum=20)
     labels_only: int = setting("number of further patients, who have labels and no CT", 0, minimum=0, maximum=9999)
+    detail: bool = setting("also what only slices of 128 pixels and more show, such as renal pyramids", False)
     annotated: int | Literal["all"] = setting("what `split.annotated: auto` means here", "all", minimum=1)
 
 

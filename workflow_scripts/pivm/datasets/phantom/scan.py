@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from pivm.datasets.phantom.canvas import Canvas
+from pivm.datasets.phantom.detail import paint_detail
 from pivm.datasets.phantom.organs import paint_organs
 from pivm.datasets.phantom.patient import Patient
 from pivm.datasets.phantom.torso import paint_torso
@@ -16,13 +18,16 @@ from pivm.labels import ORGANS_34
 from pivm.scans.nifti import write_volume
 
 
-def paint_patient(seed: int, index: int, matrix: int, slice_spacing: float) -> tuple[Canvas, Patient]:
+def paint_patient(
+    seed: int, index: int, matrix: int, slice_spacing: float, detail: bool = False
+) -> tuple[Canvas, Patient]:
     """Draw one patient's anatomy.
 
     Args:
         seed: of the cohort; index: of the patient, counted from 0; together they fix every voxel.
         matrix: voxels per side of a slice.
         slice_spacing: mm between slices.
+        detail: also paint what :mod:`pivm.datasets.phantom.detail` has; the patient is the same without.
     """
     patient = Patient.draw(seed, index, matrix, slice_spacing)
     canvas = Canvas(
@@ -36,16 +41,18 @@ def paint_patient(seed: int, index: int, matrix: int, slice_spacing: float) -> t
     ids = {name: k for k, name in enumerate(ORGANS_34, start=1)}
     cavity = paint_torso(canvas, patient, ids)
     paint_organs(canvas, patient, cavity, ids)
+    if detail:
+        paint_detail(canvas, replace(patient, rng=np.random.default_rng([seed, index, 1])), cavity, ids)
     return canvas, patient
 
 
-def scan_patient(seed: int, index: int, matrix: int, slice_spacing: float):
+def scan_patient(seed: int, index: int, matrix: int, slice_spacing: float, detail: bool = False):
     """Paint and "scan" one patient; arguments as of :func:`paint_patient`.
 
     Returns:
         (hu int16 [R, A, S], labels uint8 of the same shape with ids of the 34 organs, affine 4x4, patient)
     """
-    canvas, patient = paint_patient(seed, index, matrix, slice_spacing)
+    canvas, patient = paint_patient(seed, index, matrix, slice_spacing, detail)
     return _acquire(canvas.hu, patient), canvas.label, _affine(canvas, patient), patient
 
 
@@ -66,17 +73,19 @@ def _acquire(hu: np.ndarray, patient: Patient) -> np.ndarray:
     return np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
 
 
-def write_patient(folder: Path, seed: int, index: int, matrix: int, slice_spacing: float) -> Patient:
+def write_patient(
+    folder: Path, seed: int, index: int, matrix: int, slice_spacing: float, detail: bool = False
+) -> Patient:
     """Write ``ct.nii.gz`` and ``segmentations/<organ>.nii.gz`` for all 34 organs into ``folder``."""
-    hu, labels, affine, patient = scan_patient(seed, index, matrix, slice_spacing)
+    hu, labels, affine, patient = scan_patient(seed, index, matrix, slice_spacing, detail)
     write_volume(hu, affine, Path(folder) / "ct.nii.gz")
     _write_masks(labels, affine, folder)
     return patient
 
 
-def write_labels(folder: Path, seed: int, index: int, matrix: int, slice_spacing: float) -> None:
+def write_labels(folder: Path, seed: int, index: int, matrix: int, slice_spacing: float, detail: bool = False) -> None:
     """The masks of :func:`write_patient` without a CT."""
-    canvas, patient = paint_patient(seed, index, matrix, slice_spacing)
+    canvas, patient = paint_patient(seed, index, matrix, slice_spacing, detail)
     _write_masks(canvas.label, _affine(canvas, patient), folder)
 
 
