@@ -38,7 +38,7 @@ def _fat(canvas: Canvas, patient: Patient, cavity: Cavity) -> np.ndarray:
     room = np.full(canvas.hu.shape, 9, np.float32)
     block = canvas.window((-130, -90, -185), (130, 110, -40))  # the pelvis: detail elsewhere lies in organs
     fat = (canvas.label == 0) & (np.abs(canvas.hu - patient.hu["fat"]) < 40) & (cavity.abdomen < 0)
-    room[block] = 1.5 - _depth(fat[block], patient)
+    room[block] = 1.5 + _depth(~fat[block], patient) - _depth(fat[block], patient)
     return room
 
 
