@@ -1,4 +1,4 @@
-"""Copy the tables of a finished run into README.md and docs/results.md: python docs/make_results.py [RESULTS [PREFIX]]
+"""Copy the tables of a finished run into README.md and the pages of docs: python docs/make_results.py [RESULTS [PREFIX]]
 
 Replaces what stands between the markers ``<!-- table2 -->`` and ``<!-- /table2 -->`` (likewise the others), and copies
 the figures to docs/. With a prefix, such as ``three_`` for the run with three trainings of each generator, the markers
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main(results: Path, prefix: str) -> None:
-    for page in (ROOT / "README.md", ROOT / "docs" / "results.md"):
+    for page in (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "experiments.md"):
         text = page.read_text(encoding="utf-8")
         for table in (
             "table1",
