@@ -1,4 +1,4 @@
-"""Copy the tables of a finished run into README.md and the pages of docs: python docs/make_results.py [RESULTS [PREFIX]]
+"""Copy the tables of a finished run into README.md and docs: python docs/make_results.py [RESULTS [PREFIX]]
 
 Replaces what stands between the markers ``<!-- table2 -->`` and ``<!-- /table2 -->`` (likewise the others), and copies
 the figures to docs/. With a prefix, such as ``three_`` for the run with three trainings of each generator, the markers

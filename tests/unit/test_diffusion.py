@@ -7,10 +7,13 @@ import math
 
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from hypothesis import given
+from hypothesis import strategies as st
 from pivm.generators.diffusion.along_z import coupled_noise
 from pivm.generators.diffusion.network import Denoiser
-from pivm.generators.diffusion.noise import PREDICTIONS, TERMINAL_SIGNAL, NoiseProcess, cosine_betas
-from pivm.generators.diffusion.sampler import make_scheduler, sample
+from pivm.generators.diffusion.noise import PREDICTIONS, TERMINAL_SIGNAL, NoiseProcess, cosine_betas, process_betas
+from pivm.generators.diffusion.sampler import make_scheduler, noise_steps, sample
 from pivm.generators.diffusion.settings import NetworkSettings, NoiseSettings
 
 
@@ -35,7 +38,7 @@ def test_the_last_step_is_pure_noise_only_with_zero_terminal_snr():
 @pytest.mark.parametrize("zero", [True, False])
 def test_training_and_sampling_agree_on_noise_levels(zero):
     process, scheduler = NoiseProcess(1000, zero), make_scheduler("dpm++", NoiseSettings(zero_terminal_snr=zero))
-    scheduler.set_timesteps(10)
+    scheduler.set_timesteps(timesteps=noise_steps(1000, 10, 1.0))
     torch.testing.assert_close(scheduler.alphas_cumprod.sqrt(), process.signal, atol=1e-3, rtol=0)
     assert int(scheduler.timesteps[0]) == 999
     assert len(scheduler.timesteps) == 10
@@ -55,7 +58,7 @@ def test_each_target_gives_the_clean_signal_back(prediction):
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_a_step_is_that_of_ddim(prediction):
     process, scheduler = NoiseProcess(1000, True), make_scheduler("ddim", NoiseSettings(prediction=prediction))
-    scheduler.set_timesteps(4)
+    scheduler.set_timesteps(timesteps=noise_steps(1000, 4, 1.0))
     noisy, predicted = torch.randn(2, 3, 1, 4, 4).unbind(0)
     for t, to in itertools.pairwise(scheduler.timesteps[1:].tolist()):
         now, then = torch.full((3,), t), torch.full((3,), to)
@@ -86,6 +89,44 @@ def test_samplers_recover_the_mean_of_a_gaussian(name, steps, prediction):
     out = sample(predict, start, make_scheduler(name, noise), steps, generator)
     assert float(out.mean()) == pytest.approx(m, abs=0.05)
     assert float(out.std()) == pytest.approx(s, abs=0.06)
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_the_first_order_of_the_solver_is_ddim(prediction):
+    noise = NoiseSettings(prediction=prediction, zero_terminal_snr=prediction != "epsilon")
+    betas = process_betas(noise.steps, noise.zero_terminal_snr, noise.shift).numpy()
+    reference = DDIMScheduler(
+        trained_betas=betas,
+        prediction_type={"v": "v_prediction"}.get(prediction, prediction),
+        rescale_betas_zero_snr=noise.zero_terminal_snr,
+        timestep_spacing="trailing",
+        clip_sample=False,
+    )
+    reference.set_timesteps(8)
+    start = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    z = start
+    for t in reference.timesteps:
+        z = reference.step(0.5 * z.tanh(), t, z).prev_sample
+    made = sample(lambda z, t: 0.5 * z.tanh(), start, make_scheduler("ddim", noise), 8, torch.Generator())
+    torch.testing.assert_close(made, z, atol=2e-3 * float(z.abs().max()), rtol=2e-3)
+
+
+@given(st.integers(2, 1000), st.integers(1, 60), st.floats(0.05, 5))
+def test_evaluations_lie_along_the_noise_steps(steps, evaluations, spacing):
+    evaluations = min(evaluations, steps)
+    found = noise_steps(steps, evaluations, spacing)
+    assert len(found) == evaluations
+    assert found[0] == steps - 1
+    assert all(a > b for a, b in itertools.pairwise([*found, -1]))
+    even = noise_steps(steps, evaluations, 1.0)
+    assert even == [round(steps * (1 - i / evaluations)) - 1 for i in range(evaluations)] or steps < 2 * evaluations
+    closer = [a >= b for a, b in zip(noise_steps(steps, evaluations, 0.6), even, strict=True)]
+    assert all(closer)
+
+
+def test_all_steps_are_evaluated_where_there_are_as_many_evaluations():
+    assert noise_steps(1000, 1000, 0.6) == list(range(999, -1, -1))
+    assert noise_steps(1000, 5, 0.6) == [999, 874, 735, 576, 380]
 
 
 def test_a_second_batch_does_not_depend_on_the_first():

@@ -100,7 +100,7 @@ def test_few_steps_give_organ_means_their_spread_where_organs_share_noise():
 def test_training_draws_it_wherever_it_adds_noise(tmp_path, monkeypatch):
     drawn = []
     original = DiffusionGenerator._draw_noise
-    monkeypatch.setattr(OrganMoments, "common", lambda self: np.full(4, 0.99))
+    monkeypatch.setattr(OrganMoments, "common", lambda self, means: np.full(4, 0.99))
 
     def spy(self, draws, label_map):
         drawn.append(original(self, draws, label_map))
@@ -132,6 +132,28 @@ def test_the_share_is_the_variance_between_scans(between, within, pixels):
     assert found[1] == pytest.approx(wanted, abs=0.05)
     assert found[[0, 2, 3]].tolist() == [0, 0, 0]  # labels that nobody has
     assert moments(between, within, pixels, scans=1).common()[1] == 0
+
+
+@pytest.mark.parametrize("scans", [2, 4, 8])
+def test_variances_behind_the_share_do_not_shrink_with_the_scans(scans):
+    """The ratio of two unbiased variances is what few scans give on average, however unequal their sizes."""
+    rng, ratios = np.random.default_rng(1), []
+    for _ in range(600):
+        pixels = rng.integers(20, 200, scans)
+        hu = np.concatenate([60 + 30 * rng.normal() + 20 * rng.normal(size=n) for n in pixels])
+        scan = np.repeat(np.arange(scans), pixels)
+        hu, scan = hu.round().astype(np.int16)[:, None, None], scan
+        ratios.append(OrganMoments.of(hu, np.ones(hu.shape, int), scan, scans, PRIOR).common()[1])
+    odds = np.asarray(ratios) / (1 - np.asarray(ratios))
+    assert np.mean(odds) == pytest.approx(30**2 / 20**2, rel=0.2)
+
+
+def test_what_is_subtracted_of_each_scan_is_no_common_variance():
+    some = moments(40, 20, 200, scans=8)
+    own = some.plain / np.maximum(some.pixels, 1)
+    assert some.common()[1] > 0.5
+    assert some.common(own)[1] == 0
+    np.testing.assert_allclose(some.common(np.full_like(own, 17.0)), some.common())
 
 
 def test_shares_travel_with_the_model(tmp_path):

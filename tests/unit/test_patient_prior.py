@@ -178,7 +178,7 @@ class TestOwnMeans:
 
     def test_the_scale_is_the_spread_around_the_own_means(self):
         some = data(size=64)
-        result = fit_patients(some, dataclasses.replace(OPTIONS, shrink_pixels=0.0))
+        result = fit_patients(some, OrganMoments.of_data(some), dataclasses.replace(OPTIONS, shrink_pixels=0.0))
         # noise of 5 HU alone is left inside organs; around the data set's means it would be 35
         assert result.prior.organ_sd[1] == pytest.approx(5, abs=0.3)
         v = Signal("variation", "organ", result.prior).encode(

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from pivm.datasets.phantom.scan import paint_patient
 from pivm.labels import ORGANS_34
 

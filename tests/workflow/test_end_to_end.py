@@ -269,6 +269,7 @@ def test_a_model_says_how_it_samples(results):
     diffusion = {
         "name": "dpm++",
         "steps": 3,
+        "spacing": 0.6,
         "guidance": 1.0,
         "reach": 0.5,
         "previous_from": 0.6,

@@ -57,8 +57,7 @@ class Kind:
         learnt: it trains a network; others are controls, which a learnt generator must beat.
         check: raises ConfigError where settings do not go together, given the pixels per side of a slice.
         misfit: what of a sampler does not go with the training, ``None`` for nothing.
-        added: dotted keys of the settings that models of earlier versions lack; their defaults are what these did.
-        was: others of them, with what these did where the default is another by now.
+        earlier: dotted keys of the settings that models of earlier versions lack, with what these did.
         describe: how a generator came about, a clause for notes and model cards.
     """
 
@@ -72,8 +71,7 @@ class Kind:
     check: Callable[[Any, int], None] = lambda settings, image_size: None
     misfit: Callable[[Any], Misfit | None] = lambda settings: None
     describe: Callable[[Any], str] = lambda settings: "without training"
-    added: tuple[str, ...] = ()
-    was: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    earlier: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def sections(self) -> dict[str, type]:
@@ -87,16 +85,12 @@ class Kind:
         """Settings class of ``sampler.json``; ``None`` for a kind that does not sample step by step."""
         return self.sections.get("sampler")
 
-    def with_added(self, values: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+    def with_earlier(self, values: Mapping[str, Any], section: str = "") -> dict[str, Any]:
         """Settings of a model with its sections, or one section, with the keys that its version did not know yet."""
-        of = self.sections[section] if section else self.settings
-        places = [key.rpartition(".") for key in (*self.added, *self.was)]
-        missing = [key for place, _, key in places if place == section and key not in values]
-        then = {field.name: field.default for field in dataclasses.fields(of)}
-        then |= {key.rpartition(".")[2]: value for key, value in self.was.items() if key.rpartition(".")[0] == section}
-        whole = {**values, **{key: plain(then[key]) for key in missing}}
+        places = {key.rpartition("."): then for key, then in self.earlier.items()}
+        whole = {key: then for (place, _, key), then in places.items() if place == section} | dict(values)
         below = {} if section else {key: whole[key] for key in self.sections if isinstance(whole.get(key), Mapping)}
-        return {**whole, **{key: self.with_added(part, key) for key, part in below.items()}}
+        return {**whole, **{key: self.with_earlier(part, key) for key, part in below.items()}}
 
     def section_schema(self, partial: bool = False) -> dict[str, Any]:
         """JSON Schema of the config section of the kind's name; ``partial``: of the ``overrides`` of one generator."""

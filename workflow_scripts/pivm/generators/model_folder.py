@@ -142,7 +142,7 @@ class ModelFolder:
 
 
 def _settings(folder: Path, kind: Kind, entry: dict[str, Any]) -> Any:
-    entry, sampler = kind.with_added(entry), read_sampler(folder, kind)
+    entry, sampler = kind.with_earlier(entry), read_sampler(folder, kind)
     if sampler is not None:
         entry = {**entry, "sampler": plain(sampler)}
     try:

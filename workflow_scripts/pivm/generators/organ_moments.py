@@ -89,22 +89,30 @@ class OrganMoments:
         Returns:
             ``variation_sd`` and ``organ_sd`` of a :class:`pivm.cohort.prior.Prior` that subtracts these means.
         """
-        square = (self.squared - 2 * means * self.plain + self.pixels * means**2).sum(0).clip(0)
-        return own_scales(square, self.pixels.sum(0))
+        return own_scales(self._squares(means).sum(0).clip(0), self.pixels.sum(0))
 
-    def common(self) -> np.ndarray:
-        """The share of the variance of HU in each label that is between scans, float64 [K], 0 up to below 1.
+    def _squares(self, means: np.ndarray | float) -> np.ndarray:
+        """Sums of the squares of x - m, [scans, K]."""
+        return self.squared - 2 * means * self.plain + self.pixels * means**2
 
-        The intraclass correlation of a one-way analysis of variance, so that scans with few pixels do not count as
-        different because of their noise.
+    def common(self, means: np.ndarray | float = 0.0) -> np.ndarray:
+        """The share of the variance of x - m in each label that is between scans, float64 [K], 0 up to below 1.
+
+        The intraclass correlation from the mean squares of a one-way analysis of variance with groups of unequal size:
+        unbiased variances, so few scans, or scans with few pixels, make it neither smaller nor larger on average. 0 for
+        a label of a single scan.
+
+        Args:
+            means: m, HU [scans, K], or one number.
         """
         pixels, scans = self.pixels.sum(0), (self.pixels > 0).sum(0)
-        means = self.plain / np.maximum(self.pixels, 1)
-        within = (self.squared - self.pixels * means**2).sum(0)
-        between = (self.pixels * (means - self.plain.sum(0) / np.maximum(pixels, 1)) ** 2).sum(0)
-        noise = within / np.maximum(pixels - scans, 1)
-        total = np.maximum(within + between, np.finfo(float).tiny)
-        return ((between - (scans - 1).clip(0) * noise) / total).clip(0, LARGEST_COMMON)
+        sums = self.plain - self.pixels * means
+        own = sums / np.maximum(self.pixels, 1)
+        within = (self._squares(means) - self.pixels * own**2).sum(0).clip(0) / np.maximum(pixels - scans, 1)
+        between = (self.pixels * (own - sums.sum(0) / np.maximum(pixels, 1)) ** 2).sum(0) / np.maximum(scans - 1, 1)
+        size = (pixels - (self.pixels.astype(float) ** 2).sum(0) / np.maximum(pixels, 1)) / np.maximum(scans - 1, 1)
+        variance = np.where(scans > 1, (between - within).clip(0) / np.maximum(size, 1), 0.0)
+        return (variance / np.maximum(variance + within, np.finfo(float).tiny)).clip(0, LARGEST_COMMON)
 
     def _fields(self) -> tuple[np.ndarray, ...]:
         return self.pixels, self.clipped, self.plain, self.squared
@@ -136,12 +144,12 @@ class FittedPatients(NamedTuple):
     own: np.ndarray
 
 
-def fit_patients(data: TrainingData, options: OrganMeansSettings) -> FittedPatients:
+def fit_patients(data: TrainingData, moments: OrganMoments, options: OrganMeansSettings) -> FittedPatients:
     """Organ means of every training scan, their distribution, and the scales that go with them.
 
     A scan is one patient of the distribution; the scans of one person together weigh as much as one.
     """
-    moments, prior = OrganMoments.of_data(data), data.prior
+    prior = data.prior
     means = moments.means(prior, options.shrink_pixels)
     patients = PatientMeans.fit(means, data.scan_weights(), np.array(prior.means), options.components)
     own = np.stack([patients.completed(row) for row in means])

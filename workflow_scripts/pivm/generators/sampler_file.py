@@ -40,7 +40,7 @@ def read_sampler(folder: Path, kind: Kind) -> Any:
             f"{folder}: not a complete model ({error}); sampler.json holds: {', '.join(keys) or 'nothing, as {}'}"
         ) from None
     if kind.sampler and isinstance(values, dict):
-        full = kind.with_added(values, "sampler")
+        full = kind.with_earlier(values, "sampler")
         values = full if set(full) == set(keys) else values
     if not isinstance(values, dict) or set(values) != set(keys):
         found = ", ".join(values) if isinstance(values, dict) else type(values).__name__

@@ -11,6 +11,13 @@ KIND = Kind(
     check=settings.check,
     misfit=settings.misfit,
     describe=settings.describe,
-    added=("prior", "prior.channels", "prior.steps", "prior.weight_decay", "sampler.prior_draw"),
-    was={"noise.organ_share": 0.0},
+    earlier={
+        "prior": {"means": "dataset", "shrink_pixels": 50.0, "components": 5},
+        "prior.channels": [16, 24, 32],
+        "prior.steps": 300,
+        "prior.weight_decay": 0.1,
+        "noise.organ_share": 0.0,
+        "sampler.spacing": 1.0,
+        "sampler.prior_draw": "drawn",
+    },
 )

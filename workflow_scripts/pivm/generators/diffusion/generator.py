@@ -107,6 +107,7 @@ class DiffusionGenerator(DiffusionLearner, SliceWise):
             self._scheduler,
             self.settings.sampler.steps,
             generator,
+            self.settings.sampler.spacing,
         )
         return self.signal.decode(signal, ids, means).cpu().numpy()
 

@@ -82,18 +82,17 @@ class DiffusionLearner:
             halve_every=options.halve_every_epochs * steps_per_epoch,
         )
         part = part_of(batch, "diffusion.training.batch")
-        own = None
-        if self.patients is not None:
-            self.patients, self.prior, means = fit_patients(data, self.settings.prior)
-            own = self.to_device(means, np.float32)
+        own, subtracted = None, 0.0
+        moments = OrganMoments.of_data(data) if self.patients is not None or self.shares is not None else None
+        if self.patients is not None and moments is not None:
+            self.patients, self.prior, subtracted = fit_patients(data, moments, self.settings.prior)
+            own = self.to_device(subtracted, np.float32)
         if self.mean is not None:
             left = fit_mean(self.mean, self.settings.prior, data, validation, batch, seed, run)
             self.prior = dataclasses.replace(data.prior, variation_sd=left.whole, organ_sd=left.own)
         self.signal = dataclasses.replace(self.signal, prior=self.prior)
-        if self.shares is not None:
-            self.shares = self.to_device(
-                self.settings.noise.organ_share * OrganMoments.of_data(data).common(), np.float32
-            )
+        if self.shares is not None and moments is not None:
+            self.shares = self.to_device(self.settings.noise.organ_share * moments.common(subtracted), np.float32)
         shown = None if validation is None else self._own_means(validation)
         feed = Feed(data, Batches(len(data), batch, seed), part, schedule.steps, self.device)
 

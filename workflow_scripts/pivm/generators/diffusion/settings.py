@@ -90,6 +90,12 @@ class SamplerSettings:
 
     name: Literal["dpm++", "ddim", "ddpm"] = setting("DPM-Solver++ 2M, DDIM, or DDPM (the reference)", "dpm++")
     steps: int = setting("network evaluations per slice", 5, minimum=1)
+    spacing: float = setting(
+        "exponent of the share of the noise that is left at these evaluations: 1 evenly, below 1 closer at high noise",
+        0.6,
+        above=0,
+        maximum=10,
+    )
     guidance: float = setting("classifier-free; above 1 every step takes two evaluations", 1.0, minimum=1, maximum=100)
     reach: float = setting(
         "volumes: start noise stays alike along z over so many wavelengths of its pattern", 0.5, minimum=0, maximum=1000
