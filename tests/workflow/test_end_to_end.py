@@ -271,7 +271,7 @@ def test_a_model_says_how_it_samples(results):
         "steps": 3,
         "spacing": 0.6,
         "guidance": 1.0,
-        "reach": 0.5,
+        "reach": 0.1,
         "previous_from": 0.6,
         "prior_draw": "drawn",
     }

@@ -98,7 +98,7 @@ class SamplerSettings:
     )
     guidance: float = setting("classifier-free; above 1 every step takes two evaluations", 1.0, minimum=1, maximum=100)
     reach: float = setting(
-        "volumes: start noise stays alike along z over so many wavelengths of its pattern", 0.5, minimum=0, maximum=1000
+        "volumes: start noise stays alike along z over so many wavelengths of its pattern", 0.1, minimum=0, maximum=1000
     )
     previous_from: float = setting(
         "volumes: the slice below is shown from this share of the noise steps on", 0.6, minimum=0, maximum=1
