@@ -30,7 +30,7 @@ from pivm.synthesis.export import Export
 from pivm.provenance import code_hash
 from pivm.provenance.reach import ALL, Library
 from pivm.report.page.niivue import find_viewer
-from pivm.report.page.static_files import static_hash
+from pivm.report.page.static_files import content_hash, static_hash
 
 set_environment_of_jobs(SCRIPTS)
 flags = snakemake_cli.get_argument_parser().parse_known_args()[0]

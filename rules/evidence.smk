@@ -24,6 +24,7 @@ rule draw_patients:
     params:
         code=code("draw_patients"),
         annotated=lambda wildcards: wildcards.annotated if wildcards.annotated == "all" else int(wildcards.annotated),
+        patients=config["evidence"]["patients"],
         seed=config["split"]["seed"],
     script:
         "../workflow_scripts/draw_patients.py"

@@ -7,12 +7,13 @@ PAGE_VOLUMES = [
     for name in config["tables"]["generators"]
     if config["synthesis"]["volumes"]
 ]
-# what the page shows where it is there already: no run of the tables makes it
-SHOWN_IF_MADE = [
-    f"{RESULTS}/{path}"
+# what the page shows of targets beside the default one: asked for together with it, they are made first; else it shows
+# what is there, and no run of the tables makes it anew
+SHOWN_IF_MADE = {
+    f"{RESULTS}/{path}": target
     for target in ("evidence", "privacy")
     for path in (f"tables/{target}.csv", f"tables/{target}.md", f"figures/{target}.png")
-]
+}
 
 
 rule page:
@@ -22,7 +23,7 @@ rule page:
         organs=expand(f"{RESULTS}/tables/{{table}}_organs.csv", table=ORGAN_TABLES),
         figures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "hu_fidelity"]),
         figures_of_organs=expand(f"{RESULTS}/figures/{{table}}_organs.png", table=ORGAN_TABLES),
-        targets=[path for path in SHOWN_IF_MADE if os.path.exists(path)],
+        targets=[path for path, target in SHOWN_IF_MADE.items() if target in flags.targets],
         agreement=f"{RESULTS}/images/agreement.csv",
         images=paired_slices(FIRST_RUNS, cohort=""),
         store=rules.slice_store.output,
@@ -44,6 +45,11 @@ rule page:
     params:
         code=code("page", DATASET.layout.module, *SEGMENTATION_METRICS, *IMAGE_METRICS),
         static=static_hash(),
+        there=content_hash(
+            Path(path)
+            for path, target in SHOWN_IF_MADE.items()
+            if target not in flags.targets and os.path.exists(path)
+        ),
         dataset=DATASET.name,
         procedural=DATASET.layout.procedural,
         generators=GENERATORS,

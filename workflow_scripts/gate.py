@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from pivm.cohort.patient_csv import read_patient_csv
-from pivm.cohort.split import read_split
+from pivm.cohort.split import read_split, split_table
 from pivm.cohort.store import SliceStore
 from pivm.job import device, job, log
 from pivm.labels import LabelSet
@@ -21,7 +21,7 @@ with job(snakemake):
     classes = len(LabelSet.from_config(params.labels)) + 1
     store, folder = SliceStore(Path(given.store[0]).parent, read_split(given.split)), Path(given.synthetic[0]).parent
     hu, labels = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("hu", "labels"))
-    judge = judges(store, read_patient_csv(folder / "index.csv")["source_subject"].to_numpy())
+    judge = judges(split_table(given.split), read_patient_csv(folder / "index.csv")["source_subject"].to_numpy())
     predicted = np.zeros_like(labels)
     for fold, path in enumerate(path for path in given.judges if path.endswith(".safetensors")):
         if len(rows := np.flatnonzero(judge == fold)):

@@ -125,6 +125,20 @@ class TestTable:
             assert ("more than +4 patients" in text) == (4 in draws)
             assert "inf" not in text
 
+    def test_the_largest_draw_is_that_of_the_curve(self):
+        """Where all patients keep their CT there is no arm of label maps without: the curve still goes that far."""
+        gains = {(4, "real"): 0.5, (4, "labels_only"): 0.8, (24, "real"): 0.6}
+        table = evidence_table(cases_of(gains), "real", 0.95)
+        said = sentence(table, ["labels_only"], 0.95, lambda arm: arm)
+        assert ": as much as more than 20 more annotated patients" in said
+
+    @given(st.lists(st.floats(0.3, 0.6), min_size=3, max_size=3), st.floats(0.01, 0.2))
+    def test_no_gain_is_worth_fewer_patients(self, scores, gain):
+        dice = {(n, "real"): score for n, score in zip((4, 8, 16), scores, strict=True)}
+        dice |= {(n, "labels_only"): score + gain for (n, _), score in dice.items()}
+        rows = evidence_table(cases_of(dice), "real", 0.95).query("difference > 0")
+        assert (rows["worth"].dropna() >= 0).all()
+
     def test_a_loss_is_no_gain(self):
         table = evidence_table(cases_of({(4, "real"): 0.6, (4, "labels_only"): 0.5}), "real", 0.95)
         assert "add nothing" in sentence(table, ["labels_only"], 0.95, lambda arm: arm)

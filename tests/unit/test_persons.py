@@ -20,6 +20,7 @@ from pivm.cohort.split import (
     add_label_maps,
     draw_annotated,
     read_split,
+    require_different,
     require_split,
     split_patients,
     volume_sources,
@@ -139,6 +140,15 @@ def test_draws_of_annotated_patients_are_nested(train, data, seed):
 def test_more_annotated_patients_than_there_are():
     with pytest.raises(CohortError, match="4 annotated patients are asked for, but only 3 are neither in val nor in"):
         draw_annotated(random_split(3), 4, 1)
+    with pytest.raises(CohortError, match=r"^evidence\.patients: 4 annotated patients are asked for"):
+        draw_annotated(random_split(3), 4, 1, "evidence.patients")
+
+
+def test_a_draw_that_is_all_patients_comes_once():
+    require_different(random_split(8), [4, 8])
+    require_different(random_split(8), [4, "all"])
+    with pytest.raises(CohortError, match=r"evidence\.patients: 8 and all are the same patients"):
+        require_different(random_split(8), [4, 8, "all"])
 
 
 def test_a_patients_id_is_in_no_output(tmp_path, selection, quality):

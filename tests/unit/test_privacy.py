@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from pivm.cohort.prior import Prior
+from pivm.cohort.split import draw_annotated
 from pivm.cohort.store import SliceStore
 from pivm.config import validate
 from pivm.config.privacy import require_audit
@@ -341,6 +342,19 @@ def test_controls_learn_from_whom_they_must_copy(cohort):
     assert counts["train0"] == 20 * SLICES
     assert (counts.drop("train0") == SLICES).all()
     assert len(counts) == len(TRAIN)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_controls_copy_nobody_whose_ct_is_not_used(cohort, seed):
+    whole = pd.read_csv(cohort.split)
+    run = draw_annotated(whole, 3, 1)
+    learnt_from = set(run.loc[run["split"] == "train", "subject"])
+    split = overtrained_split(run, Overtraining(2, 1, 10, (8, 8)), seed)
+    audited = set(split.loc[split["split"] == "train", "subject"])
+    assert len(audited) == 2
+    assert audited < learnt_from
+    others = split["subject"].isin(set(run["subject"]) - learnt_from)
+    pd.testing.assert_frame_equal(split[others], run[others])
 
 
 def test_one_training_patient_is_an_error(cohort):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -139,7 +139,18 @@ def _ranked(patients: Iterable[str], seed: str) -> list[str]:
     return sorted(patients, key=lambda patient: hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest())
 
 
-def draw_annotated(table: pd.DataFrame, annotated: int | str, seed: int) -> pd.DataFrame:
+def require_different(table: pd.DataFrame, draws: Sequence[int | str]) -> None:
+    """Raises CohortError where a draw of a number is that of all patients, and both are asked for."""
+    pool = table["split"].isin(("train", LABELS_ONLY)) & (table["source"] != WITHOUT_CT)
+    everybody = table.loc[pool, "patient"].nunique()
+    if everybody in draws and "all" in draws:
+        raise CohortError(
+            f"evidence.patients: {everybody} and all are the same patients, as only {everybody} are neither in val nor "
+            "in test; leave one of them out"
+        )
+
+
+def draw_annotated(table: pd.DataFrame, annotated: int | str, seed: int, key: str = "split.annotated") -> pd.DataFrame:
     """Let so many of the training patients keep their CT, and the label maps of the others serve synthesis alone.
 
     The draws are nested: the patients of a smaller one are all in each larger one.
@@ -148,6 +159,7 @@ def draw_annotated(table: pd.DataFrame, annotated: int | str, seed: int) -> pd.D
         table: as :func:`split_patients` gives it, or an earlier draw, whose patients are all drawn from.
         annotated: patients, or ``all`` that there are.
         seed: of the draw.
+        key: of the config, for the message.
 
     Returns:
         The table with split ``labels_only`` for the scans of the others.
@@ -162,7 +174,7 @@ def draw_annotated(table: pd.DataFrame, annotated: int | str, seed: int) -> pd.D
         annotated = len(patients)
     if int(annotated) > len(patients):
         raise CohortError(
-            f"split.annotated: {annotated} annotated patients are asked for, but only {len(patients)} are neither in "
+            f"{key}: {annotated} annotated patients are asked for, but only {len(patients)} are neither in "
             "val nor in test; lower it, or lower split.test and split.val"
         )
     keep = set(patients[: int(annotated)])

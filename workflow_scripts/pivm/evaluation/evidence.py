@@ -35,10 +35,10 @@ def evidence_table(cases: pd.DataFrame, reference: str, level: float) -> pd.Data
 
     Returns:
         Columns :data:`EVIDENCE`. ``difference`` is paired, arm less reference in the same draw and test; ``p_holm`` is
-        corrected for all pairs of arms in these. ``worth`` is how many more annotated patients the reference needs to
-        reach the mean of the arm in the same test, by :func:`patients_needed`, its ends those of the interval of the
-        difference; infinite where no draw reaches it, NaN in the largest draw, which no other outdoes. ``organs``: all,
-        or the small ones (:func:`pivm.evaluation.statistics.small_organs`).
+        corrected for all pairs of arms in these. ``worth`` is how many more annotated patients gain as much as the arm
+        in the same test, by :func:`patients_needed`, its ends those of the interval of the difference, the curve being
+        taken as exact; infinite where no draw reaches it, NaN in the largest draw, which no other outdoes. ``organs``:
+        all, or the small ones (:func:`pivm.evaluation.statistics.small_organs`).
     """
     small = cases["label"].isin(small_organs(cases))
     rows = []
@@ -57,6 +57,8 @@ def _of_steps(cases: pd.DataFrame, named: dict, reference: str, level: float) ->
         for annotated, part in cases.groupby("annotated")
     }
     curve = {annotated: draw.means[reference].mean for annotated, draw in draws.items() if draw.means}
+    # as patients_needed has it: a draw counts as no worse than a smaller one
+    risen = {annotated: max(score for n, score in curve.items() if n <= annotated) for annotated in curve}
     rows = []
     for annotated, draw in draws.items():
         differences = {pair.method: pair for pair in draw.pairs if pair.reference == reference}
@@ -70,7 +72,9 @@ def _of_steps(cases: pd.DataFrame, named: dict, reference: str, level: float) ->
                 ends = (("", d.mean), ("_low", d.low), ("_high", d.high)) if annotated < max(curve) else ()
                 for end, gain in ends:
                     if gain is not None:
-                        row[f"worth{end}"] = patients_needed(curve, curve[annotated] + gain) - annotated
+                        more = patients_needed(curve, risen[annotated] + gain) - annotated
+                        # where the curve is level a gain of nothing is worth nothing, and no gain less than that
+                        row[f"worth{end}"] = max(more, 0.0) if gain >= 0 else more
             rows.append(row)
     return rows
 
@@ -122,7 +126,7 @@ def sentence(table: pd.DataFrame, arms: Sequence[str], level: float, title: Call
         title: of an arm.
     """
     rows = table[(table["organs"] == "all") & table["arm"].isin(arms)]
-    said = []
+    said, largest = [], table["annotated"].max()
     for (test, steps, annotated), part in rows.groupby(["test", "steps", "annotated"]):
         best = part.loc[part["difference"].idxmax()]
         more = f", {steps:g} times the steps" if steps != 1 else ""
@@ -130,7 +134,7 @@ def sentence(table: pd.DataFrame, arms: Sequence[str], level: float, title: Call
         start = f"{place} {annotated} annotated patient{'' if annotated == 1 else 's'}{more}, "
         ends = f"[{best.difference_low:+.3f}, {best.difference_high:+.3f}]"
         if pd.notna(best.p_holm) and best.p_holm <= 1 - level and best.difference > 0:
-            gain = f"{title(best.arm)} adds {best.difference:+.3f} Dice {ends}{_worth(best, rows['annotated'].max())}."
+            gain = f"{title(best.arm)} adds {best.difference:+.3f} Dice {ends}{_worth(best, largest)}."
         else:
             most = f"(the most: {title(best.arm)}, {best.difference:+.3f} {ends})"
             gain = f"synthetic slices add nothing that {best.patients} test patients can show {most}."

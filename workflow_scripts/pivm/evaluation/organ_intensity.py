@@ -34,14 +34,14 @@ def compare_organ_intensity(pairs: PairedSlices, label_set: LabelSet, level: flo
     """
     labels = np.asarray(pairs.store.labels[pairs.rows])
     real_hu = np.asarray(pairs.store.hu[pairs.rows])
-    subjects = pairs.store.index["subject"].to_numpy()[pairs.rows]
+    persons = pairs.store.index["patient"].to_numpy()[pairs.rows]
     synthetic_hu = {run: np.asarray(hu) for run, hu in pairs.synthetic.items()}
     rows = []
     for k, organ in enumerate(label_set.names, start=1):
         inside = labels == k
         if not inside.any():
             continue
-        patients = np.broadcast_to(subjects[:, None, None], inside.shape)[inside]
+        patients = np.broadcast_to(persons[:, None, None], inside.shape)[inside]
         real = real_hu[inside].astype(float)
         for method in dict.fromkeys(run.method for run in synthetic_hu):
             by_seed = {run.seed: hu[inside].astype(float) for run, hu in synthetic_hu.items() if run.method == method}

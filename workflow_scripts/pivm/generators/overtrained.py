@@ -55,7 +55,8 @@ def overtrained_split(table: pd.DataFrame, plan: Overtraining, seed: int) -> pd.
     Raises:
         CohortError: there are fewer training patients, or none would be left beside one who is repeated.
     """
-    there = table.loc[table["split"] == "train", "patient"].nunique()
+    train = table["split"] == "train"
+    there = table.loc[train, "patient"].nunique()
     wanted = plan.patients + (plan.repeats > 1)
     if there < wanted:
         raise CohortError(
@@ -63,7 +64,10 @@ def overtrained_split(table: pd.DataFrame, plan: Overtraining, seed: int) -> pd.
             f"{wanted}: add patients, lower privacy.controls.patients, split.val or split.test, or raise "
             "split.annotated"
         )
-    return draw_annotated(table, plan.patients, seed)
+    # of those with a CT in this run alone: the others of a draw of annotated patients taught no generator anything
+    drawn = table.copy()
+    drawn.loc[train, "split"] = draw_annotated(table[train], plan.patients, seed)["split"]
+    return drawn
 
 
 def overtrained_rows(store: SliceStore, audited: set[str], repeats: int) -> np.ndarray:

@@ -178,11 +178,13 @@ def training_run(snakemake, name: str) -> dict:
     """How this job trains, for :meth:`pivm.learning.loop.Run.of`.
 
     Args:
-        name: folder of the event files for TensorBoard, below ``logs/tensorboard``.
+        name: folder of the event files for TensorBoard, below ``logs/tensorboard``; those of the trainings of one
+            generator are in folders of their seeds.
     """
     settings = compute_settings(snakemake)
     logs = next(folder for folder in Path(snakemake.log[0]).parents if folder.name == "logs")
-    events = logs / "tensorboard" / name
+    seed = snakemake.wildcards.get("generator_seed")
+    events = logs / "tensorboard" / name / (f"seed_{seed}" if seed else "")
     return {
         "losses": str(snakemake.output.losses),
         "resume": str(resume_path(snakemake)),

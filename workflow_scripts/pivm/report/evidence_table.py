@@ -36,7 +36,8 @@ def write_evidence(table: pd.DataFrame, level: float, words: Words, shifted: Shi
         f"{caption('evidence', words)}. Dice, mean over organs, then over {table['patients'].max()} test patients and "
         f"{seeds} segmenter seed{'' if seeds == 1 else 's'}. In brackets: the paired difference to the "
         f"{words.adjective} slices alone of the same patients, with its {100 * level:g} % interval over patients and "
-        "seeds, and how many more annotated patients gain as much. Bold: told apart from the "
+        "seeds, and how many more annotated patients gain as much by the curve of these slices, taken as exact. "
+        "Bold: told apart from the "
         f"{words.adjective} slices alone after Holm's correction over all pairs of arms. The draws are nested, and one "
         "of many that could have been drawn.",
     ]

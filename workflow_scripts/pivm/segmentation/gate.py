@@ -22,22 +22,21 @@ def fold_of(patients: Sequence[str], fold: int) -> set[str]:
     return set(sorted(set(patients))[fold::FOLDS])
 
 
-def judges(store: SliceStore, source_subjects: np.ndarray) -> np.ndarray:
+def judges(split: pd.DataFrame, source_subjects: np.ndarray) -> np.ndarray:
     """The half whose segmenter judges each slice: never that of the person whose label map it was made from.
 
     A person who is in neither half, as his or her labels alone serve, is judged by the first.
 
     Args:
-        store: under the split of the training.
+        split: of the training, as :func:`pivm.cohort.split.split_table` reads it.
         source_subjects: of each slice.
 
     Returns:
         int [N].
     """
-    train = store.index[store.index["split"] == "train"]
-    first = fold_of(train["patient"].tolist(), 0)
-    patient_of = dict(zip(train["subject"], train["patient"], strict=True))
-    return np.array([1 if patient_of.get(subject) in first else 0 for subject in source_subjects])
+    first = fold_of(split.loc[split["split"] == "train", "patient"].tolist(), 0)
+    patient_of = dict(zip(split["subject"], split["patient"], strict=True))
+    return np.array([1 if patient_of[subject] in first else 0 for subject in source_subjects])
 
 
 def organ_medians(hu: np.ndarray, labels: np.ndarray, classes: int, min_pixels: int) -> np.ndarray:
