@@ -116,7 +116,8 @@ def intervals_note(facts: TableFacts, table: str) -> str:
     return (
         f"In brackets: {100 * facts.level:g} % interval of the mean, over patients and seeds. Bold: the best mean and "
         "those not told apart from it after Holm's correction; nothing is bold where all tie. Differences are paired "
-        "over patients and seeds, with the interval of one pair; a star marks those that hold after Holm's correction "
+        "over the patients and seeds that both have, so they need not be those of the means, with the interval of one "
+        "pair; a star marks those that hold after Holm's correction "
         f"over all pairs of the row, which are in `{table}_differences.csv`."
     )
 
