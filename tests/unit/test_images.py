@@ -172,11 +172,11 @@ def test_as_many_real_slices_come_from_one_patient_where_it_has_them(start, coun
 
 
 class Store:
-    """Four test slices of two patients, one training slice."""
+    """Four test slices of two patients, one of whom was scanned twice, and one training slice."""
 
     def __init__(self):
         self.index = pd.DataFrame({"patient": ["t1", "t1", "t2", "t2", "x"], "split": [*["test"] * 4, "train"]})
-        self.index["subject"] = self.index["patient"]
+        self.index["subject"] = ["t1", "t1_later", "t2", "t2", "x"]
         self.labels = np.zeros((5, 6, 6), np.uint8)
         self.labels[:4, :3] = 1
         self.labels[0, 4:] = 2
