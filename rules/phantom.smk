@@ -1,7 +1,8 @@
 # The phantom: scans that the workflow makes itself, in TotalSegmentator's layout.
 # in: datasets.<name> of the layout phantom   out: <path>/<patient>/, <path>/meta.csv
 PHANTOM = DATASET.roots[0]
-PHANTOM_SETTINGS = {key: getattr(DATASET.settings, key) for key in ("seed", "matrix", "slice_spacing", "detail")}
+PHANTOM_SETTINGS = {key: getattr(DATASET.settings, key) for key in ("seed", "matrix", "slice_spacing")}
+PHANTOM_ANATOMY = PHANTOM_SETTINGS | {"detail": DATASET.settings.detail}
 
 # wildcard constraints: the patients with a CT, and those without
 WITH_CT, WITHOUT_CT = (
@@ -23,7 +24,7 @@ rule phantom_patient:
         **needs("scan"),
     params:
         code=code("phantom_patient"),
-        settings=PHANTOM_SETTINGS,
+        settings=PHANTOM_ANATOMY,
     script:
         "../workflow_scripts/phantom_patient.py"
 
@@ -41,7 +42,7 @@ rule phantom_labels:
         **needs("scan"),
     params:
         code=code("phantom_labels"),
-        settings=PHANTOM_SETTINGS,
+        settings=PHANTOM_ANATOMY,
     script:
         "../workflow_scripts/phantom_labels.py"
 
