@@ -1,4 +1,7 @@
-"""Draw docs/phantom.png: four phantom patients with their labels. Run: python docs/make_phantom_figure.py"""
+"""Draw docs/phantom.png: phantom patients with their labels, one of them with detail too.
+
+Run: python docs/make_phantom_figure.py
+"""
 
 import sys
 from pathlib import Path
@@ -13,7 +16,8 @@ from pivm.report.drawing import draw, organ_legend, plt  # noqa: E402
 from pivm.report.organ_colours import label_colours  # noqa: E402
 
 LEVELS = ("vertebrae_T11", "vertebrae_L1", "vertebrae_L3", "sacrum")
-PATIENTS = (1, 2, 8, 12)
+#: patient, and whether with detail
+PATIENTS = ((1, False), (2, False), (5, False), (5, True))
 
 
 def main() -> None:
@@ -21,12 +25,13 @@ def main() -> None:
     colours[0] = 0
     colours[1:, 3] = 0.55
     figure, axes = plt.subplots(len(PATIENTS), 6, figsize=(14.5, 10.2))
-    for line, index in zip(axes, PATIENTS, strict=True):
-        hu, labels, _, patient = scan_patient(seed=7, index=index, matrix=192, slice_spacing=4.0)
+    for line, (index, detail) in zip(axes, PATIENTS, strict=True):
+        hu, labels, _, patient = scan_patient(seed=7, index=index, matrix=192, slice_spacing=4.0, detail=detail)
         for axis, name in zip(line, LEVELS, strict=False):
             z = int(np.median(np.nonzero(labels == ORGANS_34.index(name) + 1)[2]))
             draw(axis, "hu", hu[::-1, ::-1, z].T)
-            axis.set_title(f"{patient.phase}, {name.replace('vertebrae_', '')}", fontsize=9)
+            kind = f"{patient.phase}{', detail' if detail else ''}"
+            axis.set_title(f"{kind}, {name.replace('vertebrae_', '')}", fontsize=9)
         z = int(np.median(np.nonzero(labels == ORGANS_34.index("vertebrae_L1") + 1)[2]))
         draw(line[4], "hu", hu[::-1, ::-1, z].T)
         line[4].imshow(colours[labels[::-1, ::-1, z].T], interpolation="nearest")
