@@ -20,7 +20,8 @@ from pivm.synthesis.virtual.spread import fit_spread  # noqa: E402
 from pivm.synthesis.virtual.stacks import bones_of  # noqa: E402
 
 SEED, MATRIX, SLICE_SPACING, FITTED_ON, OFFSPRING = 7, 128, 5.0, 8, 8
-LEVEL = "vertebrae_L1"
+LEVEL, PLANE = "vertebrae_L1", ("kidney_right", "kidney_left")
+COLUMNS = 3
 
 
 def stack_of(index: int) -> Stack:
@@ -49,18 +50,20 @@ def main() -> None:
     patient = stacks[0]
     made = [virtual_patient(patient, bones, AnatomySettings(), spread, n, "patient") for n in range(OFFSPRING)]
     colours = label_colours(ORGANS_34)
-    vertebra = np.argwhere(patient.labels == ORGANS_34.index(LEVEL) + 1)
-    z, y = (int(np.median(vertebra[:, axis])) for axis in (0, 1))
-    figure, axes = plt.subplots(2, OFFSPRING + 1, figsize=(2.1 * (OFFSPRING + 1), 4.6), layout="compressed")
     shown = [patient, *(virtual.stack for virtual in made)]
-    for column, one in zip(axes.T, shown, strict=True):
-        show(column[0], one.labels[z], one.body[z], colours, 1, "A")
+    rows = -(-len(shown) // COLUMNS)
+    figure, axes = plt.subplots(rows, 2 * COLUMNS, figsize=(2.2 * 2 * COLUMNS, 2.35 * rows), layout="compressed")
+    painted = []
+    for n, (pair, one) in enumerate(zip(axes.reshape(-1, 2), shown, strict=True)):
+        z = int(np.median(np.nonzero(one.labels == ORGANS_34.index(LEVEL) + 1)[0]))
+        # the plane of its own kidneys: a plane of the patient's would cut them elsewhere
+        y = int(np.median(np.nonzero(np.isin(one.labels, [ORGANS_34.index(organ) + 1 for organ in PLANE]))[1]))
+        show(pair[0], one.labels[z], one.body[z], colours, 1, "A")
         aspect = one.spacing_mm[0] / one.spacing_mm[2]
-        show(column[1], one.labels[::-1, y], one.body[::-1, y], colours, aspect, "S")
-    for n, axis in enumerate(axes[0]):
-        axis.set_title("patient" if n == 0 else f"virtual {n}", fontsize=9)
-    painted = present(ORGANS_34, (m for s in shown for m in (s.labels[z], s.labels[:, y])))
-    organ_legend(figure, painted, -0.14, columns=9)
+        show(pair[1], one.labels[::-1, y], one.body[::-1, y], colours, aspect, "S")
+        pair[0].set_title("patient" if n == 0 else f"virtual {n}", fontsize=11, loc="left")
+        painted += [one.labels[z], one.labels[:, y]]
+    organ_legend(figure, present(ORGANS_34, painted), -0.16, columns=7)
     figure.savefig(ROOT / "docs" / "offspring.png", dpi=110, bbox_inches="tight", pad_inches=0.05)
     for number, virtual in enumerate(made, start=1):
         print(number, {key: virtual.transform[key] for key in ("strength", "redrawn", "jacobian", "girth")})
