@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from pivm.evaluation.all_metrics import METRICS
 from pivm.labels import ORGANS_13, ORGANS_34
-from pivm.report.drawing import calm_limits, method_colours, plt, present
+from pivm.report.drawing import calm_limits, method_colours, plt, present, slice_grid, what_is_shown
 from pivm.report.organ_colours import ORGAN_COLOURS, label_colours, organ_colour
 from pivm.report.views import plot_views, volumes_of
 from pivm.scans.nifti import Grid
@@ -104,6 +104,24 @@ def test_distances_begin_at_zero():
 
 def test_the_organs_of_a_legend_are_those_that_are_painted():
     assert present(("liver", "spleen", "aorta"), [np.array([0, 3]), np.array([[1, 4]])]) == ["liver", "aorta"]
+
+
+@pytest.mark.parametrize("columns", [3, 4, 5, 7])
+def test_nothing_below_a_grid_of_slices_is_cut_off(monkeypatch, tmp_path, columns):
+    made, figures = plt.subplots, []
+    monkeypatch.setattr(plt, "subplots", lambda *a, **k: figures.append(made(*a, **k)) or figures[-1])
+    monkeypatch.setattr(plt, "close", lambda f: None)
+    note = what_is_shown(128, "phantom", (-200, 300))
+    with slice_grid(["title"] * columns, 2, 1.35, ORGANS_34, note, tmp_path / "grid.png"):
+        pass
+    figure = figures[0][0]
+    figure.canvas.draw()
+    pictures = min(axis.get_window_extent().y0 for axis in figure.axes)
+    for shown in (*figure.legends, *figure.texts):
+        box = shown.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width
+        assert 0 <= box.y0 < box.y1 <= pictures
 
 
 def drawn_texts(monkeypatch, call) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,25 +140,31 @@ def present(names: Sequence[str], label_maps: Iterable[np.ndarray]) -> list[str]
     return [name for k, name in enumerate(names, start=1) if k in ids]
 
 
-def organ_legend(figure, names: Sequence[str], bottom: float, columns: int = 6, body: bool = True) -> None:
+def legend_columns(inches: float) -> int:
+    """Columns of a legend of organs that fit into a figure of this width."""
+    return max(1, min(6, int(inches / 1.3)))
+
+
+def organ_legend(figure, names: Sequence[str], bottom: float, columns: int | None = None, body: bool = True) -> None:
     """A legend of organs below the pictures.
 
     Args:
         figure: to draw on.
         names: of the organs that are painted.
         bottom: of the legend, as a share of the figure.
-        columns: of the legend.
+        columns: of the legend, ``None`` for as many as fit.
         body: whether the rest of the body is painted.
     """
+    columns = columns or legend_columns(figure.get_figwidth())
     figure.legend(
         handles=organ_patches(names, body), loc="lower center", bbox_to_anchor=(0.5, bottom), ncols=columns,
         fontsize=6.5, frameon=False, handlelength=1.1, handleheight=0.9, columnspacing=1.1, labelspacing=0.35,
     )  # fmt: skip
 
 
-def legend_inches(names: Sequence[str], columns: int = 6) -> float:
-    """Height of :func:`organ_legend`."""
-    return 0.145 * -(-(len(names) + 1) // columns) + 0.08
+def legend_inches(names: Sequence[str], width: float) -> float:
+    """Height of :func:`organ_legend` in a figure of a width, inches."""
+    return 0.145 * -(-(len(names) + 1) // legend_columns(width)) + 0.08
 
 
 def calm_limits(axis, metric: Metric) -> None:
@@ -188,15 +195,18 @@ def slice_grid(
         note: what is shown.
         path: of the PNG, written at the end.
     """
-    foot = 0.35 + legend_inches(organs)
-    size = (inches * len(titles) + 0.4, inches * rows + 0.3 + foot)
+    width = inches * len(titles) + 0.4
+    lines = textwrap.wrap(note, int(17 * width))
+    below = 0.12 * (len(lines) - 1)
+    foot = 0.35 + below + legend_inches(organs, width)
+    size = (width, inches * rows + 0.3 + foot)
     figure, axes = plt.subplots(rows, len(titles), figsize=size, squeeze=False)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=8.5)
     yield axes
     top, bottom = 1 - 0.28 / size[1], foot / size[1]
     figure.subplots_adjust(left=0.42 / size[0], right=0.995, top=top, bottom=bottom, wspace=0.03, hspace=0.03)
-    figure.text(0.5, (foot - 0.2) / size[1], note, ha="center", fontsize=7)
+    figure.text(0.5, (foot - 0.2 - below) / size[1], "\n".join(lines), ha="center", fontsize=7)
     organ_legend(figure, organs, 0)
     figure.savefig(path, dpi=150)
     plt.close(figure)

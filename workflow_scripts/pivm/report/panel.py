@@ -46,8 +46,9 @@ def plot_panel(
     synthetic = {g: np.load(f / "hu.npy", mmap_mode="r", allow_pickle=False) for g, f in folders.items()}
     organs = present(prior.names, (store.labels[row] for row in picks))
     columns, lines = 2 + len(folders), 2 * len(picks)
-    foot = 0.8 + legend_inches(organs)
-    size = (1.6 * columns + 0.45, 1.6 * lines + 0.3 + foot)
+    width = 1.6 * columns + 0.45
+    foot = 0.8 + legend_inches(organs, width)
+    size = (width, 1.6 * lines + 0.3 + foot)
     figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False)
     for axis, title in zip(axes[0], [words.ct, "Labels", *map(method_title, folders)], strict=True):
         axis.set_title(title, fontsize=9)

@@ -98,10 +98,12 @@ def plot_views(views: Sequence[View], labels: np.ndarray, names: tuple[str, ...]
         (View(views[-1].title, "with the contours of its labels", views[-1].hu), True),
     ]
     organs = present(names, (_cut(labels, view, at[view]) for view in sides))
-    width, foot = 2.0, 0.35 + legend_inches(organs)
+    side_inches = 2.0
+    width = side_inches * len(columns) + 0.1
+    foot = 0.35 + legend_inches(organs, width)
     # a short scan keeps room for its letters
-    tall = max(width * height / max(sides.values()), 0.6)
-    size = (width * len(columns) + 0.1, 2 * tall + 0.5 + foot)
+    tall = max(side_inches * height / max(sides.values()), 0.6)
+    size = (width, 2 * tall + 0.5 + foot)
     figure, axes = plt.subplots(2, len(columns), figsize=size, squeeze=False)
     for line, (name, side) in zip(axes, sides.items(), strict=True):
         extent = (0, side, 0, height)
