@@ -7,13 +7,13 @@ PAGE_VOLUMES = [
     for name in config["tables"]["generators"]
     if config["synthesis"]["volumes"]
 ]
-# what the page shows of targets beside the default one: asked for together with it, they are made first; else it shows
-# what is there, and no run of the tables makes it anew
-SHOWN_IF_MADE = {
-    f"{RESULTS}/{path}": target
+# what the page shows of targets beside the default one. The audit is kept up to date where there is one, as in the model
+# cards; an evidence is made before the page where it is asked for together with it, else it is shown as it is
+EVIDENCE_SHOWN, PRIVACY_SHOWN = (
+    [f"{RESULTS}/tables/{target}.csv", f"{RESULTS}/tables/{target}.md", f"{RESULTS}/figures/{target}.png"]
     for target in ("evidence", "privacy")
-    for path in (f"tables/{target}.csv", f"tables/{target}.md", f"figures/{target}.png")
-}
+)
+EVIDENCE_ASKED_FOR = "evidence" in flags.targets
 
 
 rule page:
@@ -23,7 +23,8 @@ rule page:
         organs=expand(f"{RESULTS}/tables/{{table}}_organs.csv", table=ORGAN_TABLES),
         figures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=["cohort", *TABLES, "hu_fidelity"]),
         figures_of_organs=expand(f"{RESULTS}/figures/{{table}}_organs.png", table=ORGAN_TABLES),
-        targets=[path for path, target in SHOWN_IF_MADE.items() if target in flags.targets],
+        evidence=EVIDENCE_SHOWN if EVIDENCE_ASKED_FOR else [],
+        privacy=PRIVACY_SHOWN if privacy_of_card(None) else [],
         agreement=f"{RESULTS}/images/agreement.csv",
         images=paired_slices(FIRST_RUNS, cohort=""),
         store=rules.slice_store.output,
@@ -45,10 +46,8 @@ rule page:
     params:
         code=code("page", DATASET.layout.module, *SEGMENTATION_METRICS, *IMAGE_METRICS),
         static=static_hash(),
-        there=content_hash(
-            Path(path)
-            for path, target in SHOWN_IF_MADE.items()
-            if target not in flags.targets and os.path.exists(path)
+        evidence=(
+            None if EVIDENCE_ASKED_FOR else content_hash(Path(path) for path in EVIDENCE_SHOWN if os.path.exists(path))
         ),
         dataset=DATASET.name,
         procedural=DATASET.layout.procedural,

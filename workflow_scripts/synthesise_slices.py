@@ -23,7 +23,8 @@ with job(snakemake):
         rows = {source: s.rows(LABELS_ONLY if source == LABELS_ONLY else "train") for source, s in stores.items()}
         wanted = slices_by_source(params.slices, params.sources, {source: len(some) for source, some in rows.items()})
         # virtual patients come in one order, and there may be more of them than this recipe asks for
-        rows |= {"augmented": rows["augmented"][: wanted.get("augmented", 0)]} if "augmented" in rows else {}
+        if "augmented" in rows:
+            rows["augmented"] = rows["augmented"][: wanted.get("augmented", 0)]
         chosen = [Chosen(one, stores[one], choose_sources(rows[one], n, seed)) for one, n in wanted.items()]
     else:
         chosen = [Chosen(params.part, store, rows_of_patients(store, params.part, params.patients))]

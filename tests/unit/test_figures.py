@@ -108,13 +108,12 @@ def test_the_organs_of_a_legend_are_those_that_are_painted():
 
 @pytest.mark.parametrize("columns", [3, 4, 5, 7])
 def test_nothing_below_a_grid_of_slices_is_cut_off(monkeypatch, tmp_path, columns):
-    made, figures = plt.subplots, []
-    monkeypatch.setattr(plt, "subplots", lambda *a, **k: figures.append(made(*a, **k)) or figures[-1])
-    monkeypatch.setattr(plt, "close", lambda f: None)
+    drawn = []
+    monkeypatch.setattr(plt, "close", drawn.append)
     note = what_is_shown(128, "phantom", (-200, 300))
     with slice_grid(["title"] * columns, 2, 1.35, ORGANS_34, note, tmp_path / "grid.png"):
         pass
-    figure = figures[0][0]
+    (figure,) = drawn
     figure.canvas.draw()
     pictures = min(axis.get_window_extent().y0 for axis in figure.axes)
     for shown in (*figure.legends, *figure.texts):

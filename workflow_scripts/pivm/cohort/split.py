@@ -139,10 +139,14 @@ def _ranked(patients: Iterable[str], seed: str) -> list[str]:
     return sorted(patients, key=lambda patient: hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest())
 
 
+def _drawn_from(table: pd.DataFrame) -> pd.Series:
+    """The scans with a CT that are neither in val nor in test: whom annotated patients are drawn from."""
+    return table["split"].isin(("train", LABELS_ONLY)) & (table["source"] != WITHOUT_CT)
+
+
 def require_different(table: pd.DataFrame, draws: Sequence[int | str]) -> None:
     """Raises CohortError where a draw of a number is that of all patients, and both are asked for."""
-    pool = table["split"].isin(("train", LABELS_ONLY)) & (table["source"] != WITHOUT_CT)
-    everybody = table.loc[pool, "patient"].nunique()
+    everybody = table.loc[_drawn_from(table), "patient"].nunique()
     if everybody in draws and "all" in draws:
         raise CohortError(
             f"evidence.patients: {everybody} and all are the same patients, as only {everybody} are neither in val nor "
@@ -167,17 +171,15 @@ def draw_annotated(table: pd.DataFrame, annotated: int | str, seed: int, key: st
     Raises:
         CohortError: there are not so many.
     """
-    has_ct = table["source"] != WITHOUT_CT
-    pool = table["split"].isin(("train", LABELS_ONLY)) & has_ct
+    pool = _drawn_from(table)
     patients = _ranked(sorted(set(table.loc[pool, "patient"])), f"annotated {seed}")
-    if annotated == "all":
-        annotated = len(patients)
-    if int(annotated) > len(patients):
+    wanted = len(patients) if annotated == "all" else int(annotated)
+    if wanted > len(patients):
         raise CohortError(
-            f"{key}: {annotated} annotated patients are asked for, but only {len(patients)} are neither in "
+            f"{key}: {wanted} annotated patients are asked for, but only {len(patients)} are neither in "
             "val nor in test; lower it, or lower split.test and split.val"
         )
-    keep = set(patients[: int(annotated)])
+    keep = set(patients[:wanted])
     drawn = table.copy()
     drawn.loc[pool, "split"] = ["train" if patient in keep else LABELS_ONLY for patient in table.loc[pool, "patient"]]
     return drawn

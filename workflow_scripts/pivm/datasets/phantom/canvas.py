@@ -59,7 +59,7 @@ class Canvas:
         return tuple(slice(0, n) for n in self.hu.shape)
 
     def at(self, block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Canonical coordinates x, y and z of the voxels of a block."""
+        """Canonical coordinates x, y and z of the voxels of a block, of a mask, or of one voxel."""
         return self.x[block], self.y[block], self.z[block]
 
     def blend(self, block, distance: np.ndarray, hu, label: int | None = None) -> None:

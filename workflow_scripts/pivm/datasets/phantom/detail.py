@@ -107,9 +107,9 @@ def _liver_branches(canvas: Canvas, patient: Patient, label: int) -> None:
         return
     depth = _depth(liver, patient)
     voxels = np.argwhere(depth > 6)
-    hub = np.array([float(c[liver].mean()) for c in (canvas.x, canvas.y, canvas.z)])
+    hub = np.array([float(c.mean()) for c in canvas.at(liver)])
     for start in patient.rng.choice(voxels, 24):
-        start = np.array([c[tuple(start)] for c in (canvas.x, canvas.y, canvas.z)])
+        start = np.array(canvas.at(tuple(start)))
         outwards = (start - hub) / max(float(np.linalg.norm(start - hub)), 1.0)
         end = start + 34 * outwards + patient.rng.normal(0, 8, 3)
         block, d = canvas.tube([start, end], [2.6, 1.4], within=4 - depth, per_segment=3)
@@ -124,6 +124,5 @@ def _calcifications(canvas: Canvas, patient: Patient, label: int) -> None:
     if not len(wall):
         return
     for spot in rng.choice(wall, count):
-        centre = [c[tuple(spot)] for c in (canvas.x, canvas.y, canvas.z)]
-        block, d = canvas.ellipsoid(centre, rng.uniform(1.8, 3.6, 3))
+        block, d = canvas.ellipsoid(canvas.at(tuple(spot)), rng.uniform(1.8, 3.6, 3))
         canvas.blend(block, d, rng.uniform(350, 700))
