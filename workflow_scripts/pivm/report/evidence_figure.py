@@ -23,7 +23,8 @@ def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -
     """A row of panels for each length of the segmenters' training and group of organs.
 
     At the left Dice against annotated patients, a line for each arm; beside it, for each draw, the paired difference
-    of every arm to the slices of the annotated patients alone: with its interval, hollow on another scanner.
+    of every arm to the slices of the annotated patients alone: with its interval, hollow on another scanner. A draw
+    that has no other arm, as that of all patients may, has no panel.
 
     Args:
         table: of :func:`pivm.evaluation.evidence.evidence_table`.
@@ -35,7 +36,9 @@ def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -
     lengths = sorted(table["steps"].unique())
     rows = [(steps, organs) for steps in lengths for organs in ORGAN_GROUPS]
     colours = method_colours(arms)
-    widths = [_CURVES, *([_PANEL] * len(draws))]
+    others = [arm for arm in arms if arm != REFERENCE]
+    compared = sorted(table.loc[table["arm"] != REFERENCE, "annotated"].unique())
+    widths = [_CURVES, *([_PANEL] * len(compared))]
     size = (sum(widths) + _LABELS, max(0.33 * len(arms) + 1.1, 2.8) * len(rows) + 0.5)
     grid = {"squeeze": False, "width_ratios": widths, "layout": "constrained"}
     figure, axes = plt.subplots(len(rows), len(widths), figsize=size, **grid)
@@ -44,12 +47,12 @@ def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -
         more = f", {steps:g} × steps" if len(lengths) > 1 else ""
         _curves(curves, part, draws, colours)
         curves.set_title(f"{_TITLES[organs]}{more}")
-        others = [arm for arm in arms if arm != REFERENCE]
-        for axis, draw in zip(panels, draws, strict=True):
+        for axis, draw in zip(panels, compared, strict=True):
             _differences(axis, part[part["annotated"] == draw], others, colours)
             axis.set_title(f"{draw} annotated", fontsize=10)
-        panels[0].set_yticks(range(len(others)), [arm_title(arm, words) for arm in others])
-        _share_limits(panels)
+        if panels:
+            panels[0].set_yticks(range(len(others)), [arm_title(arm, words) for arm in others])
+            _share_limits(panels)
     tests = [test for test in _TESTS if test in set(table["test"])]
     marks = "; ".join(f"{'hollow' if test == SHIFTED else 'filled'}: {_TESTS[test]}" for test in tests)
     heading = f"Dice, and what is added to that of the {words.adjective} slices alone (black), {level:.0%} intervals"
@@ -59,15 +62,16 @@ def plot_evidence(table: pd.DataFrame, level: float, words: Words, path: Path) -
 
 
 def _curves(axis, rows: pd.DataFrame, draws: list[int], colours: dict[str, str]) -> None:
-    """Dice on the same scanner; the interval is that of the reference, as those of the others would hide each other."""
+    """Dice on the same scanner; beside two or more arms only the reference has its interval, as they would hide it."""
     rows = rows[rows["test"] == SAME]
+    few = rows["arm"].nunique() <= 2
     for arm, part in rows.groupby("arm", sort=False):
         part, front = part.sort_values("annotated"), arm == REFERENCE
         style = {"color": colours[arm], "lw": 2.2 if front else 1.3, "zorder": 3 if front else 2}
         axis.plot(part["annotated"], part["mean"], marker="o", ms=4, **style)
-        if front:
+        if front or few:
             ends = (part[end].astype(float) for end in ("ci_low", "ci_high"))
-            axis.fill_between(part["annotated"], *ends, color="0.85", lw=0, zorder=1)
+            axis.fill_between(part["annotated"], *ends, color=colours[arm], alpha=0.2, lw=0, zorder=1)
     axis.set(xscale="log", xlabel="annotated patients", ylabel="Dice")
     axis.set_xticks(draws, [str(n) for n in draws])
     axis.xaxis.set_minor_locator(NullLocator())
