@@ -82,17 +82,11 @@ class DiffusionLearner:
             halve_every=options.halve_every_epochs * steps_per_epoch,
         )
         part = part_of(batch, "diffusion.training.batch")
-        own, subtracted = None, 0.0
-        moments = OrganMoments.of_data(data) if self.patients is not None or self.shares is not None else None
-        if self.patients is not None and moments is not None:
-            self.patients, self.prior, subtracted = fit_patients(data, moments, self.settings.prior)
-            own = self.to_device(subtracted, np.float32)
+        own = self._fit_organs(data)
         if self.mean is not None:
             left = fit_mean(self.mean, self.settings.prior, data, validation, batch, seed, run)
             self.prior = dataclasses.replace(data.prior, variation_sd=left.whole, organ_sd=left.own)
         self.signal = dataclasses.replace(self.signal, prior=self.prior)
-        if self.shares is not None and moments is not None:
-            self.shares = self.to_device(self.settings.noise.organ_share * moments.common(subtracted), np.float32)
         shown = None if validation is None else self._own_means(validation)
         feed = Feed(data, Batches(len(data), batch, seed), part, schedule.steps, self.device)
 
@@ -114,6 +108,22 @@ class DiffusionLearner:
                 static=True,
             )
         self.net.load_state_dict(weights)
+
+    def _fit_organs(self, data: TrainingData) -> MaybeTensor:
+        """What the HU of organs say of patients, and have in common in a scan.
+
+        Returns:
+            Organ means of each scan, HU [scans, K]; ``None`` where all have the data set's.
+        """
+        if self.patients is None and self.shares is None:
+            return None
+        moments, subtracted, own = OrganMoments.of_data(data), 0.0, None
+        if self.patients is not None:
+            self.patients, self.prior, subtracted = fit_patients(data, moments, self.settings.prior)
+            own = self.to_device(subtracted, np.float32)
+        if self.shares is not None:
+            self.shares = self.to_device(self.settings.noise.organ_share * moments.common(subtracted), np.float32)
+        return own
 
     def _loss(
         self, slices: tuple[torch.Tensor, ...], draws: Draws, shown: ConditionSettings, own: MaybeTensor = None
