@@ -81,6 +81,18 @@ def test_pairs_are_paired_t_tests_of_every_method_with_every_other():
     assert pairs[1].difference.high - pairs[1].difference.low < (unpaired.high - unpaired.low) / 2
 
 
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=5))
+def test_the_interval_of_a_difference_of_rates_lies_where_it_can(events):
+    """With few patients Student's t reaches beyond -1 and 1, where no difference of two rates is."""
+    scores = {name: per_patient(values) for name, values in zip("ab", zip(*events, strict=True), strict=True)}
+    (free,), (pair,) = compare_pairs(scores, LEVEL), compare_pairs(scores, LEVEL, "logit")
+    low, mean, high = pair.difference.low, pair.difference.mean, pair.difference.high
+    assert -1 <= low <= mean <= high <= 1
+    assert (low, high) == (max(free.difference.low, -1), min(free.difference.high, 1))
+    assert (pair.p, pair.p_holm) == (free.p, free.p_holm)
+    assert (low <= 0 <= high) == (free.difference.low <= 0 <= free.difference.high)
+
+
 def test_pairs_with_seeds_and_with_real_slices():
     """Real slices have no generator seed: they are set against each seed of the generator."""
     rng = np.random.default_rng(2)

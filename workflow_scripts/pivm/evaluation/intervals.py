@@ -35,6 +35,15 @@ _SCALES: dict[Scale, _ScaleFunctions] = {
 }
 
 
+def largest_difference(scale: Scale) -> float:
+    """Of two values on a scale: 1 for scores between 0 and 1, infinite for distances.
+
+    >>> largest_difference("logit"), largest_difference("log")
+    (1.0, inf)
+    """
+    return _SCALES[scale].high - _SCALES[scale].low
+
+
 def highest_rate_unseen(patients: int, level: float) -> float:
     """Upper end of a rate of which no event was seen in any patient; that of every event is its mirror image.
 

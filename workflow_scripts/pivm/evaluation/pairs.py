@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pivm.evaluation.crossed import SOURCES, CrossedMean, CrossedScores, crossed_mean, p_value, pool_seed_squares
+from pivm.evaluation.intervals import Scale, largest_difference
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class PairedDifference:
     p_holm: float | None
 
 
-def compare_pairs(scores: Mapping[str, CrossedScores], level: float) -> list[PairedDifference]:
+def compare_pairs(
+    scores: Mapping[str, CrossedScores], level: float, scale: Scale = "identity"
+) -> list[PairedDifference]:
     """Compare every method with every other.
 
     Two methods are differenced seed by seed, over the seeds that both have: where they share a seed's chance, it
@@ -40,6 +43,8 @@ def compare_pairs(scores: Mapping[str, CrossedScores], level: float) -> list[Pai
     Args:
         scores: by method, over the same patients in the same order.
         level: of the intervals.
+        scale: of the scores. An interval ends where no difference of two such scores can lie beyond, which takes
+            nothing from its coverage and says the same of 0.
 
     Returns:
         One row per pair, in the order of ``scores``: the later method against the earlier one.
@@ -51,10 +56,13 @@ def compare_pairs(scores: Mapping[str, CrossedScores], level: float) -> list[Pai
         (method, reference): _difference(scores[method], scores[reference], f"{method} - {reference}")
         for reference, method in itertools.combinations(scores, 2)
     }
-    seed_squares = pool_seed_squares(values)
+    seed_squares, most = pool_seed_squares(values), largest_difference(scale)
 
     def difference(method: str, reference: str) -> CrossedMean:
-        return crossed_mean(values[method, reference], level, "identity", seed_squares)
+        found = crossed_mean(values[method, reference], level, "identity", seed_squares)
+        if found.low is None or found.high is None:
+            return found
+        return replace(found, low=max(found.low, -most), high=min(found.high, most))
 
     return compare(list(scores), difference)
 

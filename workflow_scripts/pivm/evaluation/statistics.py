@@ -109,7 +109,8 @@ def summarise_metric(cases: pd.DataFrame, metric: Metric, methods: Sequence[str]
     scores = {method: table.scores[method] for method in methods}
     trainings = pool_seed_squares({(method,): s for method, s in scores.items()})
     means = {method: crossed_mean(s, level, metric.scale, trainings) for method, s in scores.items()}
-    return MetricSummary(metric, means, compare_pairs(scores, level), table.patients_left_out, table.cases_left_out)
+    pairs = compare_pairs(scores, level, metric.scale)
+    return MetricSummary(metric, means, pairs, table.patients_left_out, table.cases_left_out)
 
 
 def summarise_pooled(pooled: pd.DataFrame, metric: Metric, methods: Sequence[str], level: float) -> MetricSummary:
