@@ -154,7 +154,7 @@ def test_a_draw_that_is_all_patients_comes_once():
 def test_a_patients_id_is_in_no_output(tmp_path, selection, quality):
     for seed, name in enumerate(("one", "other", "third")):
         make_scan(tmp_path / "d" / name, seed=seed)
-    (tmp_path / "d" / "meta.csv").write_text("image_id;patient\none;Mustermann 4711\nthird;mustermann 4711\n")
+    (tmp_path / "d" / "meta.csv").write_text("image_id;patient\none;Mustermann X17\nthird;mustermann x17\n")
     listing = Dataset("mine", {"layout": "totalsegmentator", "path": str(tmp_path / "d")}).listing()
     records = []
     for name, subject in listing.subjects.items():
@@ -173,5 +173,6 @@ def test_a_patients_id_is_in_no_output(tmp_path, selection, quality):
         *(path.read_text() for path in tmp_path.glob("*.json")),
         json.dumps([subject.as_params() for subject in listing.subjects.values()]),
     ]
-    assert not any("4711" in text or "mustermann" in text.casefold() for text in outputs)
+    # digits alone would now and then stand in a hash
+    assert not any(part in text.casefold() for text in outputs for part in ("x17", "mustermann"))
     assert np.unique([len(record.patient) for record in records]).tolist() == [0, 12]
