@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import settings
+from matplotlib.figure import Figure
 from pivm.cohort.selection import SelectionSettings
+from pivm.report.drawing import plt
 from pivm.scans.quality import QualitySettings
 
 # machines that run the tests may be slow and noisy
@@ -59,6 +62,17 @@ def selection() -> SelectionSettings:
 @pytest.fixture
 def quality() -> QualitySettings:
     return QUALITY
+
+
+@pytest.fixture
+def kept_figures(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Figure]]:
+    """The figures that a test's code closed, still open to be looked at."""
+    figures: list[Figure] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(plt, "close", figures.append)
+        yield figures
+    for figure in figures:
+        plt.close(figure)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from pivm.cohort.store import LabelStore, SliceStore
 from pivm.config import evidence, validate
 from pivm.errors import CohortError, ConfigError
 from pivm.evaluation.evidence import EVIDENCE, SAME, SHIFTED, evidence_table, loss_sentence, patients_needed, sentence
-from pivm.report.drawing import plt
 from pivm.report.evidence_figure import plot_evidence
 from pivm.report.evidence_table import _shape, arm_title, write_evidence
 from pivm.report.words import PHANTOM, REAL
@@ -156,18 +155,14 @@ class TestTable:
         plot_evidence(table, 0.95, PHANTOM, tmp_path / "evidence.png")
         assert (tmp_path / "evidence.png").stat().st_size > 10_000
 
-    def test_a_draw_without_another_arm_does_not_stretch_the_differences(self, tmp_path, monkeypatch):
+    def test_a_draw_without_another_arm_does_not_stretch_the_differences(self, tmp_path, kept_figures):
         dice = {key: mean for key, mean in DICE.items() if key != (24, "same_labels")}
         table = evidence_table(cases_of(dice), "real", 0.95)
-        figures = []
-        monkeypatch.setattr(plt, "close", figures.append)
         plot_evidence(table, 0.95, PHANTOM, tmp_path / "evidence.png")
-        panels = [axis for axis in figures[0].axes if axis.get_xlabel() == "difference in Dice"]
+        panels = [axis for axis in kept_figures[0].axes if axis.get_xlabel() == "difference in Dice"]
         assert "24 annotated" not in {axis.get_title() for axis in panels}
         assert table["difference_high"].max() < 0.1
         assert all(axis.get_xlim()[1] < 0.2 for axis in panels), "an empty axis ends at 1"
-        monkeypatch.undo()
-        plt.close(figures[0])
 
 
 # half the level, where label maps of others gain more: 0.35 is half way from 0.30 to 0.40

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from pivm.evaluation.all_metrics import METRICS
 from pivm.labels import ORGANS_13, ORGANS_34
 from pivm.report.drawing import calm_limits, method_colours, plt, present, slice_grid, what_is_shown
@@ -107,13 +108,11 @@ def test_the_organs_of_a_legend_are_those_that_are_painted():
 
 
 @pytest.mark.parametrize("columns", [3, 4, 5, 7])
-def test_nothing_below_a_grid_of_slices_is_cut_off(monkeypatch, tmp_path, columns):
-    drawn = []
-    monkeypatch.setattr(plt, "close", drawn.append)
+def test_nothing_below_a_grid_of_slices_is_cut_off(kept_figures, tmp_path, columns):
     note = what_is_shown(128, "phantom", (-200, 300))
     with slice_grid(["title"] * columns, 2, 1.35, ORGANS_34, note, tmp_path / "grid.png"):
         pass
-    (figure,) = drawn
+    (figure,) = kept_figures
     figure.canvas.draw()
     pictures = min(axis.get_window_extent().y0 for axis in figure.axes)
     for shown in (*figure.legends, *figure.texts):
@@ -123,24 +122,21 @@ def test_nothing_below_a_grid_of_slices_is_cut_off(monkeypatch, tmp_path, column
         assert 0 <= box.y0 < box.y1 <= pictures
 
 
-def drawn_texts(monkeypatch, call) -> list[str]:
-    """All words of the figure that a call makes."""
-    made, figures = plt.subplots, []
-    monkeypatch.setattr(plt, "subplots", lambda *a, **k: figures.append(made(*a, **k)) or figures[-1])
-    found = []
-    monkeypatch.setattr(plt, "close", lambda f: found.extend(t.get_text() for t in f.findobj(plt.Text)))
-    call()
-    return [text for text in found if text]
+def drawn_texts(figures: list[Figure]) -> list[str]:
+    """All words of some figures."""
+    texts = (text.get_text() for figure in figures for text in figure.findobj(plt.Text))
+    return [text for text in texts if text]
 
 
-def test_views_say_the_resolution_the_sides_and_the_window(monkeypatch, tmp_path):
+def test_views_say_the_resolution_the_sides_and_the_window(kept_figures, tmp_path):
     grid = Grid((40, 40, 6), np.diag([2.0, 2.0, 3.0, 1.0]))
     hu = np.zeros(grid.shape, np.int16)
     labels = np.zeros(grid.shape, np.uint8)
     labels[10:20, 10:20] = 1
     views = volumes_of(hu, hu + 50, grid, 20, "Phantom CT", "PIVM (ours)")
     assert [view.title for view in views] == ["Phantom CT", "Phantom CT, coarse", "PIVM (ours)"]
-    texts = drawn_texts(monkeypatch, lambda: plot_views(views, labels, ("liver",), grid, tmp_path / "a.png"))
+    plot_views(views, labels, ("liver",), grid, tmp_path / "a.png")
+    texts = drawn_texts(kept_figures)
     whole = " ".join(texts)
     for words in ("40 × 40 pixels of 2.0 mm", "made at 20 × 20 pixels of 4.0 mm", "level 40 HU, width 400 HU", "5 cm"):
         assert words in whole

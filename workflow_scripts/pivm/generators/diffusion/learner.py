@@ -30,8 +30,9 @@ from pivm.learning.processes import part_of
 
 #: how validation shows the conditions, whatever training does, so that validation losses compare
 VALIDATION_CONDITIONS = ConditionSettings(drop_previous=0.5, noise_previous=0.0, model_previous=0.0, drop_labels=0.0)
-#: passes over the validation slices, each with noise of its own
-VALIDATION_ROUNDS = 4
+#: the validation loss is over all validation slices, and where they are few over more passes of them, each with noise
+#: of its own, until so many slices were seen; never over more passes than the second number
+VALIDATION_SLICES, VALIDATION_ROUNDS = 240, 4
 #: validation slices that TensorBoard shows, evaluations of the network for each, and the HU from black to white
 PICTURES, PICTURE_STEPS, PICTURE_WINDOW = 4, 5, (-160, 240)
 #: prefixes of the names of :class:`PatientMeans` and :class:`MeanNetwork` among the weights, and the name of the shares
@@ -161,12 +162,13 @@ class DiffusionLearner:
     def _validation_loss(self, data: TrainingData, seed: int, own: MaybeTensor) -> float:
         """Mean loss over the validation slices, with their own organ means, the same steps and noise at every call."""
         total = torch.zeros((), device=self.device)
-        for i in range(VALIDATION_ROUNDS):
+        rounds = min(-(-VALIDATION_SLICES // len(data)), VALIDATION_ROUNDS)
+        for i in range(rounds):
             for rows in torch.arange(len(data)).split(self.settings.training.batch):
                 slices = tuple(a.to(self.device) for a in data.batch(rows))
                 draws = Draws(len(rows), slice(None), self.device, seed, "validation", i, int(rows[0]))
                 total += self._loss(slices, draws, VALIDATION_CONDITIONS, own) * len(rows)
-        return float(total) / (VALIDATION_ROUNDS * len(data))
+        return float(total) / (rounds * len(data))
 
     def _own_means(self, data: TrainingData) -> MaybeTensor:
         """Organ means of each scan, HU [scans, K]; ``None`` where all have the data set's."""
