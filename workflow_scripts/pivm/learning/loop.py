@@ -21,6 +21,7 @@ from pivm.learning import processes
 from pivm.learning.device import autocast, low_precision, pays_to_compile
 from pivm.learning.graphs import replayed
 from pivm.learning.monitor import Monitor
+from pivm.learning.optimizers import make_optimizers
 from pivm.learning.resume import Resume
 
 log = logging.getLogger("pivm")
@@ -101,6 +102,7 @@ def train(
     run: Run,
     *,
     batch: int,
+    optimizer: str = "adamw",
     betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
     ema_decay: float | None = None,
@@ -110,11 +112,12 @@ def train(
     name: str = "train",
     static: bool = False,
 ) -> dict[str, torch.Tensor]:
-    """AdamW on ``loss_at(step)`` for ``schedule.steps`` steps, in the processes of :mod:`pivm.learning.processes`.
+    """Minimise ``loss_at(step)`` for ``schedule.steps`` steps, in the processes of :mod:`pivm.learning.processes`.
 
     Args:
         loss_at: the loss of a step over this process's part of the batch, under autocast; random by the step alone.
         batch: slices per step, over all processes.
+        optimizer: ``adamw`` or ``muon``, see :func:`pivm.learning.optimizers.make_optimizers`.
         validate: validation loss of the current model (the EMA weights where there are any).
         pictures: what the current model makes, grey from 0 to 1 [N, 1, H, W], for TensorBoard.
         static: the model is as :func:`pivm.learning.graphs.replayed` wants it.
@@ -126,12 +129,10 @@ def train(
         PivmError: a loss or gradient is NaN or infinite; the step is named and the last saved state is of before.
     """
     device = next(model.parameters()).device
-    optimizer = torch.optim.AdamW(
-        model.parameters(), schedule.learning_rate, betas=betas, weight_decay=weight_decay, fused=True
-    )
+    optimizers = make_optimizers(model, optimizer, schedule.learning_rate, betas, weight_decay)
     half = low_precision(run.precision, device) == torch.float16
     scaler = torch.amp.GradScaler(device.type, enabled=half)
-    parts = _Parts(model, optimizer, scaler, Ema(model, ema_decay) if ema_decay else None)
+    parts = _Parts(model, optimizers, scaler, Ema(model, ema_decay) if ema_decay else None)
     monitor = Monitor(name, device, batch, schedule.steps, half, run.tensorboard, run.resume.path)
     first = parts.restore(run.resume.load(), monitor)
     compiled = pays_to_compile(run.compile, device, schedule.steps - first)
@@ -142,8 +143,7 @@ def train(
     replay = static and run.graphs and device.type == "cuda" and not compiled and processes.world() == 1
     with replayed(model, replay):
         for step in _with_bar(range(first, schedule.steps), name, schedule.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(step)
+            parts.set_rate(schedule.rate(step))
             with autocast(device, run.precision):
                 loss = shared_loss(step)
             monitor.add(step, loss, parts.step(loss, schedule.clip, step))
@@ -173,17 +173,26 @@ class _Parts:
     """
 
     model: torch.nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     scaler: torch.amp.GradScaler
     ema: Ema | None
 
+    def set_rate(self, rate: float) -> None:
+        """The learning rate of the next step."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
     def step(self, loss: torch.Tensor, clip: float, step: int) -> torch.Tensor:
         """One update of the weights; returns the norm of the gradient before clipping."""
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        self.scaler.step(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
         self.scaler.update()
         if self.ema:
             self.ema.update(self.model, step)
@@ -192,7 +201,7 @@ class _Parts:
     def state(self, step: int, monitor: Monitor) -> dict:
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
             "ema": self.ema.shadow if self.ema else {},
             "step": step,
@@ -204,7 +213,8 @@ class _Parts:
         if state is None:
             return 0
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.scaler.load_state_dict(state["scaler"])
         if self.ema:
             for name, value in state["ema"].items():

@@ -1,4 +1,4 @@
-"""Config section ``compute``: how trainings use the machine."""
+"""Config section ``compute``: how trainings use the machine; and the names of the optimisers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pivm.settings import setting
+
+#: see :mod:`pivm.learning.optimizers`
+Optimizer = Literal["muon", "adamw"]
+OPTIMIZER_HELP = "muon for the kernels of convolutions and AdamW for all else, or AdamW alone"
 
 
 @dataclass(frozen=True)

@@ -19,5 +19,6 @@ KIND = Kind(
         "noise.organ_share": 0.0,
         "sampler.spacing": 1.0,
         "sampler.prior_draw": "drawn",
+        "training.optimizer": "adamw",
     },
 )

@@ -101,6 +101,7 @@ class DiffusionLearner:
                 schedule,
                 run,
                 batch=batch,
+                optimizer=options.optimizer,
                 betas=options.betas,
                 ema_decay=options.ema_decay,
                 validate=None if validation is None else lambda: self._validation_loss(validation, seed, shown),

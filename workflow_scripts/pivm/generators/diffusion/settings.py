@@ -7,6 +7,7 @@ from typing import Literal
 
 from pivm.errors import ConfigError
 from pivm.generators.kinds import GeneratorSettings, Misfit
+from pivm.learning.settings import OPTIMIZER_HELP, Optimizer
 from pivm.settings import setting
 
 
@@ -133,7 +134,8 @@ class TrainingSettings(ConditionSettings):
 
     batch: int = setting("slices per step", 4, minimum=1)
     epochs: int = setting("passes over the training slices; those beyond split.annotated count", 40, minimum=1)
-    learning_rate: float = setting("initial rate of AdamW", 1.0e-3, above=0, maximum=1)
+    optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
+    learning_rate: float = setting("initial rate of the optimiser", 3.0e-3, above=0, maximum=1)
     halve_every_epochs: int = setting("epochs between halvings of the rate, 0 for never", 12, minimum=0)
     betas: tuple[float, float] = setting("of AdamW", (0.9, 0.99), minimum=0, below=1)
     ema_decay: float = setting("of the moving average of the weights", 0.995, minimum=0, below=1)

@@ -11,4 +11,5 @@ KIND = Kind(
     stages=("autoencoder", "diffusion"),
     check=settings.check,
     describe=settings.describe,
+    earlier={f"{stage}.optimizer": "adamw" for stage in ("autoencoder", "diffusion", "controlnet")},
 )

@@ -221,6 +221,7 @@ def _fit(
             Schedule(options.steps, options.learning_rate, cosine=True),
             run,
             batch=options.batch,
+            optimizer=options.optimizer,
             ema_decay=options.ema_decay,
             validate=validate,
             name=f"MAISI {name}",

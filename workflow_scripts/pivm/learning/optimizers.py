@@ -1,0 +1,101 @@
+"""The optimisers of a training: AdamW, or Muon for the kernels of convolutions and AdamW for all other weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+
+#: of the odd polynomial a x + b x^3 + c x^5, which takes all singular values of a matrix near 1 (Jordan et al. 2024)
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+#: fewest rows and columns of a kernel as a matrix; AdamW trains smaller ones
+LEAST_SIDE = 16
+#: root mean square of an update of AdamW at a rate of 1, so that one rate serves both (Liu et al. 2025, section 2.2)
+ADAMW_RMS = 0.2
+
+
+def make_optimizers(
+    model: torch.nn.Module, name: str, learning_rate: float, betas: tuple[float, float], weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """The optimisers that train a model together, each of its weights by one of them.
+
+    Args:
+        name: ``adamw``, or ``muon``.
+        learning_rate: of all of them.
+        betas: of AdamW.
+        weight_decay: of all of them, in units of the rate.
+    """
+    matrices = [weight for weight in model.parameters() if name == "muon" and is_matrix(weight)]
+    chosen = {id(weight) for weight in matrices}
+    others = [weight for weight in model.parameters() if id(weight) not in chosen]
+    adamw = torch.optim.AdamW(others, learning_rate, betas=betas, weight_decay=weight_decay, fused=True)
+    return [adamw, Muon(matrices, learning_rate, weight_decay=weight_decay)] if matrices else [adamw]
+
+
+def is_matrix(weight: torch.Tensor) -> bool:
+    """A kernel of a convolution that mixes many channels: no bias, norm, embedding, or convolution to one channel."""
+    return weight.ndim > 2 and min(len(weight), weight[0].numel()) >= LEAST_SIDE
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose singular values are made equal (Jordan et al. 2024), for kernels [out, in, ...] as matrices.
+
+    ``torch.optim.Muon`` takes no kernels, and computes in bf16, for which many CPUs have no instructions: there a step
+    takes more than ten times as long as this one, which is in float32 and takes kernels of one shape together.
+
+    Args:
+        weights: kernels.
+        lr: comparable to that of AdamW.
+        momentum: of the gradient, after Nesterov.
+        weight_decay: share of the weights that is taken off, times the rate.
+    """
+
+    def __init__(self, weights: Iterable[torch.Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """One update of all weights that have a gradient."""
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[torch.Tensor]] = {}
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    by_shape.setdefault(weight.shape, []).append(weight)
+            for weights in by_shape.values():
+                self._update(weights, group["lr"], group["momentum"], group["weight_decay"])
+
+    def _update(self, weights: list[torch.Tensor], rate: float, momentum: float, weight_decay: float) -> None:
+        steps = []
+        for weight in weights:
+            state, gradient = self.state[weight], weight.grad
+            if "average" not in state:
+                state["average"] = torch.zeros_like(weight)
+            state["average"].lerp_(gradient, 1 - momentum)
+            steps.append(gradient.lerp(state["average"], momentum).flatten(1))
+        updates = orthogonal(torch.stack(steps).float())
+        scale = ADAMW_RMS * math.sqrt(max(updates.shape[1:]))
+        for weight, update in zip(weights, updates, strict=True):
+            weight.mul_(1 - rate * weight_decay)
+            weight.sub_(update.view(weight.shape), alpha=rate * scale)
+
+
+def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
+    """Matrices of the same singular vectors, whose singular values lie around 1; zero stays zero.
+
+    Args:
+        matrices: float32 [N, rows, columns].
+    """
+    if matrices.shape[1] > matrices.shape[2]:
+        return orthogonal(matrices.mT).mT
+    a, b, c = NEWTON_SCHULZ
+    x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+    # all factors are polynomials of x x^T and commute, so only the first and the last product are of long matrices
+    gram, one = x @ x.mT, torch.eye(x.shape[1], device=x.device)
+    whole = one.expand(len(x), -1, -1)
+    for _ in range(ITERATIONS):
+        factor = a * one + torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        whole = factor @ whole
+        gram = factor @ gram @ factor
+    return whole @ x
