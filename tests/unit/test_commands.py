@@ -322,9 +322,9 @@ def test_the_trainings_of_a_config_are_counted():
     slices = doctor.training_slices(config, listing)
     assert slices == 24 * 15
     rows = {row["network"]: (row["jobs"], row["steps"]) for row in doctor.training_jobs(config, slices)}
-    assert rows["pivm"] == rows["cddpm"] == (1, 3600)
+    assert rows["pivm"] == rows["cddpm"] == (1, 1800)
     assert rows["maisi/autoencoder"] == (1, 500)
-    assert rows["segmenter"] == (17, 1600)
+    assert rows["segmenter"] == (17, 800)
 
 
 def test_the_trainings_of_the_evidence_are_counted():
@@ -335,7 +335,7 @@ def test_the_trainings_of_the_evidence_are_counted():
     rows = doctor.evidence_jobs(config, doctor.training_slices(config, listing), listing)
     found = [(row["network"], row["jobs"], row["steps"]) for row in rows]
     # a generator for each draw; two seeds of three and of two arms
-    assert found == [("pivm", 2, 3600), ("segmenter", 10, 1600), ("segmenter", 10, 3200)]
+    assert found == [("pivm", 2, 1800), ("segmenter", 10, 800), ("segmenter", 10, 1600)]
 
 
 def test_what_does_not_fit_is_said():

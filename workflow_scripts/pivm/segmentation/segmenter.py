@@ -63,6 +63,7 @@ class Segmenter:
                 schedule,
                 run,
                 batch=options.batch,
+                optimizer=options.optimizer,
                 weight_decay=options.weight_decay,
                 ema_decay=options.ema_decay,
                 name="segmenter",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pivm.errors import ConfigError
+from pivm.learning.settings import OPTIMIZER_HELP, Optimizer
 from pivm.segmentation.encoders import DEPTHS, check_encoder, check_network
 from pivm.settings import setting
 
@@ -43,10 +44,11 @@ class SegmenterSettings:
         "one width per decoder level", (128, 64, 32, 16), minimum=1, min_items=3, max_items=5
     )
     real_slices: int | Literal["all"] = setting("real training slices in `original` and `combined`", "all", minimum=1)
-    steps: int = setting("optimiser steps", 1600, minimum=1)
+    steps: int = setting("optimiser steps", 800, minimum=1)
     batch: int = setting("slices per step", 4, minimum=2)
-    learning_rate: float = setting("initial rate of AdamW", 2.0e-3, above=0, maximum=1)
-    weight_decay: float = setting("of AdamW", 1.0e-4, minimum=0, maximum=1)
+    optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
+    learning_rate: float = setting("initial rate of the optimiser", 6.0e-3, above=0, maximum=1)
+    weight_decay: float = setting("of the optimiser", 1.0e-4, minimum=0, maximum=1)
     window: tuple[float, float] = setting("HU shown to the network", (-200, 300), minimum=-2048, maximum=4096)
     augmentation: AugmentationSettings = AugmentationSettings()
     ema_decay: float | None = setting(

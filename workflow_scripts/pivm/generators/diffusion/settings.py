@@ -133,10 +133,10 @@ class TrainingSettings(ConditionSettings):
     """The training (paper, section 3.2)."""
 
     batch: int = setting("slices per step", 4, minimum=1)
-    epochs: int = setting("passes over the training slices; those beyond split.annotated count", 40, minimum=1)
+    epochs: int = setting("passes over the training slices; those beyond split.annotated count", 20, minimum=1)
     optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
     learning_rate: float = setting("initial rate of the optimiser", 3.0e-3, above=0, maximum=1)
-    halve_every_epochs: int = setting("epochs between halvings of the rate, 0 for never", 12, minimum=0)
+    halve_every_epochs: int = setting("epochs between halvings of the rate, 0 for never", 6, minimum=0)
     betas: tuple[float, float] = setting("of AdamW", (0.9, 0.99), minimum=0, below=1)
     ema_decay: float = setting("of the moving average of the weights", 0.995, minimum=0, below=1)
 
