@@ -94,6 +94,26 @@ def test_each_weight_has_one_optimizer_and_muon_the_kernels_inside():
     assert sum(names[name].numel() for name in by_muon) > 0.8 * sum(w.numel() for w in names.values())
 
 
+@pytest.mark.parametrize(
+    ("shape", "muon"),
+    [
+        ((16, 16, 1, 1), True),
+        ((15, 16, 3, 3), False),
+        ((1, 17, 3, 3), False),
+        ((16, 1, 3, 3), False),
+        ((16, 1, 3, 3, 3), True),
+        ((128, 256, 3, 3), True),
+        ((256, 128, 1, 1), True),
+        ((129, 15, 3, 3), False),
+        ((256, 256, 3, 3), False),
+        ((64, 64), False),
+        ((64,), False),
+    ],
+)
+def test_the_smaller_side_of_a_kernel_decides(shape, muon):
+    assert is_matrix(torch.zeros(shape)) == muon
+
+
 def test_adamw_alone_where_it_is_asked_for_or_nothing_is_a_matrix():
     net = torch.nn.Conv2d(1, 1, 3)
     assert not any(map(is_matrix, net.parameters()))

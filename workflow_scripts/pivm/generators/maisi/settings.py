@@ -43,7 +43,7 @@ class AutoencoderSettings:
     patch: int = setting("pixels per side of the pieces of slabs that it learns from", 32, minimum=1)
     steps: int = setting("optimiser steps", 500, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
+    optimizer: Optimizer = setting(OPTIMIZER_HELP, "adamw")
     learning_rate: float = setting("initial rate of the optimiser", 1.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
@@ -59,7 +59,7 @@ class LatentDiffusionSettings:
     norm_groups: int = setting("of the group norms", 16, minimum=1)
     steps: int = setting("optimiser steps", 220, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
+    optimizer: Optimizer = setting(OPTIMIZER_HELP, "adamw")
     learning_rate: float = setting("initial rate of the optimiser", 2.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
@@ -73,7 +73,7 @@ class ControlNetSettings:
     )
     steps: int = setting("optimiser steps", 300, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
+    optimizer: Optimizer = setting(OPTIMIZER_HELP, "adamw")
     learning_rate: float = setting("initial rate of the optimiser", 3.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
