@@ -10,8 +10,8 @@ import torch
 #: of the odd polynomial a x + b x^3 + c x^5, which takes all singular values of a matrix near 1 (Jordan et al. 2024)
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-#: smallest and largest smaller side of a kernel as a matrix; AdamW trains others, of which the larger would take as long
-#: as all the rest of a step on a CPU
+#: smallest and largest smaller side of a kernel as a matrix; AdamW trains others, of which the larger would take as
+#: long as all the rest of a step on a CPU
 SIDES = 16, 128
 #: root mean square of an update of AdamW at a rate of 1, so that one rate serves both (Liu et al. 2025, section 2.2)
 ADAMW_RMS = 0.2
