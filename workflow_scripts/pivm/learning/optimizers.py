@@ -61,24 +61,27 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:
         """One update of all weights that have a gradient."""
         for group in self.param_groups:
-            by_shape: dict[torch.Size, list[torch.Tensor]] = {}
+            by_shape: dict[torch.Size, list[tuple[torch.Tensor, torch.Tensor]]] = {}
             for weight in group["params"]:
                 if weight.grad is not None:
-                    by_shape.setdefault(weight.shape, []).append(weight)
-            for weights in by_shape.values():
-                self._update(weights, group["lr"], group["momentum"], group["weight_decay"])
+                    by_shape.setdefault(weight.shape, []).append((weight, weight.grad))
+            for pairs in by_shape.values():
+                self._update(pairs, group["lr"], group["momentum"], group["weight_decay"])
 
-    def _update(self, weights: list[torch.Tensor], rate: float, momentum: float, weight_decay: float) -> None:
+    def _update(
+        self, pairs: list[tuple[torch.Tensor, torch.Tensor]], rate: float, momentum: float, weight_decay: float
+    ) -> None:
+        """Update weights of one shape, each beside its gradient."""
         steps = []
-        for weight in weights:
-            state, gradient = self.state[weight], weight.grad
+        for weight, gradient in pairs:
+            state = self.state[weight]
             if "average" not in state:
                 state["average"] = torch.zeros_like(weight)
             state["average"].lerp_(gradient, 1 - momentum)
             steps.append(gradient.lerp(state["average"], momentum).flatten(1))
         updates = orthogonal(torch.stack(steps).float())
         scale = ADAMW_RMS * math.sqrt(max(updates.shape[1:]))
-        for weight, update in zip(weights, updates, strict=True):
+        for (weight, _), update in zip(pairs, updates, strict=True):
             weight.mul_(1 - rate * weight_decay)
             weight.sub_(update.view(weight.shape), alpha=rate * scale)
 
