@@ -110,7 +110,8 @@ def test_the_loss_falls_and_is_logged_with_the_validation_loss(tmp_path):
     rows = list(csv.DictReader((tmp_path / "losses.csv").read_text().splitlines()))
     assert int(rows[-1]["step"]) == 28
     assert float(rows[-1]["validation_loss"]) < float(rows[0]["validation_loss"])
-    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    losses = [float(row["loss"]) for row in rows]  # of single steps, each at its own noise levels
+    assert np.mean(losses[-7:]) < np.mean(losses[:7])
 
 
 _KILLED = """
