@@ -50,6 +50,7 @@ def settings(options: argparse.Namespace, slices: int) -> DiffusionSettings:
         training=TrainingSettings(
             batch=options.batch,
             epochs=-(-options.steps * options.batch // slices),
+            optimizer="adamw",
             learning_rate=1e-4,
             halve_every_epochs=20,
             ema_decay=0.9999,

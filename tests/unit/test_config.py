@@ -250,7 +250,7 @@ def test_the_papers_numbers(config):
     update_config(config, yaml.safe_load((ROOT / "configs/paper.yaml").read_text()))
     training = config["diffusion"]["training"]
     assert (training["batch"], training["epochs"], training["halve_every_epochs"]) == (32, 200, 20)
-    assert (training["learning_rate"], training["betas"]) == (1e-4, [0.9, 0.99])
+    assert (training["optimizer"], training["learning_rate"], training["betas"]) == ("adamw", 1e-4, [0.9, 0.99])
     assert (config["image"]["size"], config["labels"], config["prior"]) == (256, 34, "paper")
     assert config["selection"]["axial_slices"] == [100, 600]
     assert (config["synthesis"]["slices"], config["segmentation"]["real_slices"]) == (5000, 5000)

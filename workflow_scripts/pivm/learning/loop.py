@@ -1,7 +1,8 @@
 """The training loop shared by generators and segmenters: seeded by step, resumable after a kill.
 
 Every random draw of step ``i`` comes from a generator seeded with ``(seed, i)``, so a run that is resumed from a
-saved state goes on exactly as if it had never stopped. No step waits for the device: losses are read once a period.
+saved state goes on exactly as if it had never stopped. No step waits for the device, but for fp16, which looks for
+overflow: losses are read once a period.
 """
 
 from __future__ import annotations
@@ -191,8 +192,10 @@ class _Parts:
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        for optimizer in self.optimizers:
-            self.scaler.step(optimizer)
+        # the norm is that of all gradients: where those of one optimiser overflow, no other may take its step
+        if not self.scaler.is_enabled() or bool(norm.isfinite()):
+            for optimizer in self.optimizers:
+                self.scaler.step(optimizer)
         self.scaler.update()
         if self.ema:
             self.ema.update(self.model, step)

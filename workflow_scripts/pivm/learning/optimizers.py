@@ -36,7 +36,10 @@ def make_optimizers(
 
 
 def is_matrix(weight: torch.Tensor) -> bool:
-    """A kernel of a convolution that mixes many channels: no bias, norm, embedding, or convolution to one channel."""
+    """A kernel of a convolution whose smaller side is within :data:`SIDES`: no bias, norm, embedding or linear layer.
+
+    Kernels of grouped convolutions are taken as those of others.
+    """
     least, most = SIDES
     return weight.ndim > 2 and least <= min(len(weight), weight[0].numel()) <= most
 
@@ -45,7 +48,7 @@ class Muon(torch.optim.Optimizer):
     """Momentum whose singular values are made equal (Jordan et al. 2024), for kernels [out, in, ...] as matrices.
 
     ``torch.optim.Muon`` takes no kernels, and computes in bf16, for which many CPUs have no instructions: there a step
-    takes more than ten times as long as this one, which is in float32 and takes kernels of one shape together.
+    takes more than ten times as long as this one, which takes kernels of one shape together.
 
     Args:
         weights: kernels.
@@ -59,7 +62,16 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """One update of all weights that have a gradient."""
+        """One update of all weights that have a gradient, in full float32."""
+        before = torch.get_float32_matmul_precision()
+        # a gram matrix that is rounded to TF32 gets negative eigenvalues, which the iteration would blow up
+        torch.set_float32_matmul_precision("highest")
+        try:
+            self._step()
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    def _step(self) -> None:
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[tuple[torch.Tensor, torch.Tensor]]] = {}
             for weight in group["params"]:
