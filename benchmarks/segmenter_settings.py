@@ -53,7 +53,9 @@ def setting(text: str) -> dict[str, float | str]:
     """``batch:rate:steps[:optimizer]`` as the keys of the config."""
     batch, rate, steps, *optimizer = text.split(":")
     found: dict[str, float | str] = {"batch": int(batch), "learning_rate": float(rate), "steps": int(steps)}
-    return found | dict(zip(["optimizer"], optimizer, strict=False))
+    if optimizer:
+        (found["optimizer"],) = optimizer
+    return found
 
 
 def one_training(

@@ -109,10 +109,10 @@ def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     a, b, c = NEWTON_SCHULZ
     x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)
     # all factors are polynomials of x x^T and commute, so only the first and the last product are of long matrices
-    gram, one = x @ x.mT, torch.eye(x.shape[1], device=x.device)
-    whole = one.expand(len(x), -1, -1)
-    for _ in range(ITERATIONS):
-        factor = a * one + torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        whole = factor @ whole
+    gram, constant = x @ x.mT, a * torch.eye(x.shape[1], device=x.device)
+    whole = factor = constant + torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    for _ in range(ITERATIONS - 1):
         gram = factor @ gram @ factor
+        factor = constant + torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        whole = factor @ whole
     return whole @ x
