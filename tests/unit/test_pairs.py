@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.crossed import CrossedScores, crossed_mean, pool_seed_squares
 from pivm.evaluation.crossing import cross_scores
+from pivm.evaluation.intervals import highest_rate_unseen, variance_unit
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import compare_pairs, holm
 from pivm.evaluation.pooled import PooledScores, pooled_mean
 from pivm.evaluation.sentences import differences_to, leaders, signed, verdicts
 from pivm.evaluation.statistics import MetricSummary, summarise_pooled
 from scipy import stats
+from scipy.special import expit
 
 LEVEL = 0.95
 DICE, ASD = METRICS["dice"], METRICS["average_surface_distance"]
@@ -88,7 +90,9 @@ def test_the_interval_of_a_difference_of_rates_lies_where_it_can(events):
     (free,), (pair,) = compare_pairs(scores, LEVEL), compare_pairs(scores, LEVEL, "logit")
     low, mean, high = pair.difference.low, pair.difference.mean, pair.difference.high
     assert -1 <= low <= mean <= high <= 1
-    assert (low, high) == (max(free.difference.low, -1), min(free.difference.high, 1))
+    spread = any(len(set(values)) > 1 for values in zip(*events, strict=True))
+    widest = 0 if spread else highest_rate_unseen(len(events), LEVEL)
+    assert (low, high) == (max(free.difference.low - widest, -1), min(free.difference.high + widest, 1))
     assert (pair.p, pair.p_holm) == (free.p, free.p_holm)
     assert (low <= 0 <= high) == (free.difference.low <= 0 <= free.difference.high)
 
@@ -169,8 +173,8 @@ def test_means_with_pooled_trainings_cover_what_they_claim():
     rng, hits, count = np.random.default_rng(9), 0, 1200
     for _ in range(count):
         scores = table_scores(rng, 0.0)
-        squares = pool_seed_squares({(name,): s for name, s in scores.items()})
-        mean = crossed_mean(scores["a"], LEVEL, "identity", squares)
+        squares = pool_seed_squares({(name,): s for name, s in scores.items()}, dict.fromkeys(scores, 1.0))
+        mean = crossed_mean(scores["a"], LEVEL, "identity", squares["a",])
         hits += mean.low <= 0 <= mean.high
     assert hits / count == pytest.approx(LEVEL, abs=0.02)
 
@@ -183,9 +187,65 @@ def test_pooled_squares_by_hand():
         )
         for name, step in (("a", 0.2), ("b", 0.4))
     }
-    ((key, square),) = pool_seed_squares(scores).items()
+    ((key, square),) = pool_seed_squares(scores, {"a": 1.0, "b": 1.0})["a",].items()
     assert key == ((2,), (2, 1, 2))
     assert (square.value, square.freedom) == (pytest.approx(0.1), 2)
+    # in units of 1 and 4 both are 0.04: of b it makes four times as much as of a, and of c without variance nothing
+    found = pool_seed_squares(scores | {("c",): scores["a",]}, {"a": 1.0, "b": 4.0, "c": 0.0})
+    assert [found[name,][key].value for name in "ab"] == pytest.approx([0.04, 0.16])
+    assert (found["a",][key].freedom, found["c",]) == (2, {})
+
+
+RATES = {"rare": -7.0, "low": -5.0, "high": -3.0}  # logits: 0.2 %, 1.2 % and 7 % of 25 organs
+
+
+def missed_organs(rng) -> dict[str, CrossedScores]:
+    """40 patients, 3 segmenter seeds that change what is missed by a factor of 1.4, patients by 1.6, organs by 3.3."""
+    organs = 1.2 * np.linspace(-2, 2, 25)[:, None, None, None]
+    return {
+        name: CrossedScores(
+            (rng.random((25, 40, 1, 3)) < expit(logit_of(rng, start + organs))).mean(axis=0),
+            ("patient", "segmenter_seed"),
+        )
+        for name, start in RATES.items()
+    }
+
+
+def logit_of(rng, middle, count: int = 40, seeds: int = 3):
+    return middle + rng.normal(0, 0.5, (count, 1, 1)) + rng.normal(0, 0.35, (1, 1, seeds))
+
+
+def test_rates_of_unlike_columns_cover_what_they_claim_and_stay_useful():
+    """What trainings differ by in a column with many misses says little in absolute terms of one with hardly any."""
+    rng, organs = np.random.default_rng(3), 1.2 * np.linspace(-2, 2, 25)[:, None, None, None]
+    truth = {name: expit(logit_of(rng, start + organs, 500, 500)).mean() for name, start in RATES.items()}
+    hits, widths = dict.fromkeys(RATES, 0), {name: [] for name in RATES}
+    count = 600
+    for _ in range(count):
+        scores = missed_organs(rng)
+        units = {name: variance_unit("logit", s.values.mean()) for name, s in scores.items()}
+        squares = pool_seed_squares({(name,): s for name, s in scores.items()}, units)
+        for name, one in scores.items():
+            found = crossed_mean(one, LEVEL, "logit", squares[name,])
+            hits[name] += found.low <= truth[name] <= found.high
+            widths[name].append(found.high - found.low)
+    # more than claimed where events are counted on one hand, as an interval of a rate has to
+    assert all(0.93 <= hit / count <= 0.995 for hit in hits.values()), hits
+    assert np.quantile(widths["rare"], 0.9) < 0.06
+    assert np.quantile(widths["low"], 0.9) < 0.06
+
+
+def test_the_difference_of_rates_that_were_never_seen_is_not_certain():
+    none = CrossedScores(np.zeros((10, 1, 3)), ("patient", "segmenter_seed"))
+    some = CrossedScores(np.random.default_rng(0).uniform(0, 0.1, (10, 1, 3)), ("patient", "segmenter_seed"))
+    pairs = compare_pairs({"a": none, "b": none, "c": some}, LEVEL, "logit")
+    both = pairs[0].difference
+    assert (both.mean, both.low, both.high) == (0, -highest_rate_unseen(10, LEVEL), highest_rate_unseen(10, LEVEL))
+    assert (pairs[0].p, pairs[1].difference.mean) == (1, some.values.mean())
+    every = CrossedScores(np.ones((10, 1, 3)), ("patient", "segmenter_seed"))
+    (pair,) = compare_pairs({"a": none, "b": every}, LEVEL, "logit")
+    assert (pair.difference.mean, pair.difference.high) == (1, 1)
+    assert pair.difference.low == pytest.approx(1 - highest_rate_unseen(10, LEVEL))
 
 
 def test_one_patient_has_differences_but_no_test():

@@ -111,8 +111,8 @@ def crossed_mean(
         scores: one value per patient and seeds.
         level: confidence, for example 0.95.
         scale: on which the interval is symmetric, see :mod:`pivm.evaluation.intervals`.
-        seed_squares: of :func:`pool_seed_squares`, of the comparison that the scores belong to; ``None``: they stand
-            alone.
+        seed_squares: what :func:`pool_seed_squares` says of these scores in the comparison that they belong to;
+            ``None``: they stand alone.
 
     Raises:
         ValueError: as :func:`pivm.evaluation.intervals.checked_scores`.
@@ -154,31 +154,43 @@ class MeanSquare:
     freedom: int
 
 
-#: (axes of an effect, shape of the scores) -> its mean square over several methods
-SeedSquares = Mapping[tuple[tuple[int, ...], tuple[int, ...]], MeanSquare]
+#: axes of an effect, shape of the scores
+SquareKey = tuple[tuple[int, ...], tuple[int, ...]]
+#: their mean square over several methods
+SeedSquares = Mapping[SquareKey, MeanSquare]
 
 
-def pool_seed_squares(scores: Mapping[tuple[str, ...], CrossedScores]) -> SeedSquares:
+def pool_seed_squares(
+    scores: Mapping[tuple[str, ...], CrossedScores], units: Mapping[str, float]
+) -> Mapping[tuple[str, ...], SeedSquares]:
     """What trainings differ by, learnt from all columns of a table together.
 
-    Two or three seeds of one column tell next to nothing of the variance between trainings. That all columns have the
-    same one is assumed; patients, of whom there are many, are not pooled.
+    Two or three seeds of one column tell next to nothing of the variance between trainings. That it is the same in all
+    columns but for its unit is assumed; patients, of whom there are many, are not pooled.
 
     Args:
         scores: by the methods that they come from: one name for scores, two for the difference of two methods.
+        units: method -> :func:`pivm.evaluation.intervals.variance_unit` of its mean; that of a difference is the sum.
+
+    Returns:
+        Pooled mean squares in the units of each of the scores; none for scores without variance by their unit (a rate
+        of 0 or 1 throughout), which tell nothing of the others either.
     """
-    found: dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[tuple[str, ...], MeanSquare]]] = {}
-    for names, one in scores.items():
-        for effect, square in _mean_squares(one.values).items():
+    own = {names: unit for names in scores if (unit := sum(units[name] for name in names)) > 0}
+    found: dict[SquareKey, list[tuple[tuple[str, ...], MeanSquare]]] = {}
+    for names, unit in own.items():
+        for effect, square in _mean_squares(scores[names].values).items():
             if 0 not in effect:
-                found.setdefault((effect, one.values.shape), []).append((names, square))
-    pooled = {}
+                relative = MeanSquare(square.value / unit, square.freedom)
+                found.setdefault((effect, scores[names].values.shape), []).append((names, relative))
+    pooled: dict[tuple[str, ...], dict[SquareKey, MeanSquare]] = {names: {} for names in scores}
     for key, members in found.items():
         methods = {name for names, _ in members for name in names}
         # differences of M methods hold M - 1 independent ones
-        independent = len(methods) - len(members[0][0]) + 1
+        freedom = (len(methods) - len(members[0][0]) + 1) * members[0][1].freedom
         value = sum(square.value for _, square in members) / len(members)
-        pooled[key] = MeanSquare(value, independent * members[0][1].freedom)
+        for names, unit in own.items():
+            pooled[names][key] = MeanSquare(value * unit, freedom)
     return pooled
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pivm.evaluation.crossed import SOURCES, CrossedMean, CrossedScores, crossed_mean, p_value, pool_seed_squares
-from pivm.evaluation.intervals import Scale, largest_difference
+from pivm.evaluation.intervals import Scale, highest_rate_unseen, largest_difference, variance_unit
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,16 @@ def compare_pairs(
         (method, reference): _difference(scores[method], scores[reference], f"{method} - {reference}")
         for reference, method in itertools.combinations(scores, 2)
     }
-    seed_squares, most = pool_seed_squares(values), largest_difference(scale)
+    units = {method: variance_unit(scale, float(s.values.mean())) for method, s in scores.items()}
+    seed_squares, most = pool_seed_squares(values, units), largest_difference(scale)
 
     def difference(method: str, reference: str) -> CrossedMean:
-        found = crossed_mean(values[method, reference], level, "identity", seed_squares)
+        found = crossed_mean(values[method, reference], level, "identity", seed_squares[method, reference])
         if found.low is None or found.high is None:
             return found
-        return replace(found, low=max(found.low, -most), high=min(found.high, most))
+        # of what never or always occurs with either, there is no spread to go by
+        widest = highest_rate_unseen(found.patients, level) if units[method] == units[reference] == 0 else 0.0
+        return replace(found, low=max(found.low - widest, -most), high=min(found.high + widest, most))
 
     return compare(list(scores), difference)
 

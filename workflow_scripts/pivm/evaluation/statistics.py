@@ -11,6 +11,7 @@ import pandas as pd
 from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.crossed import CrossedMean, crossed_mean, pool_seed_squares
 from pivm.evaluation.crossing import cross_scores
+from pivm.evaluation.intervals import variance_unit
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import PairedDifference, compare, compare_pairs
 from pivm.evaluation.pooled import PooledScores, pooled_mean
@@ -107,8 +108,9 @@ def summarise_metric(cases: pd.DataFrame, metric: Metric, methods: Sequence[str]
     if not table.patients:
         return MetricSummary(metric, {}, [], table.patients_left_out, table.cases_left_out)
     scores = {method: table.scores[method] for method in methods}
-    trainings = pool_seed_squares({(method,): s for method, s in scores.items()})
-    means = {method: crossed_mean(s, level, metric.scale, trainings) for method, s in scores.items()}
+    units = {method: variance_unit(metric.scale, float(s.values.mean())) for method, s in scores.items()}
+    trainings = pool_seed_squares({(method,): s for method, s in scores.items()}, units)
+    means = {method: crossed_mean(s, level, metric.scale, trainings[method,]) for method, s in scores.items()}
     pairs = compare_pairs(scores, level, metric.scale)
     return MetricSummary(metric, means, pairs, table.patients_left_out, table.cases_left_out)
 
