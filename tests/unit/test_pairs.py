@@ -375,7 +375,7 @@ def test_sentences_admit_one_training_and_one_patient():
         "and how much another training would differ is not known."
     )
     assert statements(DICE, {"a": per_patient([0.5]), "b": per_patient([0.6])}) == [
-        "A and B: one patient gives no interval and no test."
+        "Dice Coefficient: one patient gives no interval and no test."
     ]
 
 

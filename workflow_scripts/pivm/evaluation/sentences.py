@@ -126,9 +126,9 @@ def _limits(summaries: Sequence[MetricSummary], level: float, title: Callable[[s
     """What the intervals do not cover, one sentence per reason."""
     found = []
     means = [(method, mean) for summary in summaries for method, mean in summary.means.items()]
-    few = dict.fromkeys(title(method) for method, mean in means if mean.low is None)
+    few = [s.metric.heading for s in summaries if any(mean.low is None for mean in s.means.values())]
     if few:
-        found.append(f"{_list(list(few))}: one patient gives no interval and no test.")
+        found.append(f"{_list(few)}: one patient gives no interval and no test.")
     for source, network in _NETWORKS.items():
         once = dict.fromkeys(title(method) for method, mean in means if source in mean.unknown and mean.low is not None)
         if once:
