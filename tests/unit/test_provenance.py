@@ -310,7 +310,7 @@ def test_changed_messages_rerun_nothing(copied):
     assert now == unchanged
 
 
-OF_TRAINING = tuple(f"pivm.{name}" for name in "errors seeds labels settings cohort learning generators job".split())
+OF_TRAINING = tuple(f"pivm.{name}" for name in ["errors", "seeds", "labels", "settings", "cohort", "learning", "generators", "job"])
 
 
 def test_a_training_depends_on_its_own_code_alone():

@@ -43,8 +43,8 @@ class AutoencoderSettings:
     patch: int = setting("pixels per side of the pieces of slabs that it learns from", 32, minimum=1)
     steps: int = setting("optimiser steps", 500, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    optimizer: Optimizer = setting(OPTIMIZER_HELP, "adamw")
-    learning_rate: float = setting("initial rate of the optimiser", 1.0e-3, above=0, maximum=1)
+    optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
+    learning_rate: float = setting("initial rate of the optimiser", 3.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
 
@@ -57,10 +57,10 @@ class LatentDiffusionSettings:
     attention: tuple[bool, ...] = setting("self-attention per level", (False, False, True), min_items=2)
     head_channels: int = setting("of an attention head", 32, minimum=1)
     norm_groups: int = setting("of the group norms", 16, minimum=1)
-    steps: int = setting("optimiser steps", 220, minimum=1)
+    steps: int = setting("optimiser steps", 500, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    optimizer: Optimizer = setting(OPTIMIZER_HELP, "adamw")
-    learning_rate: float = setting("initial rate of the optimiser", 2.0e-3, above=0, maximum=1)
+    optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
+    learning_rate: float = setting("initial rate of the optimiser", 5.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
 
@@ -71,10 +71,10 @@ class ControlNetSettings:
     label_channels: tuple[int, ...] = setting(
         "of the label map, from full size down to the size of the latent", (8, 16), minimum=1, min_items=2
     )
-    steps: int = setting("optimiser steps", 300, minimum=1)
+    steps: int = setting("optimiser steps", 1000, minimum=1)
     batch: int = setting("slabs per step", 2, minimum=1)
-    optimizer: Optimizer = setting(OPTIMIZER_HELP, "adamw")
-    learning_rate: float = setting("initial rate of the optimiser", 3.0e-3, above=0, maximum=1)
+    optimizer: Optimizer = setting(OPTIMIZER_HELP, "muon")
+    learning_rate: float = setting("initial rate of the optimiser", 8.0e-3, above=0, maximum=1)
     ema_decay: float = setting("of the moving average of the weights", 0.98, minimum=0, below=1)
 
 
