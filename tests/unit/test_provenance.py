@@ -310,7 +310,10 @@ def test_changed_messages_rerun_nothing(copied):
     assert now == unchanged
 
 
-OF_TRAINING = tuple(f"pivm.{name}" for name in ["errors", "seeds", "labels", "settings", "cohort", "learning", "generators", "job"])
+OF_TRAINING = (
+    "pivm.errors", "pivm.seeds", "pivm.labels", "pivm.settings", "pivm.cohort", "pivm.learning", "pivm.generators",
+    "pivm.job",
+)  # fmt: skip
 
 
 def test_a_training_depends_on_its_own_code_alone():
