@@ -199,30 +199,21 @@ def test_pooled_squares_by_hand():
 RATES = {"rare": -7.0, "low": -5.0, "high": -3.0}  # logits: 0.2 %, 1.2 % and 7 % of 25 organs
 
 
-def missed_organs(rng) -> dict[str, CrossedScores]:
-    """40 patients, 3 segmenter seeds that change what is missed by a factor of 1.4, patients by 1.6, organs by 3.3."""
-    organs = 1.2 * np.linspace(-2, 2, 25)[:, None, None, None]
-    return {
-        name: CrossedScores(
-            (rng.random((25, 40, 1, 3)) < expit(logit_of(rng, start + organs))).mean(axis=0),
-            ("patient", "segmenter_seed"),
-        )
-        for name, start in RATES.items()
-    }
-
-
-def logit_of(rng, middle, count: int = 40, seeds: int = 3):
-    return middle + rng.normal(0, 0.5, (count, 1, 1)) + rng.normal(0, 0.35, (1, 1, seeds))
+def chances_to_miss(rng, start: float, patients: int, seeds: int) -> np.ndarray:
+    """[25 organs, patients, 1, seeds]; organs differ by a factor of up to 11, patients by 1.6, seeds by 1.4."""
+    organs = np.linspace(-2.4, 2.4, 25)[:, None, None, None]
+    return expit(start + organs + rng.normal(0, 0.5, (patients, 1, 1)) + rng.normal(0, 0.35, (1, 1, seeds)))
 
 
 def test_rates_of_unlike_columns_cover_what_they_claim_and_stay_useful():
     """What trainings differ by in a column with many misses says little in absolute terms of one with hardly any."""
-    rng, organs = np.random.default_rng(3), 1.2 * np.linspace(-2, 2, 25)[:, None, None, None]
-    truth = {name: expit(logit_of(rng, start + organs, 500, 500)).mean() for name, start in RATES.items()}
+    rng, count = np.random.default_rng(3), 600
+    truth = {name: chances_to_miss(rng, start, 500, 500).mean() for name, start in RATES.items()}
     hits, widths = dict.fromkeys(RATES, 0), {name: [] for name in RATES}
-    count = 600
     for _ in range(count):
-        scores = missed_organs(rng)
+        chances = {name: chances_to_miss(rng, start, 40, 3) for name, start in RATES.items()}
+        events = {name: (rng.random(chance.shape) < chance).mean(axis=0) for name, chance in chances.items()}
+        scores = {name: CrossedScores(rates, ("patient", "segmenter_seed")) for name, rates in events.items()}
         units = {name: variance_unit("logit", s.values.mean()) for name, s in scores.items()}
         squares = pool_seed_squares({(name,): s for name, s in scores.items()}, units)
         for name, one in scores.items():
