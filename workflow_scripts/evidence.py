@@ -1,7 +1,7 @@
 """The table and the figure of the evidence."""
 
 import pandas as pd
-from pivm.cohort.split import split_table
+from pivm.cohort.split import require_different, split_table
 from pivm.evaluation.cases import read_cases
 from pivm.evaluation.evidence import evidence_table
 from pivm.job import job
@@ -14,7 +14,8 @@ from pivm.settings import read_settings
 
 with job(snakemake):
     params = snakemake.params
-    splits = (split_table(path) for path in snakemake.input.splits)
+    splits = [split_table(path) for path in snakemake.input.splits]
+    require_different(splits[0], params.patients)
     annotated = [split.loc[split["split"] == "train", "patient"].nunique() for split in splits]
     frames = [
         read_cases(path).assign(test=test, method=arm, steps=steps, annotated=annotated[draw])

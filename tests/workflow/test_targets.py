@@ -139,6 +139,12 @@ def test_another_scanner_reruns_no_training_and_no_score_of_the_tables(extended,
     assert all("test=_shifted" in wildcards for wildcards in jobs["test_segmenter"])
 
 
+def test_another_list_of_draws_redoes_none_that_is_there(extended, tmp_path):
+    """A smaller experiment is part of a larger one: another choice of draws trains for those alone that are new."""
+    (tmp_path / "one.yaml").write_text("evidence: {patients: [1]}\n")
+    assert set(extended.dry_run(str(tmp_path / "one.yaml"), targets=("evidence",))) == {"evidence_table", "evidence"}
+
+
 def test_the_page_shows_an_evidence_that_is_there_and_makes_none_anew(extended, tmp_path):
     (tmp_path / "more.yaml").write_text("evidence: {patients: [1, 2], steps: [1.0, 2.0], shifted: {noise_hu: 20.0}}\n")
     alone = extended.dry_run(str(tmp_path / "more.yaml"), targets=("all",))
