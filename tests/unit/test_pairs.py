@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pivm.evaluation.all_metrics import METRICS
-from pivm.evaluation.crossed import CrossedScores, crossed_mean, pool_seed_squares
+from pivm.evaluation.crossed import CrossedScores, crossed_mean, pool_seed_squares, variance_units
 from pivm.evaluation.crossing import cross_scores
-from pivm.evaluation.intervals import highest_rate_unseen, variance_unit
+from pivm.evaluation.intervals import highest_rate_unseen
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import compare_pairs, holm
 from pivm.evaluation.pooled import PooledScores, pooled_mean
@@ -214,8 +214,7 @@ def test_rates_of_unlike_columns_cover_what_they_claim_and_stay_useful():
         chances = {name: chances_to_miss(rng, start, 40, 3) for name, start in RATES.items()}
         events = {name: (rng.random(chance.shape) < chance).mean(axis=0) for name, chance in chances.items()}
         scores = {name: CrossedScores(rates, ("patient", "segmenter_seed")) for name, rates in events.items()}
-        units = {name: variance_unit("logit", s.values.mean()) for name, s in scores.items()}
-        squares = pool_seed_squares({(name,): s for name, s in scores.items()}, units)
+        squares = pool_seed_squares({(name,): s for name, s in scores.items()}, variance_units(scores, "logit"))
         for name, one in scores.items():
             found = crossed_mean(one, LEVEL, "logit", squares[name,])
             hits[name] += found.low <= truth[name] <= found.high

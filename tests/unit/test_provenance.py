@@ -320,11 +320,10 @@ def test_a_training_depends_on_its_own_code_alone():
     library = Library(SCRIPTS)
     reached = reached_by("train_generator", library, [TRAINERS["diffusion"]]).definitions
     own = {symbol for symbol in reached if symbol[0].startswith("pivm")}
-    modules = [".".join(p.relative_to(SCRIPTS).with_suffix("").parts) for p in SCRIPTS.glob("pivm/**/[!_]*.py")]
-    package = {(module, name) for module in modules for name in library.module(module).symbols}
-    # an eighth: 1,902 of about 15,000 lines since optimisers are our own
-    assert 0.1 < library.lines(own) / library.lines(package) < 0.14
-    assert own - {s for s in own if s[0].startswith(OF_TRAINING)} <= {("pivm", "")}
+    # 1,883 with sampling, which left; 1,753 since a mean can be learnt; 1,816 since organs share noise; 1,902 since
+    # Muon is our own
+    assert library.lines(own) <= 1915
+    assert {symbol for symbol in own if not symbol[0].startswith(OF_TRAINING)} <= {("pivm", "")}
     assert not {name for _, name in own if "outline" in name or "margins" in name}
     # how a trained network samples
     assert not {

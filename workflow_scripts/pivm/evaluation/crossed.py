@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtr
 
-from pivm.evaluation.intervals import Scale, checked_scores, highest_rate_unseen, interval_on_scale
+from pivm.evaluation.intervals import Scale, checked_scores, highest_rate_unseen, interval_on_scale, variance_unit
 
 #: sources of variance in the order of the axes of an array of scores
 SOURCES = ("patient", "generator_seed", "segmenter_seed")
@@ -160,6 +160,11 @@ SquareKey = tuple[tuple[int, ...], tuple[int, ...]]
 SeedSquares = Mapping[SquareKey, MeanSquare]
 
 
+def variance_units(scores: Mapping[str, CrossedScores], scale: Scale) -> dict[str, float]:
+    """Method -> :func:`pivm.evaluation.intervals.variance_unit` of its mean."""
+    return {method: variance_unit(scale, float(one.values.mean())) for method, one in scores.items()}
+
+
 def pool_seed_squares(
     scores: Mapping[tuple[str, ...], CrossedScores], units: Mapping[str, float]
 ) -> Mapping[tuple[str, ...], SeedSquares]:
@@ -170,7 +175,7 @@ def pool_seed_squares(
 
     Args:
         scores: by the methods that they come from: one name for scores, two for the difference of two methods.
-        units: method -> :func:`pivm.evaluation.intervals.variance_unit` of its mean; that of a difference is the sum.
+        units: of :func:`variance_units`; that of a difference is the sum.
 
     Returns:
         Pooled mean squares in the units of each of the scores; none for scores without variance by their unit (a rate

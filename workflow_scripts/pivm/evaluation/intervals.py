@@ -50,7 +50,7 @@ def variance_unit(scale: Scale, mean: float) -> float:
     Trainings that miss one organ in a thousand cannot differ by as much as those that miss one in ten. For scores
     between 0 and 1 it is ``(mean * (1 - mean)) ** 1.5``, between the chance of what is counted (power 1) and effects in
     proportion to the rate (power 2); in simulation rates of 0.05 to 6 % side by side are covered by 93 to 99 %, with
-    powers 0, 1 and 2 by 74, 82 and 97 % or more, the last at up to three times the width. On other scales it is 1.
+    powers 0, 1 and 2 by 74, 82 and 96 % or more, the last at up to three times the width. On other scales it is 1.
 
     >>> variance_unit("logit", 0.5), variance_unit("log", 40.0)
     (0.125, 1.0)

@@ -8,8 +8,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pivm.evaluation.crossed import SOURCES, CrossedMean, CrossedScores, crossed_mean, p_value, pool_seed_squares
-from pivm.evaluation.intervals import Scale, highest_rate_unseen, largest_difference, variance_unit
+from pivm.evaluation.crossed import (
+    SOURCES,
+    CrossedMean,
+    CrossedScores,
+    crossed_mean,
+    p_value,
+    pool_seed_squares,
+    variance_units,
+)
+from pivm.evaluation.intervals import Scale, highest_rate_unseen, largest_difference
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def compare_pairs(
         (method, reference): _difference(scores[method], scores[reference], f"{method} - {reference}")
         for reference, method in itertools.combinations(scores, 2)
     }
-    units = {method: variance_unit(scale, float(s.values.mean())) for method, s in scores.items()}
+    units = variance_units(scores, scale)
     seed_squares, most = pool_seed_squares(values, units), largest_difference(scale)
 
     def difference(method: str, reference: str) -> CrossedMean:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from pivm.evaluation.all_metrics import METRICS
-from pivm.evaluation.crossed import CrossedMean, crossed_mean, pool_seed_squares
+from pivm.evaluation.crossed import CrossedMean, crossed_mean, pool_seed_squares, variance_units
 from pivm.evaluation.crossing import cross_scores
-from pivm.evaluation.intervals import variance_unit
 from pivm.evaluation.metrics import Metric
 from pivm.evaluation.pairs import PairedDifference, compare, compare_pairs
 from pivm.evaluation.pooled import PooledScores, pooled_mean
@@ -108,8 +107,7 @@ def summarise_metric(cases: pd.DataFrame, metric: Metric, methods: Sequence[str]
     if not table.patients:
         return MetricSummary(metric, {}, [], table.patients_left_out, table.cases_left_out)
     scores = {method: table.scores[method] for method in methods}
-    units = {method: variance_unit(metric.scale, float(s.values.mean())) for method, s in scores.items()}
-    trainings = pool_seed_squares({(method,): s for method, s in scores.items()}, units)
+    trainings = pool_seed_squares({(method,): s for method, s in scores.items()}, variance_units(scores, metric.scale))
     means = {method: crossed_mean(s, level, metric.scale, trainings[method,]) for method, s in scores.items()}
     pairs = compare_pairs(scores, level, metric.scale)
     return MetricSummary(metric, means, pairs, table.patients_left_out, table.cases_left_out)
