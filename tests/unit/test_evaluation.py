@@ -94,6 +94,20 @@ def test_organs_have_rows_of_their_own_and_small_ones_are_marked(cases):
     assert means["liver", "pivm"] - means["spleen", "pivm"] == pytest.approx(0.04)
 
 
+def test_a_method_that_hardly_finds_an_organ_takes_no_patients_from_the_others(cases):
+    """The control finds the liver of one patient of four, and the spleen of two, in one of its runs."""
+    control = cases[cases["method"] == "cddpm"].assign(method="prior")
+    liver, seed = control["label"] == "liver", control["segmenter_seed"] == 1
+    control.loc[liver & (control["patient"] != "p0"), "hausdorff_distance"] = None
+    control.loc[~liver & seed & control["patient"].isin(["p0", "p1"]), "hausdorff_distance"] = None
+    table = summarise_organs(pd.concat([cases, control]), ["hausdorff_distance", "dice"], [*METHODS, "prior"], 0.95)
+    patients = table.set_index(["organ", "metric", "method"])["patients"].unstack().fillna(0)
+    assert patients.loc["liver", "hausdorff_distance"].to_dict() == {"cddpm": 4, "pivm": 4, "prior": 0}
+    # half of the patients are enough, and then all methods are averaged over these
+    assert set(patients.loc["spleen", "hausdorff_distance"]) == {2}
+    assert set(patients.xs("dice", level="metric").to_numpy().ravel()) == {4}
+
+
 def test_a_table_is_written_in_all_four_forms(cases, tmp_path):
     cases.loc[(cases["method"] == "pivm") & (cases["patient"] == "p0") & (cases["label"] == "liver"), "dice"] = None
     summary = summarise(cases, ["dice", "hausdorff_distance", "invented"], METHODS, 0.95)

@@ -225,6 +225,41 @@ def test_rates_of_unlike_columns_cover_what_they_claim_and_stay_useful():
     assert np.quantile(widths["low"], 0.9) < 0.06
 
 
+def distances(rng, medians: dict[str, float], patients: int, seeds: int) -> dict[str, CrossedScores]:
+    """Distances in mm whose patients, trainings and their interplay are factors, alike in all columns."""
+    common = rng.normal(0, 0.35, (patients, 1, 1))
+    return {
+        name: CrossedScores(
+            median * np.exp(common + rng.normal(0, 0.35, (patients, 1, 1)) + rng.normal(0, 0.15, (1, 1, seeds))
+                            + rng.normal(0, 0.3, (patients, 1, seeds))),
+            ("patient", "segmenter_seed"),
+        )
+        for name, median in medians.items()
+    }  # fmt: skip
+
+
+def test_distances_of_unlike_columns_cover_what_they_claim_and_stay_useful():
+    """In mm trainings far apart say nothing of close ones: pooled so, these get intervals of many times the mean."""
+    rng, count, medians = np.random.default_rng(5), 1500, {"near": 6.0, "middle": 40.0, "far": 160.0}
+    truth = {name: m * np.exp((2 * 0.35**2 + 0.15**2 + 0.3**2) / 2) for name, m in medians.items()}
+    hits, widths, in_mm = dict.fromkeys(medians, 0), [], []
+    for _ in range(count):
+        scores = distances(rng, medians, 40, 3)
+        alone = {(name,): s for name, s in scores.items()}
+        squares = pool_seed_squares(alone, variance_units(scores, "log"))
+        for name, one in scores.items():
+            found = crossed_mean(one, LEVEL, "log", squares[name,])
+            hits[name] += found.low <= truth[name] <= found.high
+        near = crossed_mean(scores["near"], LEVEL, "log", squares["near",])
+        widths.append(near.high - near.low)
+        absolute = pool_seed_squares(alone, dict.fromkeys(scores, 1.0))["near",]
+        near = crossed_mean(scores["near"], LEVEL, "log", absolute)
+        in_mm.append(near.high - near.low)
+    assert all(hit / count == pytest.approx(LEVEL, abs=0.02) for hit in hits.values()), hits
+    assert np.quantile(widths, 0.9) < truth["near"]
+    assert np.quantile(in_mm, 0.9) > 10 * truth["near"]
+
+
 def test_the_difference_of_rates_that_were_never_seen_is_not_certain():
     none = CrossedScores(np.zeros((10, 1, 3)), ("patient", "segmenter_seed"))
     some = CrossedScores(np.random.default_rng(0).uniform(0, 0.1, (10, 1, 3)), ("patient", "segmenter_seed"))

@@ -134,6 +134,10 @@ def summarise_pooled(pooled: pd.DataFrame, metric: Metric, methods: Sequence[str
 def summarise_organs(cases: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str], level: float) -> pd.DataFrame:
     """The numbers per organ: means over patients, which a mean over organs hides.
 
+    As everywhere, a patient counts where all methods have a score. A method that has one in fewer than half of the
+    patients with a score, as of a distance to what its segmenters hardly ever find, is left out of that row: two
+    patients would be left of forty, for all methods alike.
+
     Args:
         cases: as in :func:`summarise`, with ``label`` and ``truth_voxels``.
         metrics: in the order of the rows.
@@ -147,9 +151,24 @@ def summarise_organs(cases: pd.DataFrame, metrics: Sequence[str], methods: Seque
     frames = []
     small = small_organs(cases)
     for organ, part in cases.groupby("label", sort=False):
-        tidy = summarise(part, metrics, methods, level).tidy
-        frames.append(tidy[tidy["patients"] > 0].assign(organ=organ, small=organ in small))
+        for metric in metrics:
+            scored = methods_with_scores(part, metric, methods)
+            tidy = summarise(part[part["method"].isin(scored)], [metric], scored, level).tidy
+            frames.append(tidy[tidy["patients"] > 0].assign(organ=organ, small=organ in small))
     return pd.concat(frames, ignore_index=True)[ORGANS]
+
+
+def methods_with_scores(cases: pd.DataFrame, metric: str, methods: Sequence[str]) -> list[str]:
+    """The methods whose runs all have a score in at least half of the patients in whom some method's runs have.
+
+    Args:
+        cases: as in :func:`summarise`, of one organ.
+        metric: name of the column of scores.
+        methods: in the order of the table.
+    """
+    scored = cases[metric].notna().groupby([cases["method"], cases["patient"]]).all().unstack(fill_value=False)
+    patients = scored.sum(axis=1).reindex(methods, fill_value=0)
+    return [method for method in methods if 2 * patients[method] >= scored.any().sum()]
 
 
 def small_organs(cases: pd.DataFrame) -> set[str]:

@@ -58,7 +58,10 @@ def plot_organ_scores(
         )
     handles, titles = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, titles, ncols=len(titles), loc="lower center", frameon=False)
-    figure.suptitle(f"{caption(table, words).split(';')[0]}: each organ, {confidence:.0%} intervals", fontsize=11.5)
+    title = f"{caption(table, words).split(';')[0]}: each organ, {confidence:.0%} intervals"
+    if len(organs) < len(methods) * len(organs[["organ", "metric"]].drop_duplicates()):
+        title += "\nno mark: found in fewer than half of the patients in whom others find it"
+    figure.suptitle(title, fontsize=11.5)
     figure.tight_layout(rect=(0, 0.6 / height, 1, 1))
     figure.savefig(path, dpi=120)
     plt.close(figure)
