@@ -201,8 +201,19 @@ def test_hu_fidelity_of_a_shift_by_hand():
     assert (liver["sd"], liver["wasserstein"]) == pytest.approx((real.std(), 10))
     assert (liver["difference"], liver["ci_low"], liver["ci_high"]) == pytest.approx((10, 10, 10))
     assert liver["generator_seeds"] == 2
+    assert pd.isna(liver["train_mean"])  # the training slice shows no organ
     assert pd.isna(spleen["ci_low"])
     assert (spleen["organ"], spleen["patients"], spleen["wasserstein"]) == ("spleen", 1, 0)
+
+
+def test_the_training_patients_own_organ_means_stand_beside_them():
+    store = Store()
+    store.labels[4, 0] = 1
+    store.hu[4] = np.arange(36).reshape(6, 6)
+    pairs = PairedSlices(store, np.arange(4), {SyntheticRun("g", 1): store.hu[:4]})
+    liver, spleen = compare_organ_intensity(pairs, LabelSet(("liver", "spleen")), 0.95).to_dict("records")
+    assert liver["train_mean"] == 2.5
+    assert pd.isna(spleen["train_mean"])
 
 
 def write_test_slices(folder, subjects, rows):

@@ -249,8 +249,8 @@ def test_a_metric_is_one_file_and_its_name_in_the_config(tmp_path):
 @pytest.fixture
 def fidelity():
     rows = [
-        ("liver", "pivm", 3, 100, 60.0, 12.0, 64.0, 20.0, 6.0, 4.2, -1.0, 9.4, 1),
-        ("my_organ", "pivm", 1, 9, -50.0, 8.0, -52.0, 9.0, 4.0, -2.0, None, None, 1),
+        ("liver", "pivm", 3, 100, 60.0, 12.0, 57.0, 64.0, 20.0, 6.0, 4.2, -1.0, 9.4, 1),
+        ("my_organ", "pivm", 1, 9, -50.0, 8.0, None, -52.0, 9.0, 4.0, -2.0, None, None, 1),
     ]
     return pd.DataFrame(rows, columns=HU_FIDELITY)
 
@@ -258,8 +258,18 @@ def fidelity():
 def test_hu_fidelity_as_a_page(fidelity):
     page = markdown(fidelity, REAL)
     liver = next(line for line in page.splitlines() if "liver" in line)
-    assert [cell.strip() for cell in liver.split("|")[1:-1]] == ["liver", "60 ± 12", "64 ± 20", "+4 [-1, +9]", "6.0"]
-    assert "mean off by 3.0, distance 5.0" in page
+    assert [cell.strip() for cell in liver.split("|")[1:-1]] == [
+        "liver",
+        "60 ± 12",
+        "57",
+        "64 ± 20",
+        "+4 [-1, +9]",
+        "6.0",
+    ]
+    assert (
+        "mean off by 3.0 (7.0 from training patients), distance 5.0; real slices of training patients: mean off by 3.0"
+        in page
+    )
     assert "3 held-out patients" in page
     assert "real" not in markdown(fidelity, PHANTOM).lower()
     assert "3 held-out phantom patients" in markdown(fidelity, PHANTOM)
