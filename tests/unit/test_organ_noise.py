@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -189,6 +190,17 @@ def test_slices_of_a_patient_share_what_its_organs_share():
         assert one != other
     together = generator.generate(MAPS, [1, 2, 3, 4], [5, 5, 6, 6])
     np.testing.assert_array_equal(together[1:2], generator.generate(MAPS[1:2], [2], [5]))
+
+
+def test_what_organs_share_grows_with_their_spread_and_the_rest_does_not():
+    generator, starts = untrained(), {}
+    white = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    for spread in (0.0, 1.0, 2.5):
+        sampler = dataclasses.replace(generator.settings.sampler, organ_spread=spread)
+        generator.settings = dataclasses.replace(generator.settings, sampler=sampler)
+        starts[spread] = generator._start(white, MAPS, [5, 5, 6, 6])
+    torch.testing.assert_close(starts[0.0], white / 2**0.5)
+    torch.testing.assert_close(starts[2.5] - starts[0.0], 2.5 * (starts[1.0] - starts[0.0]))
 
 
 def test_the_loss_of_a_slice_depends_on_the_slice_alone():

@@ -18,6 +18,7 @@ KIND = Kind(
         "prior.weight_decay": 0.1,
         "noise.organ_share": 0.0,
         "sampler.spacing": 1.0,
+        "sampler.organ_spread": 1.0,
         "sampler.prior_draw": "drawn",
         "training.optimizer": "adamw",
     },

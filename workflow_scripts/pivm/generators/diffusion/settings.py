@@ -97,6 +97,12 @@ class SamplerSettings:
         above=0,
         maximum=10,
     )
+    organ_spread: float = setting(
+        "factor on what the pixels of an organ share of the start noise: above 1 patients differ more",
+        2.2,
+        minimum=0,
+        maximum=10,
+    )
     guidance: float = setting("classifier-free; above 1 every step takes two evaluations", 1.0, minimum=1, maximum=100)
     reach: float = setting(
         "volumes: start noise stays alike along z over so many wavelengths of its pattern", 0.1, minimum=0, maximum=1000
