@@ -99,7 +99,7 @@ class SamplerSettings:
     )
     organ_spread: float = setting(
         "factor on what the pixels of an organ share of the start noise: above 1 patients differ more",
-        2.2,
+        1.0,
         minimum=0,
         maximum=10,
     )
