@@ -23,7 +23,6 @@ rule labels_only:
         split=f"{RESULTS}/{{draw}}cohort/split.csv",
         store=rules.slice_store.output,
         records=per_subject("record.json"),
-        prior=f"{RESULTS}/{{draw}}prior.json",
     output:
         index=f"{RESULTS}/{{draw}}sources/labels_only/index.csv",
         labels=f"{RESULTS}/{{draw}}sources/labels_only/labels.npy",

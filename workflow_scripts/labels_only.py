@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from pivm.cohort.prior import Prior
 from pivm.cohort.split import read_split, split_table
 from pivm.cohort.store import LabelStore, SliceStore
 from pivm.job import job
@@ -12,6 +11,5 @@ with job(snakemake):
     given = snakemake.input
     store = SliceStore(Path(given.store[0]).parent, read_split(given.split))
     subjects = {Path(path).parent.name: Path(path).parent for path in given.records}
-    margins_mm = Prior.load(given.prior).outline_margins_mm
-    parts = labels_alone(store, split_table(given.split), subjects, margins_mm, snakemake.params.required)
+    parts = labels_alone(store, split_table(given.split), subjects, snakemake.params.required)
     LabelStore.write(Path(snakemake.output.index).parent, parts, store.size)

@@ -26,7 +26,6 @@ from pivm.synthesis.slices import choose_sources
 
 ROOT = Path(__file__).parents[2]
 
-MARGINS = (10.0, 10.0, 5.0)
 SCORES = st.floats(0.05, 0.95)
 
 
@@ -297,10 +296,11 @@ class TestLabelSources:
                 "labels": labels,
                 "body": rng.random(labels.shape) > 0.5,
             }
+            arrays["body"][:2] = np.pad(labels[:2, 2:11, 3:14] >= 0, ((0, 0), (2, 5), (3, 2)))  # the training patient's
             SliceStore.write(tmp_path / f"store_{seed}", [(index, arrays)], size)
             store = SliceStore(tmp_path / f"store_{seed}", {"a": "train", "b": "labels_only"})
             split = pd.DataFrame({"subject": ["a", "b"], "split": ["train", "labels_only"], "source": "random"})
-            LabelStore.write(tmp_path / f"maps_{seed}", labels_alone(store, split, {}, MARGINS, True), size)
+            LabelStore.write(tmp_path / f"maps_{seed}", labels_alone(store, split, {}, True), size)
             maps = LabelStore(tmp_path / f"maps_{seed}")
             assert maps.index["subject"].tolist() == ["b", "b"]
             assert maps.rows("labels_only").tolist() == [0, 1]
@@ -323,8 +323,8 @@ class TestLabelSources:
             pd.DataFrame({"subject": ["a"], "split": ["train"], "source": "random"}),
         )
         with pytest.raises(CohortError, match="no subject has labels alone"):
-            list(labels_alone(store, split, {}, MARGINS, True))
-        LabelStore.write(tmp_path / "maps", labels_alone(store, split, {}, MARGINS, False), 16)
+            list(labels_alone(store, split, {}, True))
+        LabelStore.write(tmp_path / "maps", labels_alone(store, split, {}, False), 16)
         rows = LabelStore.checked(tmp_path / "maps").rows("labels_only")
         assert len(rows) == 0
         with pytest.raises(CohortError, match="no subject has labels alone"):

@@ -25,7 +25,7 @@ from pivm.labels import ORGANS_34, LabelSet
 from pivm.scans.files import how_to_convert
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import Image
-from pivm.scans.outline import fit_margins, outline_from_labels
+from pivm.scans.outline import OutlineMargins, fit_margins, outline_from_labels
 from pivm.synthesis.volumes import read_source
 
 from tests.conftest import ORGANS, make_scan
@@ -324,6 +324,34 @@ def test_margins_are_those_between_the_boxes():
     rows, columns = np.flatnonzero(estimate[0].any(1)), np.flatnonzero(estimate[0].any(0))
     assert (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) == (6, 27, 9, 31)
     assert estimate[labels > 0].all()
+
+
+def test_margins_follow_the_organs_and_patients():
+    """Patients a and b: the margin in front is 30 mm less half the height of the organs; all of b's are 8 mm wider."""
+    labels, body = np.zeros((80, 60, 60), np.uint8), np.zeros((80, 60, 60), bool)
+    patients, heights = np.repeat(["a", "b"], 40), np.tile([8, 12, 16, 20], 20)
+    for i, height in enumerate(heights):
+        wider = 4 * (patients[i] == "b")
+        labels[i, 30 - height : 30, 24:36] = 1
+        body[i, 30 - height - (15 - height // 2) - wider : 34 + wider, 18 - wider : 42 + wider] = True
+    fitted = OutlineMargins.fit(labels, body, np.full(80, 2.0), patients)
+    assert fitted.slopes[0, 0] == pytest.approx(-0.5, abs=0.08)
+    assert np.abs(fitted.slopes[:, 1:]).max() < 0.01
+    np.testing.assert_allclose(fitted.patients_mm, [[-4] * 3, [4] * 3], atol=0.01)
+    drawn = {seed: fitted.draw(labels[:4], 2.0, seed) for seed in range(20)}
+    assert {tuple(m[:, 1].round()) for m in drawn.values()} == {(8.0,) * 4, (16.0,) * 4}  # posterior, of a and of b
+    np.testing.assert_array_equal(drawn[3], fitted.draw(labels[:4], 2.0, 3))
+    first = drawn[0][:, 0]
+    assert first[0] - first[3] == pytest.approx(12, abs=2)
+    outlines = outline_from_labels(labels[:4], 2.0, drawn[0])
+    tops = [np.flatnonzero(one.any(1))[0] for one in outlines]
+    expected = [30 - height - margin / 2 for height, margin in zip(heights[:4], first, strict=True)]
+    np.testing.assert_allclose(tops, expected, atol=1.01)
+
+
+def test_without_a_training_slice_margins_are_none():
+    fitted = OutlineMargins.fit(np.zeros((1, 8, 8), np.uint8), np.ones((1, 8, 8), bool), np.ones(1), np.array(["a"]))
+    assert not fitted.draw(np.ones((2, 8, 8), np.uint8), 1.0, 0).any()
 
 
 def test_no_organ_at_all_has_no_outline():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 #: threshold between air and tissue for the patient's outline, HU: half-way, where a pixel is half skin
@@ -13,6 +16,8 @@ COUCH_MM = 9.0
 SKIN_MM = 10.0
 #: gaps between two of these masks that are tissue, mm: twice this
 BRIDGED_MM = 15.0
+#: slices' worth of weight that a regression of margins gives to no dependence: a patient or two must not make a rule
+RIDGE_SLICES = 10
 #: shape of an outline that is estimated from labels: 2 is an ellipse, more is fuller at the corners
 OUTLINE_EXPONENT = 2.25
 
@@ -50,23 +55,76 @@ def fit_margins(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> t
     Returns:
         (anterior, posterior, sides): zeros where no slice holds both.
     """
-    margins = []
-    for one, inside, side in zip(labels, body, pixel_mm, strict=True):
-        if one.any() and inside.any():
-            top, bottom, left, right = (_box(one > 0) - _box(inside)) * [1, -1, 1, -1] * side
-            margins.append((top, bottom, (left + right) / 2))
+    margins = [
+        _margins(one, inside, side)
+        for one, inside, side in zip(labels, body, pixel_mm, strict=True)
+        if one.any() and inside.any()
+    ]
     anterior, posterior, side = map(float, np.mean(margins, 0)) if margins else (0.0, 0.0, 0.0)
     return anterior, posterior, side
 
 
-def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: tuple[float, float, float]) -> np.ndarray:
+@dataclass(frozen=True)
+class OutlineMargins:
+    """Margins as in :func:`fit_margins`, by the size of the box around the organs, and how patients differ.
+
+    Attributes:
+        mean_mm: anterior, posterior, sides, [3].
+        box_mm: mean height and width of the box, [2].
+        slopes: mm of margin per mm of box beyond that, [2, 3].
+        patients_mm: what the margins of each training patient are beyond all this, [P, 3].
+    """
+
+    mean_mm: np.ndarray
+    box_mm: np.ndarray
+    slopes: np.ndarray
+    patients_mm: np.ndarray
+
+    @classmethod
+    def fit(cls, labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray, patients: np.ndarray) -> OutlineMargins:
+        """Ridge regression over training slices, :data:`RIDGE_SLICES` of which say that the box does not matter.
+
+        Args:
+            labels: uint8 [N, H, W]; body: bool [N, H, W], the outline from the CT; pixel_mm: float [N]; patients: of
+                the slices, [N].
+
+        Returns:
+            Margins of 0 where no slice holds organs and an outline.
+        """
+        used = [i for i in range(len(labels)) if labels[i].any() and body[i].any()]
+        if not used:
+            return cls(np.zeros(3), np.zeros(2), np.zeros((2, 3)), np.zeros((1, 3)))
+        margins = np.array([_margins(labels[i], body[i], pixel_mm[i]) for i in used])
+        boxes = np.array([_size(labels[i]) * pixel_mm[i] for i in used])
+        beyond, left = boxes - boxes.mean(0), margins - margins.mean(0)
+        ridge = np.diag(RIDGE_SLICES * np.maximum(beyond.var(0), 1))
+        slopes = np.linalg.solve(beyond.T @ beyond + ridge, beyond.T @ left)
+        left, of = left - beyond @ slopes, np.asarray(patients)[used]
+        own = np.array([left[of == patient].mean(0) for patient in dict.fromkeys(of)])
+        return cls(margins.mean(0), boxes.mean(0), slopes, own)
+
+    def draw(self, labels: np.ndarray, pixel_mm: float, seed: int) -> np.ndarray:
+        """Margins of each slice of a subject, [N, 3], of a patient that differs as one of the training patients does.
+
+        Args:
+            labels: uint8 [N, H, W].
+            pixel_mm: pixel size.
+            seed: of the draw among these patients.
+        """
+        own = self.patients_mm[np.random.default_rng(seed).integers(len(self.patients_mm))]
+        boxes = np.array([_size(one) * pixel_mm if one.any() else self.box_mm for one in labels])
+        return np.maximum(self.mean_mm + (boxes - self.box_mm) @ self.slopes + own, 0.0)
+
+
+def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: ArrayLike) -> np.ndarray:
     """The patient's outline where there is no CT: a superellipse around the organs of each slice.
 
-    Its box is that of the organs, widened by :func:`fit_margins`; a slice without any organ takes the box of the
-    nearest one that has some.
+    Its box is that of the organs, widened by :func:`fit_margins` or :class:`OutlineMargins`; a slice without any organ
+    takes the box of the nearest one that has some.
 
     Args:
-        labels: uint8 [N, H, W], neighbouring slices; margins_mm: anterior, posterior, sides.
+        labels: uint8 [N, H, W], neighbouring slices; margins_mm: anterior, posterior, sides, [3] or of each slice
+            [N, 3].
 
     Returns:
         bool [N, H, W]; organs are always inside.
@@ -74,8 +132,8 @@ def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: tuple[f
     known = np.flatnonzero(labels.any(axis=(1, 2)))
     if not known.size:
         return np.zeros(labels.shape, bool)
-    anterior, posterior, sides = margins_mm
-    wider = np.array([-anterior, posterior, -sides, sides]) / pixel_mm
+    anterior, posterior, sides = np.broadcast_to(margins_mm, (len(labels), 3))[known].T
+    wider = np.stack([-anterior, posterior, -sides, sides], 1) / pixel_mm
     boxes = np.array([_box(labels[i] > 0) for i in known]) + wider
     nearest = np.abs(np.arange(len(labels))[:, None] - known).argmin(1)
     row, column = np.mgrid[: labels.shape[1], : labels.shape[2]] + 0.5
@@ -108,6 +166,18 @@ def grown_outline(body: np.ndarray, parts: np.ndarray, pixel_mm: float) -> np.nd
         around = ndimage.distance_transform_edt(apart <= reach) > BRIDGED_MM / pixel_mm
         grown[i] = ndimage.binary_fill_holes(grown[i] | around[edge:-edge, edge:-edge])
     return grown
+
+
+def _margins(labels: np.ndarray, body: np.ndarray, pixel_mm: float) -> tuple[float, float, float]:
+    """Of one slice: anterior, posterior, sides."""
+    top, bottom, left, right = (_box(labels > 0) - _box(body)) * [1, -1, 1, -1] * pixel_mm
+    return top, bottom, (left + right) / 2
+
+
+def _size(labels: np.ndarray) -> np.ndarray:
+    """Height and width of the box around the organs, pixels."""
+    top, bottom, left, right = _box(labels > 0)
+    return np.array([bottom - top, right - left])
 
 
 def _box(mask: np.ndarray) -> np.ndarray:

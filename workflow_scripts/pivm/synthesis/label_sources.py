@@ -13,9 +13,8 @@ from pivm.cohort.record import SubjectRecord
 from pivm.cohort.split import LABELS_ONLY, WITHOUT_CT
 from pivm.cohort.store import Arrays, LabelStore, SliceStore
 from pivm.errors import CohortError
-from pivm.scans.outline import outline_from_labels
-
-Margins = tuple[float, float, float]
+from pivm.scans.outline import OutlineMargins, outline_from_labels
+from pivm.seeds import derived_seed
 
 
 class Chosen(NamedTuple):
@@ -94,17 +93,18 @@ def apportion(count: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def labels_alone(
-    store: SliceStore, split: pd.DataFrame, subjects: Mapping[str, Path], margins_mm: Margins, required: bool
+    store: SliceStore, split: pd.DataFrame, subjects: Mapping[str, Path], required: bool
 ) -> Iterator[tuple[pd.DataFrame, Arrays]]:
     """The label maps of all subjects whose labels alone serve, each with an outline that is estimated from them.
 
-    Of a subject with a CT that is not used, nothing but the labels is taken either.
+    Outlines lie as far from the organs as those of the training patients, and differ as theirs do: were all alike, a
+    segmenter could learn where organs are from the skin. Of a subject with a CT that is not used, nothing but the
+    labels is taken either.
 
     Args:
         store: of the subjects with a CT, under the same split.
         split: as :func:`pivm.cohort.split.split_table` reads it.
         subjects: name -> folder of what preparation wrote.
-        margins_mm: anterior, posterior and at the sides, of the training patients.
         required: there must be one.
 
     Yields:
@@ -118,13 +118,27 @@ def labels_alone(
         if required:
             raise no_label_maps()
         yield store.index.iloc[:0], {"labels": np.asarray(store.labels[:0]), "body": np.asarray(store.body[:0])}
+        return
+    margins = _train_margins(store)
     for subject in chosen.itertuples():
         if subject.source == WITHOUT_CT:
             rows, labels = _prepared(subject, subjects[subject.subject])
         else:
             rows, labels = _stored(store, subject.subject)
-        body = outline_from_labels(labels, float(rows["pixel_mm"].iloc[0]), margins_mm)
+        pixel_mm = float(rows["pixel_mm"].iloc[0])
+        margins_mm = margins.draw(labels, pixel_mm, derived_seed(0, "outline", subject.subject))
+        body = outline_from_labels(labels, pixel_mm, margins_mm)
         yield rows, {"labels": labels, "body": body}
+
+
+def _train_margins(store: SliceStore, most: int = 500) -> OutlineMargins:
+    """Of the training patients, over at most so many of their slices."""
+    rows = store.rows("train")
+    rows = rows[:: max(len(rows) // most, 1)]
+    of_rows = store.index.iloc[rows]
+    return OutlineMargins.fit(
+        store.labels[rows], store.body[rows], of_rows["pixel_mm"].to_numpy(), of_rows["patient"].to_numpy()
+    )
 
 
 def _stored(store: SliceStore, subject: str) -> tuple[pd.DataFrame, np.ndarray]:
