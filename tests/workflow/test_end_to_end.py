@@ -270,6 +270,7 @@ def test_a_model_says_how_it_samples(results):
         "name": "dpm++",
         "steps": 3,
         "spacing": 0.6,
+        "organ_spread": 1.0,
         "guidance": 1.0,
         "reach": 0.1,
         "previous_from": 0.6,
