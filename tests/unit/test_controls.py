@@ -151,8 +151,8 @@ def test_another_label_set_size_or_version_is_refused(tmp_path):
 
 
 def sampler(**changes) -> str:
-    values = {"name": "dpm++", "steps": 4, "spacing": 0.6, "guidance": 1, "reach": 0.5, "previous_from": 0.6}
-    values["prior_draw"] = "drawn"
+    values = {"name": "dpm++", "steps": 4, "spacing": 0.6, "organ_spread": 1, "guidance": 1, "reach": 0.5}
+    values |= {"previous_from": 0.6, "prior_draw": "drawn"}
     return json.dumps({**values, **changes})
 
 
@@ -164,7 +164,7 @@ def test_a_sampler_may_hold_whole_numbers_for_others(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
-        ("diffusion", None, r"not a complete model .*sampler.json holds: name, steps, spacing, guidance"),
+        ("diffusion", None, r"not a complete model .*sampler.json holds: name, steps, spacing, organ_spread, guidance"),
         ("prior_map", None, r"not a complete model .*sampler.json holds: nothing, as {}"),
         ("diffusion", '{"name": "ddim", "ste', "not a complete model"),
         (
