@@ -16,8 +16,8 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 from pivm.evaluation.all_metrics import METRICS  # noqa: E402
 from pivm.report.drawing import method_colours, plt  # noqa: E402
 
-#: passes of the default by AdamW
-DEFAULT = 40
+#: passes of the default
+DEFAULT = 20
 TITLES = {"absolute": "absolute HU (CDDPM)", "variation": "variation around organ means (PIVM)"}
 SHOWN = ("ssim", "frechet_distance", "kid")
 
