@@ -81,9 +81,9 @@ def _merge_background(sums: np.ndarray) -> np.ndarray:
     return merged
 
 
-def _margins(store: SliceStore, rows: np.ndarray, most: int = 500) -> tuple[float, float, float]:
-    """The outline margins over at most so many slices, evenly spread over the split."""
-    from pivm.scans.outline import fit_margins  # scipy, which training and sampling do without
+def _margins(store: SliceStore, rows: np.ndarray) -> tuple[float, float, float]:
+    """The outline margins of some of the slices."""
+    from pivm.scans.outline import fit_margins, some_slices  # scipy, which training and sampling do without
 
-    rows = rows[:: max(len(rows) // most, 1)]
+    rows = some_slices(rows)
     return fit_margins(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])

@@ -16,6 +16,8 @@ COUCH_MM = 9.0
 SKIN_MM = 10.0
 #: gaps between two of these masks that are tissue, mm: twice this
 BRIDGED_MM = 15.0
+#: slices that margins are fitted on, about
+MARGIN_SLICES = 500
 #: slices' worth of weight that a regression of margins gives to no dependence: a patient or two must not make a rule
 RIDGE_SLICES = 10
 #: shape of an outline that is estimated from labels: 2 is an ellipse, more is fuller at the corners
@@ -55,13 +57,14 @@ def fit_margins(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> t
     Returns:
         (anterior, posterior, sides): zeros where no slice holds both.
     """
-    margins = [
-        _margins(one, inside, side)
-        for one, inside, side in zip(labels, body, pixel_mm, strict=True)
-        if one.any() and inside.any()
-    ]
-    anterior, posterior, side = map(float, np.mean(margins, 0)) if margins else (0.0, 0.0, 0.0)
+    used, margins = _measured(labels, body, pixel_mm)
+    anterior, posterior, side = map(float, margins.mean(0)) if used else (0.0, 0.0, 0.0)
     return anterior, posterior, side
+
+
+def some_slices(rows: np.ndarray) -> np.ndarray:
+    """About :data:`MARGIN_SLICES` of the rows where there are many more, evenly spread: enough to fit margins."""
+    return rows[:: max(len(rows) // MARGIN_SLICES, 1)]
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,9 @@ class OutlineMargins:
         Returns:
             Margins of 0 where no slice holds organs and an outline.
         """
-        used = [i for i in range(len(labels)) if labels[i].any() and body[i].any()]
+        used, margins = _measured(labels, body, pixel_mm)
         if not used:
             return cls(np.zeros(3), np.zeros(2), np.zeros((2, 3)), np.zeros((1, 3)))
-        margins = np.array([_margins(labels[i], body[i], pixel_mm[i]) for i in used])
         boxes = np.array([_size(labels[i]) * pixel_mm[i] for i in used])
         beyond, left = boxes - boxes.mean(0), margins - margins.mean(0)
         ridge = np.diag(RIDGE_SLICES * np.maximum(beyond.var(0), 1))
@@ -168,10 +170,14 @@ def grown_outline(body: np.ndarray, parts: np.ndarray, pixel_mm: float) -> np.nd
     return grown
 
 
-def _margins(labels: np.ndarray, body: np.ndarray, pixel_mm: float) -> tuple[float, float, float]:
-    """Of one slice: anterior, posterior, sides."""
-    top, bottom, left, right = (_box(labels > 0) - _box(body)) * [1, -1, 1, -1] * pixel_mm
-    return top, bottom, (left + right) / 2
+def _measured(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """The slices that hold organs and an outline, and their margins, [n, 3]: anterior, posterior, sides."""
+    used = [i for i in range(len(labels)) if labels[i].any() and body[i].any()]
+    margins = []
+    for i in used:
+        top, bottom, left, right = (_box(labels[i] > 0) - _box(body[i])) * [1, -1, 1, -1] * pixel_mm[i]
+        margins.append((top, bottom, (left + right) / 2))
+    return used, np.array(margins)
 
 
 def _size(labels: np.ndarray) -> np.ndarray:

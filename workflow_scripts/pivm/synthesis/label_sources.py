@@ -13,7 +13,7 @@ from pivm.cohort.record import SubjectRecord
 from pivm.cohort.split import LABELS_ONLY, WITHOUT_CT
 from pivm.cohort.store import Arrays, LabelStore, SliceStore
 from pivm.errors import CohortError
-from pivm.scans.outline import OutlineMargins, outline_from_labels
+from pivm.scans.outline import OutlineMargins, outline_from_labels, some_slices
 from pivm.seeds import derived_seed
 
 
@@ -131,10 +131,9 @@ def labels_alone(
         yield rows, {"labels": labels, "body": body}
 
 
-def _train_margins(store: SliceStore, most: int = 500) -> OutlineMargins:
-    """Of the training patients, over at most so many of their slices."""
-    rows = store.rows("train")
-    rows = rows[:: max(len(rows) // most, 1)]
+def _train_margins(store: SliceStore) -> OutlineMargins:
+    """Of the training patients."""
+    rows = some_slices(store.rows("train"))
     of_rows = store.index.iloc[rows]
     return OutlineMargins.fit(
         store.labels[rows], store.body[rows], of_rows["pixel_mm"].to_numpy(), of_rows["patient"].to_numpy()

@@ -58,10 +58,11 @@ class DiffusionGenerator(DiffusionLearner, SliceWise):
         """The noise that sampling starts from, [N, 1, H, W]; what an organ has in common is that of the patient."""
         if self.shares is None:
             return white
-        drawn, spread = {s: step_generator(s, "organs") for s in patient_seeds}, self.settings.sampler.organ_spread
-        common = {s: spread * torch.randn(self.prior.classes, generator=generator) for s, generator in drawn.items()}
+        drawn = {seed: step_generator(seed, "organs") for seed in patient_seeds}
+        common = {seed: torch.randn(self.prior.classes, generator=generator) for seed, generator in drawn.items()}
         ids = torch.from_numpy(label_map.astype(np.int64))
-        return organ_noise(white, torch.stack([common[seed] for seed in patient_seeds]), ids, self.shares.cpu())
+        shared = self.settings.sampler.organ_spread * torch.stack([common[seed] for seed in patient_seeds])
+        return organ_noise(white, shared, ids, self.shares.cpu())
 
     def _means(self, patient_seeds: Sequence[int]) -> MaybeTensor:
         """Organ means of synthetic patients, float32 HU [N, K]; ``None`` for the data set's."""
