@@ -184,6 +184,20 @@ def test_masks_keep_their_axes_too(model, tmp_path):
     np.testing.assert_allclose(ct.affine, affine)
 
 
+def test_an_outline_is_that_of_what_the_labels_show(model, tmp_path):
+    """Label maps differ in it as patients do; neither the seed nor the name of a file changes it."""
+    facts = json.loads((model / "prior.json").read_text())
+    facts["outline_by_box"] = {"patients_mm": [[shift] * 3 for shift in (-16.0, -8.0, 0.0, 8.0, 16.0)]}
+    (model / "prior.json").write_text(json.dumps(facts))
+    sizes = set()
+    for slices in range(3, 15):
+        one = generate_ct(model, write(labels(slices), tmp_path / f"{slices}.nii.gz"), "model")
+        other = generate_ct(model, labels(slices), affine=AFFINE, seed=7)
+        np.testing.assert_array_equal(one.hu, other.hu)  # the prior map has no noise
+        sizes.add(int((one.hu[..., 0] > -1000).sum()))
+    assert 2 <= len(sizes) <= 5
+
+
 @pytest.mark.parametrize(
     ("array", "options", "message"),
     [

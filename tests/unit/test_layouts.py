@@ -25,7 +25,8 @@ from pivm.labels import ORGANS_34, LabelSet
 from pivm.scans.files import how_to_convert
 from pivm.scans.label_maps import Policy
 from pivm.scans.nifti import Image
-from pivm.scans.outline import OutlineMargins, fit_margins, outline_from_labels
+from pivm.scans.outline import OutlineMargins, outline_from_labels
+from pivm.synthesis.source import outline_seed
 from pivm.synthesis.volumes import read_source
 
 from tests.conftest import ORGANS, make_scan
@@ -304,6 +305,21 @@ class TestLabelsOnly:
         assert abs(len(rows) * 5 - (14 * 4 + 30)) <= 10
         np.testing.assert_array_equal(body[0], body[3])  # a slice without organs takes the nearest outline
 
+    def test_its_volumes_have_the_outline_of_its_slices(self, subject):
+        """Margins are drawn by its name, in both."""
+        two = {"patients_mm": [[-9.0, -9, -9], [9, 9, 9]]}
+        prior = Prior(
+            "body", ORGANS, ORGANS, (0.0,) * 8, (1,) * 8, 1.0, (1.0,) * 8, 0.0, 1.0, (-9, 9), (20.0,) * 3, two
+        )
+        found = set()
+        for name in "abcdefgh":
+            source = read_source(name, subject, LABELS, 32, Policy(), "air", prior)
+            slices, pixel_mm = source.plane.standardise(source.labels, 0, smooth=False), source.plane.pixel_mm
+            margins = OutlineMargins.of((20.0,) * 3, two).draw(slices, pixel_mm, outline_seed(name))
+            np.testing.assert_array_equal(source.label_map > 0, outline_from_labels(slices, pixel_mm, margins, 5.0))
+            found.add(margins[0, 0])
+        assert found == {11.0, 29.0}
+
     def test_real_subjects(self, real_ct, selection, quality):
         found = listing(real_ct.parent / "labels_only").subjects
         assert set(found) == {"s0000", "s0001", "s0004", "s0006"}
@@ -313,47 +329,3 @@ class TestLabelsOnly:
         assert any(r.status == "labels only" for r in records)
         for record in records:
             assert record.status == "labels only" or "not an abdominal scan" in record.reason
-
-
-def test_margins_are_those_between_the_boxes():
-    labels, body = np.zeros((2, 40, 40), np.uint8), np.zeros((2, 40, 40), bool)
-    labels[:, 15:25, 12:28] = 3
-    body[0, 5:27, 8:32], body[1, 7:27, 10:30] = True, True
-    assert fit_margins(labels, body, np.array([2.0, 2.0])) == (18.0, 4.0, 6.0)
-    estimate = outline_from_labels(labels, 2.0, (18.0, 4.0, 6.0))
-    rows, columns = np.flatnonzero(estimate[0].any(1)), np.flatnonzero(estimate[0].any(0))
-    assert (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) == (6, 27, 9, 31)
-    assert estimate[labels > 0].all()
-
-
-def test_margins_follow_the_organs_and_patients():
-    """Patients a and b: the margin in front is 30 mm less half the height of the organs; all of b's are 8 mm wider."""
-    labels, body = np.zeros((80, 60, 60), np.uint8), np.zeros((80, 60, 60), bool)
-    patients, heights = np.repeat(["a", "b"], 40), np.tile([8, 12, 16, 20], 20)
-    for i, height in enumerate(heights):
-        wider = 4 * (patients[i] == "b")
-        labels[i, 30 - height : 30, 24:36] = 1
-        body[i, 30 - height - (15 - height // 2) - wider : 34 + wider, 18 - wider : 42 + wider] = True
-    fitted = OutlineMargins.fit(labels, body, np.full(80, 2.0), patients)
-    assert fitted.slopes[0, 0] == pytest.approx(-0.5, abs=0.08)
-    assert np.abs(fitted.slopes[:, 1:]).max() < 0.01
-    np.testing.assert_allclose(fitted.patients_mm, [[-4] * 3, [4] * 3], atol=0.01)
-    drawn = {seed: fitted.draw(labels[:4], 2.0, seed) for seed in range(20)}
-    assert {tuple(m[:, 1].round()) for m in drawn.values()} == {(8.0,) * 4, (16.0,) * 4}  # posterior, of a and of b
-    np.testing.assert_array_equal(drawn[3], fitted.draw(labels[:4], 2.0, 3))
-    first = drawn[0][:, 0]
-    assert first[0] - first[3] == pytest.approx(12, abs=2)
-    outlines = outline_from_labels(labels[:4], 2.0, drawn[0])
-    tops = [np.flatnonzero(one.any(1))[0] for one in outlines]
-    expected = [30 - height - margin / 2 for height, margin in zip(heights[:4], first, strict=True)]
-    np.testing.assert_allclose(tops, expected, atol=1.01)
-
-
-def test_without_a_training_slice_margins_are_none():
-    fitted = OutlineMargins.fit(np.zeros((1, 8, 8), np.uint8), np.ones((1, 8, 8), bool), np.ones(1), np.array(["a"]))
-    assert not fitted.draw(np.ones((2, 8, 8), np.uint8), 1.0, 0).any()
-
-
-def test_no_organ_at_all_has_no_outline():
-    assert not outline_from_labels(np.zeros((2, 16, 16), np.uint8), 2.0, (1.0, 1.0, 1.0)).any()
-    assert fit_margins(np.zeros((1, 8, 8), np.uint8), np.ones((1, 8, 8), bool), np.ones(1)) == (0.0, 0.0, 0.0)

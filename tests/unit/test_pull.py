@@ -133,6 +133,7 @@ def test_names_and_numbers_of_strangers_are_checked(model, hub, tmp_path, capsys
         ({"names": ["../x", "spleen", "colon"], "organs": ["../x", "spleen", "colon"]}, "'../x' is no name"),
         ({"means": ["a"] * 5}, "means are not 5 numbers"),
         ({"voxels": [1]}, "voxels are not 5 numbers"),
+        ({"outline_by_box": {"slopes": [1]}}, "no margins of outlines"),
     ):
         spoilt = {**prior, **change}
         facts = altered_facts(model, organs=spoilt["organs"])

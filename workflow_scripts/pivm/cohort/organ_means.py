@@ -10,6 +10,7 @@ from pivm.labels import LabelSet
 
 if TYPE_CHECKING:
     from pivm.cohort.store import SliceStore
+    from pivm.scans.outline import OutlineMargins
 from pivm.cohort.prior import Prior, own_ids
 
 #: organ means are taken from intensities clipped to this range (paper, section 3.1)
@@ -57,6 +58,8 @@ def fit_prior(store: SliceStore, organs: LabelSet, kind: str, names: LabelSet | 
     total = int(n.sum())
     spread = squared - 2 * means * plain + n * means**2
     absolute_mean = int(plain.sum()) / total
+    margins = train_margins(store)
+    anterior, posterior, sides = map(float, margins.mean_mm)
     absolute_var = int(squared.sum()) / total - absolute_mean**2
     variation_sd = float(np.sqrt(spread.sum() / total))
     own_sd = np.sqrt(np.maximum(spread, 0) / np.maximum(n, 1))
@@ -71,19 +74,23 @@ def fit_prior(store: SliceStore, organs: LabelSet, kind: str, names: LabelSet | 
         absolute_mean=absolute_mean,
         absolute_sd=float(np.sqrt(absolute_var)),
         hu_range=(low, high),
-        outline_margins_mm=_margins(store, rows),
+        outline_margins_mm=(anterior, posterior, sides),
+        outline_by_box=margins.by_box(),
     )
+
+
+def train_margins(store: SliceStore) -> OutlineMargins:
+    """How far the outlines of the training patients lie from their organs, of about 500 slices."""
+    from pivm.scans.outline import MARGIN_SLICES, OutlineMargins  # scipy, which training and sampling do without
+
+    rows = store.rows("train")
+    rows = rows[:: max(len(rows) // MARGIN_SLICES, 1)]
+    index = store.index.iloc[rows]
+    pixel_mm, patients = index["pixel_mm"].to_numpy(), index["patient"].to_numpy()
+    return OutlineMargins.fit(store.labels[rows], store.body[rows], pixel_mm, patients)
 
 
 def _merge_background(sums: np.ndarray) -> np.ndarray:
     merged = sums[:-1].copy()
     merged[0] += sums[-1]
     return merged
-
-
-def _margins(store: SliceStore, rows: np.ndarray) -> tuple[float, float, float]:
-    """The outline margins of some of the slices."""
-    from pivm.scans.outline import fit_margins, some_slices  # scipy, which training and sampling do without
-
-    rows = some_slices(rows)
-    return fit_margins(store.labels[rows], store.body[rows], store.index["pixel_mm"].to_numpy()[rows])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Set
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,9 @@ class Prior:
         absolute_sd: standard deviation of the HU themselves.
         hu_range: smallest and largest HU of the training pixels.
         outline_margins_mm: anterior, posterior and at the sides, from the organs to the patient's outline, for subjects
-            without CT (:func:`pivm.scans.outline.fit_margins`).
+            without CT: the mean over training slices.
+        outline_by_box: how they depend on the size of the organs and on the patient
+            (:meth:`pivm.scans.outline.OutlineMargins.by_box`); empty: not at all.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Prior:
     absolute_sd: float
     hu_range: tuple[int, int]
     outline_margins_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    outline_by_box: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:

@@ -15,6 +15,7 @@ from pivm.hub.card import CARD
 from pivm.hub.publication import HASHES, require_whole
 from pivm.hub.remote import Snapshot
 from pivm.learning.model_files import file_hash, load_facts
+from pivm.scans.outline import OutlineMargins
 from pivm.synthesis.region import trained_organs
 
 #: endings of weights that are unpickled, or could be
@@ -93,6 +94,7 @@ def _require_numbers(prior: Prior) -> None:
         values = getattr(prior, field)
         if len(values) != classes or not all(type(value) in (int, float) for value in values):
             raise StateError(f"prior.json: {field} are not {classes} numbers, one for each label")
+    OutlineMargins.of(prior.outline_margins_mm, prior.outline_by_box)
 
 
 def _require_hashes(folder: Path, snapshot: Snapshot) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
+
+from pivm.errors import StateError
 
 #: threshold between air and tissue for the patient's outline, HU: half-way, where a pixel is half skin
 OUTLINE_HU = -500
@@ -22,6 +25,9 @@ MARGIN_SLICES = 500
 RIDGE_SLICES = 10
 #: shape of an outline that is estimated from labels: 2 is an ellipse, more is fuller at the corners
 OUTLINE_EXPONENT = 2.25
+#: over which the skin changes along z, mm (sigma of a Gaussian): so much lets estimated outlines change as much from
+#: slice to slice as those of CT do
+OUTLINE_LENGTH_MM = 40.0
 
 
 def outline(hu: np.ndarray, labels: np.ndarray, pixel_mm: float) -> np.ndarray:
@@ -48,31 +54,12 @@ def outline(hu: np.ndarray, labels: np.ndarray, pixel_mm: float) -> np.ndarray:
     return body
 
 
-def fit_margins(labels: np.ndarray, body: np.ndarray, pixel_mm: np.ndarray) -> tuple[float, float, float]:
-    """Mean distances in mm between the box around the organs and the box around the outline, over training slices.
-
-    Args:
-        labels: uint8 [N, H, W]; body: bool [N, H, W], the outline from the CT; pixel_mm: float [N].
-
-    Returns:
-        (anterior, posterior, sides): zeros where no slice holds both.
-    """
-    used, margins = _measured(labels, body, pixel_mm)
-    anterior, posterior, side = map(float, margins.mean(0)) if used else (0.0, 0.0, 0.0)
-    return anterior, posterior, side
-
-
-def some_slices(rows: np.ndarray) -> np.ndarray:
-    """About :data:`MARGIN_SLICES` of the rows where there are many more, evenly spread: enough to fit margins."""
-    return rows[:: max(len(rows) // MARGIN_SLICES, 1)]
-
-
 @dataclass(frozen=True)
 class OutlineMargins:
-    """Margins as in :func:`fit_margins`, by the size of the box around the organs, and how patients differ.
+    """How far the box around the outline lies from that around the organs, by the size of the latter and the patient.
 
     Attributes:
-        mean_mm: anterior, posterior, sides, [3].
+        mean_mm: mean distances over training slices: anterior, posterior, sides, [3].
         box_mm: mean height and width of the box, [2].
         slopes: mm of margin per mm of box beyond that, [2, 3].
         patients_mm: what the margins of each training patient are beyond all this, [P, 3].
@@ -96,7 +83,7 @@ class OutlineMargins:
         """
         used, margins = _measured(labels, body, pixel_mm)
         if not used:
-            return cls(np.zeros(3), np.zeros(2), np.zeros((2, 3)), np.zeros((1, 3)))
+            return cls.of((0.0, 0.0, 0.0), {})
         boxes = np.array([_size(labels[i]) * pixel_mm[i] for i in used])
         beyond, left = boxes - boxes.mean(0), margins - margins.mean(0)
         ridge = np.diag(RIDGE_SLICES * np.maximum(beyond.var(0), 1))
@@ -104,6 +91,31 @@ class OutlineMargins:
         left, of = left - beyond @ slopes, np.asarray(patients)[used]
         own = np.array([left[of == patient].mean(0) for patient in dict.fromkeys(of)])
         return cls(margins.mean(0), boxes.mean(0), slopes, own)
+
+    def by_box(self) -> dict[str, list]:
+        """All but the mean, as lists."""
+        return {name: getattr(self, name).tolist() for name in ("box_mm", "slopes", "patients_mm")}
+
+    @classmethod
+    def of(cls, mean_mm: ArrayLike, by_box: Mapping[str, ArrayLike]) -> OutlineMargins:
+        """From the mean and what :meth:`by_box` gave; where that is empty, margins are the same for all.
+
+        Raises:
+            StateError: they are no finite numbers of these shapes.
+        """
+        alike = {"box_mm": np.zeros(2), "slopes": np.zeros((2, 3)), "patients_mm": np.zeros((1, 3))}
+        try:
+            values = {name: np.asarray(v, float) for name, v in {"mean_mm": mean_mm, **alike, **by_box}.items()}
+            read = cls(**values)
+        except (TypeError, ValueError) as error:
+            raise StateError(f"prior.json: no margins of outlines: {error}") from None
+        wanted = [(3,), (2,), (2, 3), (max(read.patients_mm.size // 3, 1), 3)]
+        shapes = [getattr(read, one.name).shape for one in fields(cls)]
+        if shapes != wanted or not all(np.isfinite(value).all() for value in values.values()):
+            raise StateError(
+                f"prior.json: no margins of outlines: found arrays of {shapes}, expected finite numbers of {wanted}"
+            )
+        return read
 
     def draw(self, labels: np.ndarray, pixel_mm: float, seed: int) -> np.ndarray:
         """Margins of each slice of a subject, [N, 3], of a patient that differs as one of the training patients does.
@@ -118,15 +130,20 @@ class OutlineMargins:
         return np.maximum(self.mean_mm + (boxes - self.box_mm) @ self.slopes + own, 0.0)
 
 
-def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: ArrayLike) -> np.ndarray:
+def outline_from_labels(
+    labels: np.ndarray, pixel_mm: float, margins_mm: ArrayLike, step_mm: float | None = None
+) -> np.ndarray:
     """The patient's outline where there is no CT: a superellipse around the organs of each slice.
 
-    Its box is that of the organs, widened by :func:`fit_margins` or :class:`OutlineMargins`; a slice without any organ
-    takes the box of the nearest one that has some.
+    Its box is that of the organs, widened by :class:`OutlineMargins`; a slice without any organ takes the box of the
+    nearest one that has some.
 
     Args:
-        labels: uint8 [N, H, W], neighbouring slices; margins_mm: anterior, posterior, sides, [3] or of each slice
-            [N, 3].
+        labels: uint8 [N, H, W], neighbouring slices.
+        pixel_mm: pixel size.
+        margins_mm: anterior, posterior, sides, [3] or of each slice [N, 3].
+        step_mm: between slices of a volume, along which the box then changes smoothly, as skin does where an organ
+            ends; ``None``: slices too far apart for that.
 
     Returns:
         bool [N, H, W]; organs are always inside.
@@ -138,9 +155,12 @@ def outline_from_labels(labels: np.ndarray, pixel_mm: float, margins_mm: ArrayLi
     wider = np.stack([-anterior, posterior, -sides, sides], 1) / pixel_mm
     boxes = np.array([_box(labels[i] > 0) for i in known]) + wider
     nearest = np.abs(np.arange(len(labels))[:, None] - known).argmin(1)
+    boxes = boxes[nearest]
+    if step_mm:
+        boxes = ndimage.gaussian_filter1d(boxes, OUTLINE_LENGTH_MM / step_mm, axis=0, mode="nearest")
     row, column = np.mgrid[: labels.shape[1], : labels.shape[2]] + 0.5
     body = labels > 0
-    for i, (top, bottom, left, right) in enumerate(boxes[nearest]):
+    for i, (top, bottom, left, right) in enumerate(boxes):
         down = np.abs((row - (top + bottom) / 2) / ((bottom - top) / 2)) ** OUTLINE_EXPONENT
         across = np.abs((column - (left + right) / 2) / ((right - left) / 2)) ** OUTLINE_EXPONENT
         body[i] |= down + across <= 1

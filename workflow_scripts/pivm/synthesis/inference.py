@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -145,8 +146,9 @@ class CTGenerator:
         _require_slices(window, grid.shape[2], given.name)
         organs, untrained = require_trained(known, grid.spacing, trained, given, any_region, window)
         around = given.around if body is None else Surroundings(None, read_body(body, grid))
-        # the outline comes from all slices, whichever are wanted
-        source = standard_source(given.name, given.label_map, None, size, prior, around)
+        # the outline comes from all slices, whichever are wanted, and from what they show, however the file is called
+        shown = hashlib.sha256(given.label_map.array.tobytes()).hexdigest()
+        source = standard_source(given.name, given.label_map, None, size, prior, around, shown)
         wanted = given.axial(window)
         return Anatomy(wanted, source.axial(window, wanted.label_map.grid), organs, untrained, given)
 
@@ -228,9 +230,9 @@ def generate_ct(
 ) -> SyntheticCT:
     """Generate a CT on exactly the grid of a label map: its shape, its axes, its affine.
 
-    The patient's outline is estimated from the labels, with margins that were fitted on the training patients, and
-    holds all masks or ids, also those that the generator does not know. A distance of slices that the generator did
-    not learn is named in a warning (:mod:`pivm.synthesis.z_step`).
+    The patient's outline is estimated from the labels, with margins of one of the training patients, the same for the
+    same labels whatever the seed, and holds all masks or ids, also those that the generator does not know. A distance
+    of slices that the generator did not learn is named in a warning (:mod:`pivm.synthesis.z_step`).
 
     Args:
         model: folder of a trained generator.

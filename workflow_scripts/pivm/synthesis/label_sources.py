@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pivm.cohort.organ_means import train_margins
 from pivm.cohort.record import SubjectRecord
 from pivm.cohort.split import LABELS_ONLY, WITHOUT_CT
 from pivm.cohort.store import Arrays, LabelStore, SliceStore
 from pivm.errors import CohortError
-from pivm.scans.outline import OutlineMargins, outline_from_labels, some_slices
-from pivm.seeds import derived_seed
+from pivm.scans.outline import outline_from_labels
+from pivm.synthesis.source import outline_seed
 
 
 class Chosen(NamedTuple):
@@ -119,25 +120,16 @@ def labels_alone(
             raise no_label_maps()
         yield store.index.iloc[:0], {"labels": np.asarray(store.labels[:0]), "body": np.asarray(store.body[:0])}
         return
-    margins = _train_margins(store)
+    margins = train_margins(store)
     for subject in chosen.itertuples():
         if subject.source == WITHOUT_CT:
             rows, labels = _prepared(subject, subjects[subject.subject])
         else:
             rows, labels = _stored(store, subject.subject)
         pixel_mm = float(rows["pixel_mm"].iloc[0])
-        margins_mm = margins.draw(labels, pixel_mm, derived_seed(0, "outline", subject.subject))
+        margins_mm = margins.draw(labels, pixel_mm, outline_seed(subject.subject))
         body = outline_from_labels(labels, pixel_mm, margins_mm)
         yield rows, {"labels": labels, "body": body}
-
-
-def _train_margins(store: SliceStore) -> OutlineMargins:
-    """Of the training patients."""
-    rows = some_slices(store.rows("train"))
-    of_rows = store.index.iloc[rows]
-    return OutlineMargins.fit(
-        store.labels[rows], store.body[rows], of_rows["pixel_mm"].to_numpy(), of_rows["patient"].to_numpy()
-    )
 
 
 def _stored(store: SliceStore, subject: str) -> tuple[pd.DataFrame, np.ndarray]:

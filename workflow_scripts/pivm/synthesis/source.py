@@ -13,7 +13,8 @@ from pivm.generators.protocol import Spacing
 from pivm.scans.inplane import AIR_HU, InPlane
 from pivm.scans.label_maps import LabelMap
 from pivm.scans.nifti import Grid, Volume
-from pivm.scans.outline import grown_outline, outline, outline_from_labels
+from pivm.scans.outline import OutlineMargins, grown_outline, outline, outline_from_labels
+from pivm.seeds import derived_seed
 
 
 @dataclass
@@ -64,6 +65,11 @@ class Surroundings(NamedTuple):
 PART_OF_PIXEL = 0.25
 
 
+def outline_seed(subject: str) -> int:
+    """What draws the margins of a subject's estimated outline: the same for its slices and its volumes."""
+    return derived_seed(0, "outline", subject)
+
+
 def standard_source(
     subject: str,
     labels: LabelMap,
@@ -71,11 +77,12 @@ def standard_source(
     size: int,
     prior: Prior,
     around: Surroundings | None = None,
+    outline_of: str | None = None,
 ) -> LabelSource:
     """Bring every axial slice of a label map to the in-plane standard.
 
-    The patient's outline comes from the CT; where there is none, from the labels and the margins of the training
-    split (:func:`pivm.scans.outline.outline_from_labels`), so that it holds what else is known of the body
+    The patient's outline comes from the CT; where there is none, from the labels and the margins of one of the
+    training patients (:class:`pivm.scans.outline.OutlineMargins`), so that it holds what else is known of the body
     (:func:`pivm.scans.outline.grown_outline`), or it is the one that is given.
 
     Args:
@@ -85,6 +92,7 @@ def standard_source(
         size: pixels per side of a standardised slice.
         prior: organ means of the generator, which say what its label map holds.
         around: what is known beside the organs where there is no CT.
+        outline_of: what says whose margins are drawn for an outline that is estimated; ``None``: the name.
     """
     plane = InPlane(labels.grid.shape[:2], labels.grid.spacing[:2], size)
     slices = plane.standardise(labels.array, 0, smooth=False)
@@ -94,7 +102,9 @@ def standard_source(
     elif around and around.body is not None:
         body = _shares(plane, around.body) >= 0.5
     else:
-        body = outline_from_labels(slices, plane.pixel_mm, prior.outline_margins_mm)
+        margins = OutlineMargins.of(prior.outline_margins_mm, prior.outline_by_box)
+        drawn = margins.draw(slices, plane.pixel_mm, outline_seed(outline_of or subject))
+        body = outline_from_labels(slices, plane.pixel_mm, drawn, labels.grid.spacing[2])
         if around and around.parts is not None:
             body = grown_outline(body, _shares(plane, around.parts) >= PART_OF_PIXEL, plane.pixel_mm)
     return LabelSource(subject, labels.grid, labels.array, prior.label_map(slices, body), plane, hu)
