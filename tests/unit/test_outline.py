@@ -91,3 +91,23 @@ def test_margins_of_a_mean_alone_are_the_same_for_all():
 def test_margins_that_are_none_are_refused(mean_mm, change):
     with pytest.raises(StateError, match="no margins of outlines"):
         OutlineMargins.of(mean_mm, change)
+
+
+@pytest.mark.parametrize("step_mm", [2.0, 5.0])
+def test_the_skin_of_a_volume_has_no_step_where_an_organ_ends(step_mm):
+    """Half of the slices show a wide organ, the others a narrow one."""
+    n = round(400 / step_mm)
+    labels = np.zeros((n, 64, 64), np.uint8)
+    labels[: n // 2, 24:40, 12:52], labels[n // 2 :, 24:40, 24:40] = 1, 2
+    margins = (24.0, 24.0, 24.0)
+    apart = outline_from_labels(labels, 6.0, margins)
+    volume = outline_from_labels(labels, 6.0, margins, step_mm)
+    assert volume[labels > 0].all()
+    for end in (0, -1):  # far from the step nothing changes
+        np.testing.assert_array_equal(volume[end], apart[end])
+    widths, step = volume.any(1).sum(1), apart.any(1).sum(1)
+    assert np.abs(np.diff(step)).max() == 24
+    # a Gaussian step of 24 pixels: steepest by 24 / (sqrt(2 pi) sigma) a slice; organs themselves stay inside
+    free = slice(n // 2, None)
+    assert np.abs(np.diff(widths[free])).max() <= 2 * np.ceil(24 * step_mm / (np.sqrt(2 * np.pi) * 40) / 2) + 2
+    assert (np.diff(widths[free]) <= 0).all()
