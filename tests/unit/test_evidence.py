@@ -142,6 +142,18 @@ class TestTable:
         table = evidence_table(cases_of({(4, "real"): 0.6, (4, "labels_only"): 0.5}), "real", 0.95)
         assert "add nothing" in sentence(table, ["labels_only"], 0.95, lambda arm: arm)
 
+    def test_one_test_patient_gives_no_interval(self, tmp_path):
+        """And no word of one, in no form."""
+        cases = cases_of({(1, "real"): 0.3, (1, "labels_only"): 0.4}, patients=1).query("segmenter_seed == 1")
+        table = evidence_table(cases, "real", 0.95)
+        outputs = type("Outputs", (), {f: tmp_path / f"evidence.{f}" for f in ("csv", "md", "tex", "html")})
+        write_evidence(table, 0.95, PHANTOM, None, outputs)
+        for form in ("md", "tex", "html"):
+            text = (tmp_path / f"evidence.{form}").read_text()
+            assert "nan" not in text.lower().replace("annotated", "")
+            assert "1 test patient and 1 segmenter seed" in text
+            assert "one test patient gives no interval and no test of what synthetic slices add" in text
+
     def test_it_is_written_in_all_forms(self, table, tmp_path):
         outputs = type("Outputs", (), {f: tmp_path / f"evidence.{f}" for f in ("csv", "md", "tex", "html")})
         write_evidence(table, 0.95, PHANTOM, None, outputs)

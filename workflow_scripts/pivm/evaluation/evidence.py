@@ -10,6 +10,7 @@ import pandas as pd
 
 from pivm.evaluation.all_metrics import METRICS
 from pivm.evaluation.crossed import CrossedMean
+from pivm.evaluation.sentences import counted
 from pivm.evaluation.statistics import small_organs, summarise_metric
 
 #: how the test slices are shown: as they are, and as another scanner would
@@ -131,15 +132,26 @@ def sentence(table: pd.DataFrame, arms: Sequence[str], level: float, title: Call
         best = part.loc[part["difference"].idxmax()]
         more = f", {steps:g} times the steps" if steps != 1 else ""
         place = "On another scanner, with" if test == SHIFTED else "With"
-        start = f"{place} {annotated} annotated patient{'' if annotated == 1 else 's'}{more}, "
-        ends = f"[{best.difference_low:+.3f}, {best.difference_high:+.3f}]"
+        start, name = f"{place} {counted(annotated, 'annotated patient')}{more}, ", title(best.arm)
+        ends = interval_words(best.difference_low, best.difference_high)
         if pd.notna(best.p_holm) and best.p_holm <= 1 - level and best.difference > 0:
-            gain = f"{title(best.arm)} adds {best.difference:+.3f} Dice {ends}{_worth(best, largest)}."
+            gain = f"{name} adds {best.difference:+.3f} Dice{ends}{_worth(best, largest)}."
         else:
-            most = f"(the most: {title(best.arm)}, {best.difference:+.3f} {ends})"
-            gain = f"synthetic slices add nothing that {best.patients} test patients can show {most}."
+            most = f"(the most: {name}, {best.difference:+.3f}{ends})"
+            gain = f"synthetic slices add nothing that {counted(best.patients, 'test patient')} can show {most}."
+            if not ends:
+                gain = f"one test patient gives no interval and no test of what synthetic slices add {most}."
         said.append(start + gain)
     return " ".join(said)
+
+
+def interval_words(low: float, high: float) -> str:
+    """The interval of a difference, behind it; nothing where there is none, as of one patient.
+
+    >>> interval_words(-0.01, 0.02), interval_words(math.nan, math.nan)
+    (' [-0.010, +0.020]', '')
+    """
+    return "" if pd.isna(low) else f" [{low:+.3f}, {high:+.3f}]"
 
 
 def loss_sentence(table: pd.DataFrame, reference: str, title: Callable[[str], str]) -> str:

@@ -122,6 +122,15 @@ def signed(metric: Metric, value: float) -> str:
     return text.lstrip("+-") if float(text) == 0 else text
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "segmenter seed"), counted(3, "segmenter seed")
+    ('1 segmenter seed', '3 segmenter seeds')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _limits(summaries: Sequence[MetricSummary], level: float, title: Callable[[str], str]) -> list[str]:
     """What the intervals do not cover, one sentence per reason."""
     found = []

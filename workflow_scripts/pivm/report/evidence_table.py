@@ -7,7 +7,8 @@ from functools import partial
 
 import pandas as pd
 
-from pivm.evaluation.evidence import SAME, SHIFTED, loss_sentence, sentence
+from pivm.evaluation.evidence import SAME, SHIFTED, interval_words, loss_sentence, sentence
+from pivm.evaluation.sentences import counted
 from pivm.report.forms import caption, write_forms
 from pivm.report.words import Words
 from pivm.segmentation.arms import ARMS, GENERATED, REFERENCE
@@ -31,10 +32,10 @@ def write_evidence(table: pd.DataFrame, level: float, words: Words, shifted: Shi
     """
     generated = [arm for arm in dict.fromkeys(table["arm"]) if ARMS[arm].generator == GENERATED]
     title = partial(arm_title, words=words)
-    seeds = table["segmenter_seeds"].max()
     notes = [
-        f"{caption('evidence', words)}. Dice, mean over organs, then over {table['patients'].max()} test patients and "
-        f"{seeds} segmenter seed{'' if seeds == 1 else 's'}. In brackets: the paired difference to the "
+        f"{caption('evidence', words)}. Dice, mean over organs, then over "
+        f"{counted(table['patients'].max(), 'test patient')} and "
+        f"{counted(table['segmenter_seeds'].max(), 'segmenter seed')}. In brackets: the paired difference to the "
         f"{words.adjective} slices alone of the same patients, with its {100 * level:g} % interval over patients and "
         "seeds, and how many more annotated patients gain as much by the curve of these slices, taken as exact. "
         "Bold: told apart from the "
@@ -80,4 +81,4 @@ def _cell(row, level: float, bold: str, largest: int) -> str:
     patients = f"more than {largest - row.annotated:+d}" if math.isinf(row.worth) else f"{row.worth:+.0f}"
     worth = "" if math.isnan(row.worth) else f"; {patients} patients"
     text = (bold if told_apart else "%s") % f"{row.mean:.3f}"
-    return f"{text} ({row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]{worth})"
+    return f"{text} ({row.difference:+.3f}{interval_words(row.difference_low, row.difference_high)}{worth})"

@@ -10,7 +10,7 @@ import pandas as pd
 from pivm.evaluation.crossed import CrossedMean
 from pivm.evaluation.metrics import Metric, SegmentationMetric
 from pivm.evaluation.organ_shares import LARGE, organ_shares
-from pivm.evaluation.sentences import differences_to, leaders, signed, verdicts
+from pivm.evaluation.sentences import counted, differences_to, leaders, signed, verdicts
 from pivm.evaluation.statistics import MetricSummary, Summary
 from pivm.report.forms import caption, method_title, write_forms
 from pivm.report.words import TableFacts, Words
@@ -108,7 +108,7 @@ def counts(summary: Summary, words: Words) -> str:
 
 def _number(values: list[int], noun: str) -> str:
     low, high = (min(values), max(values)) if values else (0, 0)
-    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
+    return f"{'' if low == high else f'{low} to '}{counted(high, noun)}"
 
 
 def intervals_note(facts: TableFacts, table: str) -> str:
