@@ -58,11 +58,11 @@ def fit_prior(store: SliceStore, organs: LabelSet, kind: str, names: LabelSet | 
     total = int(n.sum())
     spread = squared - 2 * means * plain + n * means**2
     absolute_mean = int(plain.sum()) / total
-    margins = train_margins(store)
-    anterior, posterior, sides = map(float, margins.mean_mm)
     absolute_var = int(squared.sum()) / total - absolute_mean**2
     variation_sd = float(np.sqrt(spread.sum() / total))
     own_sd = np.sqrt(np.maximum(spread, 0) / np.maximum(n, 1))
+    margins = train_margins(store)
+    anterior, posterior, sides = map(float, margins.mean_mm)
     return Prior(
         kind=kind,
         names=label_set.names,
