@@ -42,6 +42,11 @@ class Concatenated(torch.nn.Module):
         self.embed = torch.nn.Embedding(classes, label_channels)
         self.net = make(1 + label_channels + sum(CONDITION_CHANNELS.values()))
 
+    @property
+    def head(self) -> torch.nn.Module:
+        """Where the library reads the type of the weights."""
+        return self.embed
+
     def forward(self, noisy, t, label_map, prior, previous, known=None):
         if known is not None:
             raise ValueError("diffusion.training.drop_labels: the networks of other libraries do not know it, set 0")
