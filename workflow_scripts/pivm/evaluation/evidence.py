@@ -138,9 +138,10 @@ def sentence(table: pd.DataFrame, arms: Sequence[str], level: float, title: Call
             gain = f"{name} adds {best.difference:+.3f} Dice{ends}{_worth(best, largest)}."
         else:
             most = f"(the most: {name}, {best.difference:+.3f}{ends})"
-            gain = f"synthetic slices add nothing that {counted(best.patients, 'test patient')} can show {most}."
-            if not ends:
+            if best.patients == 1:
                 gain = f"one test patient gives no interval and no test of what synthetic slices add {most}."
+            else:
+                gain = f"synthetic slices add nothing that {counted(best.patients, 'test patient')} can show {most}."
         said.append(start + gain)
     return " ".join(said)
 

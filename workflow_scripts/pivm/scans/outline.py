@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -110,7 +110,7 @@ class OutlineMargins:
         except (TypeError, ValueError) as error:
             raise StateError(f"prior.json: no margins of outlines: {error}") from None
         wanted = [(3,), (2,), (2, 3), (max(read.patients_mm.size // 3, 1), 3)]
-        shapes = [getattr(read, one.name).shape for one in fields(cls)]
+        shapes = [value.shape for value in values.values()]
         if shapes != wanted or not all(np.isfinite(value).all() for value in values.values()):
             raise StateError(
                 f"prior.json: no margins of outlines: found arrays of {shapes}, expected finite numbers of {wanted}"
