@@ -7,6 +7,7 @@ from pivm.generators.diffusion.generator import DiffusionGenerator
 from pivm.generators.diffusion.settings import DiffusionSettings, NetworkSettings, TrainingSettings
 from pivm.learning.graphs import replayed
 from pivm.learning.loop import Run
+from pivm.learning.optimizers import Muon
 from pivm.segmentation.segmenter import Segmenter
 from pivm.segmentation.settings import SegmenterSettings
 from pivm.segmentation.training_set import Part, TrainingSlices
@@ -106,3 +107,22 @@ def test_graphs_train_the_same_network(train, tmp_path):
     with_graphs, without = (train(device, tmp_path, graphs) for graphs in (True, False))
     for name, value in without.items():
         torch.testing.assert_close(with_graphs[name], value, rtol=1e-3, atol=1e-4)
+
+
+@needs_gpu
+def test_updates_of_muon_are_those_without_graphs_whichever_weights_have_gradients():
+    torch.manual_seed(0)
+    shapes = [(16, 8, 3, 3), (48, 16, 1, 1), (16, 8, 3, 3)]
+    start = [torch.randn(shape, device="cuda").contiguous(memory_format=torch.channels_last) for shape in shapes]
+    kernels = [[weight.clone().requires_grad_() for weight in start] for _ in range(2)]
+    optimizers = [Muon(weights, 0.02, graphs=graphs) for weights, graphs in zip(kernels, (True, False), strict=True)]
+    for step in range(9):
+        gradients = [torch.randn_like(weight) for weight in start]
+        for weights, optimizer in zip(kernels, optimizers, strict=True):
+            optimizer.zero_grad()
+            for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+                weight.grad = gradient.clone() if i < 2 or step % 3 else None
+            optimizer.step()
+    for replayed_weight, weight, before in zip(*kernels, start, strict=True):
+        assert (weight - before).norm() > 0.1
+        torch.testing.assert_close(replayed_weight, weight, rtol=1e-5, atol=1e-6)

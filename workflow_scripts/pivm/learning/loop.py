@@ -130,7 +130,8 @@ def train(
         PivmError: a loss or gradient is NaN or infinite; the step is named and the last saved state is of before.
     """
     device = next(model.parameters()).device
-    optimizers = make_optimizers(model, optimizer, schedule.learning_rate, betas, weight_decay)
+    graphs = run.graphs and device.type == "cuda"
+    optimizers = make_optimizers(model, optimizer, schedule.learning_rate, betas, weight_decay, graphs)
     half = low_precision(run.precision, device) == torch.float16
     scaler = torch.amp.GradScaler(device.type, enabled=half)
     parts = _Parts(model, optimizers, scaler, Ema(model, ema_decay) if ema_decay else None)
@@ -141,7 +142,7 @@ def train(
         model.compile()
     shared_loss = processes.share_gradients(model.train(), loss_at)
     period = validate_every or max(schedule.steps // 20, 1)
-    replay = static and run.graphs and device.type == "cuda" and not compiled and processes.world() == 1
+    replay = static and graphs and not compiled and processes.world() == 1
     with replayed(model, replay):
         for step in _with_bar(range(first, schedule.steps), name, schedule.steps):
             parts.set_rate(schedule.rate(step))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
+
+from pivm.learning.graphs import Replay
 
 #: of the odd polynomial a x + b x^3 + c x^5, which takes all singular values of a matrix near 1 (Jordan et al. 2024)
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -18,7 +20,12 @@ ADAMW_RMS = 0.2
 
 
 def make_optimizers(
-    model: torch.nn.Module, name: str, learning_rate: float, betas: tuple[float, float], weight_decay: float
+    model: torch.nn.Module,
+    name: str,
+    learning_rate: float,
+    betas: tuple[float, float],
+    weight_decay: float,
+    graphs: bool = False,
 ) -> list[torch.optim.Optimizer]:
     """The optimisers that train a model together, each of its weights by one of them.
 
@@ -27,12 +34,15 @@ def make_optimizers(
         learning_rate: of all of them.
         betas: of AdamW.
         weight_decay: of all of them, in units of the rate.
+        graphs: the products of Muon are a CUDA graph.
     """
     matrices = [weight for weight in model.parameters() if name == "muon" and is_matrix(weight)]
     chosen = {id(weight) for weight in matrices}
     others = [weight for weight in model.parameters() if id(weight) not in chosen]
     adamw = torch.optim.AdamW(others, learning_rate, betas=betas, weight_decay=weight_decay, fused=True)
-    return [adamw, Muon(matrices, learning_rate, weight_decay=weight_decay)] if matrices else [adamw]
+    if not matrices:
+        return [adamw]
+    return [adamw, Muon(matrices, learning_rate, weight_decay=weight_decay, graphs=graphs)]
 
 
 def is_matrix(weight: torch.Tensor) -> bool:
@@ -55,10 +65,19 @@ class Muon(torch.optim.Optimizer):
         lr: comparable to that of AdamW.
         momentum: of the gradient, after Nesterov.
         weight_decay: share of the weights that is taken off, times the rate.
+        graphs: the products are a CUDA graph (:class:`pivm.learning.graphs.Replay`).
     """
 
-    def __init__(self, weights: Iterable[torch.Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+    def __init__(
+        self,
+        weights: Iterable[torch.Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        graphs: bool = False,
+    ):
         super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._matched: Callable[..., list[torch.Tensor]] = Replay(_matched) if graphs else _matched
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -67,35 +86,37 @@ class Muon(torch.optim.Optimizer):
         # a gram matrix that is rounded to TF32 gets negative eigenvalues, which the iteration would blow up
         torch.set_float32_matmul_precision("highest")
         try:
-            self._step()
+            for group in self.param_groups:
+                self._update(group["params"], group["lr"], group["momentum"], group["weight_decay"])
         finally:
             torch.set_float32_matmul_precision(before)
 
-    def _step(self) -> None:
-        for group in self.param_groups:
-            by_shape: dict[torch.Size, list[tuple[torch.Tensor, torch.Tensor]]] = {}
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    by_shape.setdefault(weight.shape, []).append((weight, weight.grad))
-            for pairs in by_shape.values():
-                self._update(pairs, group["lr"], group["momentum"], group["weight_decay"])
+    def _update(self, weights: list[torch.Tensor], rate: float, momentum: float, weight_decay: float) -> None:
+        """All weights at once: on a GPU the host then starts few kernels."""
+        weights = [weight for weight in weights if weight.grad is not None]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        for weight in weights:
+            if "average" not in self.state[weight]:
+                self.state[weight]["average"] = torch.zeros_like(weight)
+        averages = [self.state[weight]["average"] for weight in weights]
+        torch._foreach_lerp_(averages, gradients, 1 - momentum)
+        updates = self._matched(*torch._foreach_lerp(gradients, averages, momentum))
+        torch._foreach_mul_(weights, 1 - rate * weight_decay)
+        for weight, update in zip(weights, updates, strict=True):
+            weight.sub_(update, alpha=rate * ADAMW_RMS * math.sqrt(max(len(update), update[0].numel())))
 
-    def _update(
-        self, pairs: list[tuple[torch.Tensor, torch.Tensor]], rate: float, momentum: float, weight_decay: float
-    ) -> None:
-        """Update weights of one shape, each beside its gradient."""
-        steps = []
-        for weight, gradient in pairs:
-            state = self.state[weight]
-            if "average" not in state:
-                state["average"] = torch.zeros_like(weight)
-            state["average"].lerp_(gradient, 1 - momentum)
-            steps.append(gradient.lerp(state["average"], momentum).flatten(1))
-        updates = orthogonal(torch.stack(steps).float())
-        scale = ADAMW_RMS * math.sqrt(max(updates.shape[1:]))
-        for (weight, _), update in zip(pairs, updates, strict=True):
-            weight.mul_(1 - rate * weight_decay)
-            weight.sub_(update.view(weight.shape), alpha=rate * scale)
+
+def _matched(*kernels: torch.Tensor) -> list[torch.Tensor]:
+    """Kernels [out, in, ...] as matrices, made :func:`orthogonal`, in their order; those of one shape go together."""
+    by_shape: dict[torch.Size, list[int]] = {}
+    for i, kernel in enumerate(kernels):
+        by_shape.setdefault(kernel.shape, []).append(i)
+    updates = list(kernels)
+    for shape, rows in by_shape.items():
+        together = orthogonal(torch.stack([kernels[i].flatten(1) for i in rows]).float())
+        for i, update in zip(rows, together, strict=True):
+            updates[i] = update.view(shape)
+    return updates
 
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
