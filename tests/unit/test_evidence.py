@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -102,6 +103,13 @@ class TestTable:
         assert "as much as 4 more annotated patients" in first
         assert "add nothing that 12 test patients can show" in second
         assert "add nothing that 12 test patients can show" in third
+
+    def test_one_patient_is_one_patient(self):
+        gains = {(4, "real"): 0.5, (4, "labels_only"): 0.57, (5, "real"): 0.6, (5, "labels_only"): 0.6}
+        table = evidence_table(cases_of(gains), "real", 0.95)
+        said = sentence(table, ["labels_only"], 0.95, lambda arm: arm)
+        assert re.search(r": as much as 1 more annotated patient \(\d to (more than )?\d\)", said)
+        assert "; +1 patient)" in _shape(table, 0.95, PHANTOM, "%s", {"higher": "up"}).to_string()
 
     def test_the_order_of_the_arms_does_not_matter(self, table):
         cases = cases_of(DICE)

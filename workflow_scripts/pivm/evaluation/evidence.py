@@ -176,8 +176,8 @@ def _worth(row, largest: int) -> str:
     """A clause: how many more annotated patients gain as much, as far as the largest draw can tell."""
     if math.isnan(row.worth):
         return ""
-    beyond = f"more than {largest - row.annotated}"
+    most = largest - row.annotated
     if math.isinf(row.worth):
-        return f": as much as {beyond} more annotated patients"
-    low, high = (f"{end:.0f}" if math.isfinite(end) else beyond for end in (row.worth_low, row.worth_high))
-    return f": as much as {row.worth:.0f} more annotated patients ({low} to {high})"
+        return f": as much as more than {counted(most, 'more annotated patient')}"
+    low, high = (str(round(e)) if math.isfinite(e) else f"more than {most}" for e in (row.worth_low, row.worth_high))
+    return f": as much as {counted(round(row.worth), 'more annotated patient')} ({low} to {high})"

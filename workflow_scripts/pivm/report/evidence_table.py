@@ -78,7 +78,16 @@ def _cell(row, level: float, bold: str, largest: int) -> str:
     if row.arm == REFERENCE:
         return f"{row.mean:.3f}"
     told_apart = pd.notna(row.p_holm) and row.p_holm <= 1 - level
-    patients = f"more than {largest - row.annotated:+d}" if math.isinf(row.worth) else f"{row.worth:+.0f}"
-    worth = "" if math.isnan(row.worth) else f"; {patients} patients"
+    worth = "" if math.isnan(row.worth) else f"; {_patients(row.worth, largest - row.annotated)}"
     text = (bold if told_apart else "%s") % f"{row.mean:.3f}"
     return f"{text} ({row.difference:+.3f}{interval_words(row.difference_low, row.difference_high)}{worth})"
+
+
+def _patients(worth: float, most: int) -> str:
+    """More or fewer annotated patients, as far as the largest draw can tell.
+
+    >>> _patients(1.3, 16), _patients(-0.4, 16), _patients(math.inf, 16)
+    ('+1 patient', '+0 patients', 'more than +16 patients')
+    """
+    more = most if math.isinf(worth) else round(worth)
+    return f"{'more than ' if math.isinf(worth) else ''}{more:+d} patient{'' if abs(more) == 1 else 's'}"
