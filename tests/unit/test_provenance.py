@@ -321,8 +321,8 @@ def test_a_training_depends_on_its_own_code_alone():
     reached = reached_by("train_generator", library, [TRAINERS["diffusion"]]).definitions
     own = {symbol for symbol in reached if symbol[0].startswith("pivm")}
     # 1,883 with sampling, which left; 1,753 since a mean can be learnt; 1,816 since organs share noise; 1,902 since
-    # Muon is our own
-    assert library.lines(own) <= 1915
+    # Muon is our own; 1,946 since its products are a CUDA graph
+    assert library.lines(own) <= 1950
     assert {symbol for symbol in own if not symbol[0].startswith(OF_TRAINING)} <= {("pivm", "")}
     assert not {name for _, name in own if "outline" in name or "margins" in name}
     # how a trained network samples
