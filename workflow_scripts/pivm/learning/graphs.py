@@ -31,7 +31,7 @@ class Replay:
         if shapes not in self._captured:
             self._captured[shapes] = self._capture(args)
         graph, inputs, outputs = self._captured[shapes]
-        torch._foreach_copy_(inputs, args)
+        torch._foreach_copy_(inputs, args)  # pyright: ignore[reportPrivateImportUsage]
         graph.replay()
         return outputs
 

@@ -92,16 +92,16 @@ class Muon(torch.optim.Optimizer):
             torch.set_float32_matmul_precision(before)
 
     def _update(self, weights: list[torch.Tensor], rate: float, momentum: float, weight_decay: float) -> None:
-        """All weights at once: on a GPU the host then starts few kernels."""
+        """All weights at once, by what torch has no public name for: on a GPU the host then starts few kernels."""
         weights = [weight for weight in weights if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         for weight in weights:
             if "average" not in self.state[weight]:
                 self.state[weight]["average"] = torch.zeros_like(weight)
         averages = [self.state[weight]["average"] for weight in weights]
-        torch._foreach_lerp_(averages, gradients, 1 - momentum)
-        updates = self._matched(*torch._foreach_lerp(gradients, averages, momentum))
-        torch._foreach_mul_(weights, 1 - rate * weight_decay)
+        torch._foreach_lerp_(averages, gradients, 1 - momentum)  # pyright: ignore[reportPrivateImportUsage]
+        updates = self._matched(*torch._foreach_lerp(gradients, averages, momentum))  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_mul_(weights, 1 - rate * weight_decay)  # pyright: ignore[reportPrivateImportUsage]
         for weight, update in zip(weights, updates, strict=True):
             weight.sub_(update, alpha=rate * ADAMW_RMS * math.sqrt(max(len(update), update[0].numel())))
 
