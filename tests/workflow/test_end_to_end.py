@@ -353,7 +353,7 @@ def test_another_data_set_leaves_the_first_in_place(finished):
     [
         (
             "segmentation/segmenter.py",
-            ("    return entropy + 1 - dice", "    return 1 + entropy - dice"),
+            ("    return entropy + 1 - torch", "    return 1 + entropy - torch"),
             {"train_segmenter", "test_segmenter", *TABLE_RULES, "manifest", "model_card", "agreement", "page"},
         ),
         (
