@@ -81,8 +81,11 @@ def test_a_kernel_is_a_matrix_in_any_memory_layout():
 
 def test_a_weight_without_gradient_stays():
     weights = [torch.ones(16, 16, requires_grad=True) for _ in range(2)]
+    optimizer = Muon(weights, 0.1, weight_decay=0.5)
+    optimizer.step()
+    assert all((weight == 1).all() for weight in weights)
     weights[0].grad = torch.eye(16)
-    Muon(weights, 0.1, weight_decay=0.5).step()
+    optimizer.step()
     assert (weights[1] == 1).all()
     assert not (weights[0] == 1).any()
 

@@ -95,6 +95,8 @@ class Muon(torch.optim.Optimizer):
         """All weights at once, by what torch has no public name for: on a GPU the host then starts few kernels."""
         weights = [weight for weight in weights if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
+        if not weights:
+            return
         for weight in weights:
             if "average" not in self.state[weight]:
                 self.state[weight]["average"] = torch.zeros_like(weight)
