@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import platform
+import statistics
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,6 +60,14 @@ def _cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def late_medians(losses: Path) -> dict[str, float | None]:
+    """Medians over the second half of the ``stats.csv`` that a training wrote beside its losses."""
+    with open(losses.with_name("stats.csv"), newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    late = rows[len(rows) // 2 :]
+    return {key: statistics.median(float(r[key]) for r in late) if late[0][key] else None for key in rows[0]}
 
 
 def report(facts: dict) -> None:

@@ -10,9 +10,7 @@ there are no graphs, so that the ratio is 1.
 from __future__ import annotations
 
 import argparse
-import csv
 import functools
-import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +18,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from common import made_up_prior, made_up_slices, report
+from common import late_medians, made_up_prior, made_up_slices, report
 from pivm.generators.diffusion.generator import DiffusionGenerator
 from pivm.generators.diffusion.settings import DiffusionSettings, TrainingSettings
 from pivm.learning import loop
@@ -61,10 +59,9 @@ def milliseconds(fit: Callable[[Run], None], graphs: bool) -> float:
         return make(*args[:-1], args[-1] and graphs)
 
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(loop, "make_optimizers", made):
-        fit(Run(Path(folder) / "losses.csv"))
-        with open(Path(folder) / "stats.csv", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    return 1000 * statistics.median(float(row["step_seconds"]) for row in rows[len(rows) // 2 :])
+        run = Run(Path(folder) / "losses.csv")
+        fit(run)
+        return 1000 * late_medians(run.losses)["step_seconds"]
 
 
 def main(options: argparse.Namespace) -> None:

@@ -11,7 +11,6 @@ numpy and safetensors alone.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import tempfile
 import time
@@ -19,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import RELEASED_EVALUATIONS, RELEASED_GMAC, machine, made_up_prior, made_up_slices, report
+from common import RELEASED_EVALUATIONS, RELEASED_GMAC, late_medians, machine, made_up_prior, made_up_slices, report
 from pivm.generators.diffusion.generator import DiffusionGenerator
 from pivm.generators.diffusion.settings import (
     DiffusionSettings,
@@ -103,15 +102,6 @@ def sampling_rate(generator: DiffusionGenerator, data, batch: int, evaluations: 
     return batch / statistics.median(times[1:])
 
 
-def training_rate(generator: DiffusionGenerator, data, run: Run) -> dict:
-    """The second half of the stats of a training: medians."""
-    generator.fit(data, None, 1, run)
-    with open(run.losses.with_name("stats.csv"), newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    late = rows[len(rows) // 2 :]
-    return {key: statistics.median(float(r[key]) for r in late) if late[0][key] else None for key in rows[0]}
-
-
 def costliest(step: Callable[[], None], device: torch.device, count: int = 3) -> tuple[list[str], int]:
     """The operations that take most of a training step, with their share of it, and the calls of all of them.
 
@@ -153,7 +143,9 @@ def main(options: argparse.Namespace) -> None:
     top, calls = costliest(lambda: one_step(options.batch).backward(), device)
     generator.net.zero_grad(set_to_none=True)
     with tempfile.TemporaryDirectory() as folder:
-        stats = training_rate(generator, data, Run(Path(folder) / "losses.csv", compile=options.compile))
+        run = Run(Path(folder) / "losses.csv", compile=options.compile)
+        generator.fit(data, None, 1, run)
+        stats = late_medians(run.losses)
     dtype = low_precision("auto", device) or torch.float32
     limit = ceiling(device, dtype, 8192 if device.type == "cuda" else 1024)
     gmac = forward / 2e9

@@ -34,14 +34,15 @@ def pieces(labels: np.ndarray, organ: int) -> int:
 
 def main(options: argparse.Namespace) -> None:
     labels, settings = LabelSet.from_config(34), AnatomySettings()
+    bones = bones_of(labels)
     folders = sorted(path.parent for path in options.folder.glob("*/ct.nii.gz"))[: options.parents]
     subjects = [Subject("totalsegmentator", str(f / "ct.nii.gz"), str(f / "segmentations")) for f in folders]
     parents = [read_stack(s, labels, options.size, Policy("first", "error"), "air") for s in subjects]
-    spread = fit_spread(((one.labels, one.body, one.spacing_mm) for one in parents), bones_of(labels))
+    spread = fit_spread(((one.labels, one.body, one.spacing_mm) for one in parents), bones)
     seconds, whole, lost, torn = 0.0, 0, [], 0
     for number in range(options.patients):
         parent, began = parents[number % len(parents)], time.process_time()
-        made = virtual_patient(parent, bones_of(labels), settings, spread, number, "benchmark").stack
+        made = virtual_patient(parent, bones, settings, spread, number, "benchmark").stack
         seconds += time.process_time() - began
         for organ in np.unique(parent.labels)[1:]:
             if pieces(parent.labels, organ) == 1:

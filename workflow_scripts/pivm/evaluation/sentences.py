@@ -125,10 +125,10 @@ def signed(metric: Metric, value: float) -> str:
 def counted(number: int, noun: str) -> str:
     """A number of things.
 
-    >>> counted(1, "segmenter seed"), counted(3, "segmenter seed")
-    ('1 segmenter seed', '3 segmenter seeds')
+    >>> counted(1, "segmenter seed"), counted(3, "segmenter seed"), counted(-1, "patient")
+    ('1 segmenter seed', '3 segmenter seeds', '-1 patient')
     """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {noun}{'' if abs(number) == 1 else 's'}"
 
 
 def _limits(summaries: Sequence[MetricSummary], level: float, title: Callable[[str], str]) -> list[str]:

@@ -90,4 +90,4 @@ def _patients(worth: float, most: int) -> str:
     ('+1 patient', '+0 patients', 'more than +16 patients')
     """
     more = most if math.isinf(worth) else round(worth)
-    return f"{'more than ' if math.isinf(worth) else ''}{more:+d} patient{'' if abs(more) == 1 else 's'}"
+    return f"{'more than ' if math.isinf(worth) else ''}{'+' if more >= 0 else ''}{counted(more, 'patient')}"
